@@ -1,0 +1,198 @@
+package bot
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"crashloop/diagnose"
+	"crashloop/notify"
+)
+
+// work brings the thread of one incident up to date.
+func (b *Bot) work(ctx context.Context, id string) {
+	b.mu.Lock()
+	f := b.files[id]
+	inc, fresh, known, restored := f.inc, f.diagnose, f.diagnosis, f.restored
+	f.diagnose, f.restored = false, true
+	b.mu.Unlock()
+
+	if !restored {
+		if m, ok := b.recall(ctx, id); ok {
+			b.mu.Lock()
+			f.diagnosis, f.fingerprint, f.causes = &m.Diagnosis, m.Fingerprint, m.Causes
+			known = f.diagnosis
+			b.mu.Unlock()
+		}
+	}
+	if fresh {
+		b.rediagnose(ctx, f, inc, known)
+	}
+	b.publish(ctx, f)
+
+	b.mu.Lock()
+	f.busy = false
+	if f.queued {
+		f.queued = false
+		b.enqueue(id, f)
+	}
+	b.mu.Unlock()
+}
+
+// rediagnose looks for the cause anew. A first post does not wait for it longer than patience.
+func (b *Bot) rediagnose(ctx context.Context, f *file, inc diagnose.Incident, known *diagnose.Diagnosis) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	type result struct {
+		d   diagnose.Diagnosis
+		err error
+	}
+	start := time.Now()
+	done := make(chan result, 1)
+	go func() {
+		d, err := b.o.Diagnoser.Diagnose(ctx, b.o.View(), diagnose.Symptom{Subject: inc.Subject, Condition: inc.Condition, Says: inc.Says})
+		done <- result{d, err}
+	}()
+	var r result
+	if known == nil {
+		timer := time.NewTimer(patience)
+		select {
+		case r = <-done:
+			timer.Stop()
+		case <-timer.C:
+			b.publish(ctx, f)
+			r = <-done
+		}
+	} else {
+		r = <-done
+	}
+	if b.o.Observer != nil {
+		b.o.Observer.Diagnosed(r.d, time.Since(start), r.err)
+	}
+	if r.err != nil {
+		if ctx.Err() == nil || context.Cause(ctx) == context.DeadlineExceeded {
+			b.o.Log.Warn("diagnosing failed", "incident", inc.ID, "workload", inc.Subject.Workload, "namespace", inc.Subject.Namespace, "error", r.err)
+			b.again(f)
+		}
+		return
+	}
+	b.adopt(ctx, f, inc, r.d)
+}
+
+// again makes sure that a diagnosis that failed is tried once more, even if nothing else happens.
+func (b *Bot) again(f *file) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(f.due) == 0 && f.inc.State == diagnose.Open {
+		f.due = append(f.due, time.Now().Add(refresh))
+	}
+}
+
+// adopt takes a new diagnosis over, unless it only knows less than the one that stands.
+func (b *Bot) adopt(ctx context.Context, f *file, inc diagnose.Incident, d diagnose.Diagnosis) {
+	b.mu.Lock()
+	old, same := f.diagnosis, f.fingerprint == inc.Fingerprint
+	f.at = time.Now()
+	if old != nil && same && weaker(d, *old) {
+		// The log or the events that proved the cause are gone by now: what was proven stays proven.
+		old.Restarts, old.NextRetry = d.Restarts, d.NextRetry
+		b.mu.Unlock()
+		return
+	}
+	f.diagnosis, f.fingerprint = &d, inc.Fingerprint
+	changed := old != nil && old.Cause != d.Cause && time.Since(inc.Opened) > quiet
+	if changed {
+		f.causes++
+	}
+	m := memory{Diagnosis: d, Excerpt: d.Excerpt, Timeline: d.Timeline, Fingerprint: inc.Fingerprint, Causes: f.causes}
+	b.mu.Unlock()
+
+	if changed {
+		b.ensure(ctx, inc, fmt.Sprintf("cause/%d", m.Causes), notify.CauseChanged(inc, *old, d))
+	}
+	raw, err := json.Marshal(m)
+	if err == nil {
+		err = b.o.Memory.Put(ctx, "diagnosis/"+inc.ID, raw)
+	}
+	if err != nil {
+		b.o.Log.Warn("storing a diagnosis failed; after a restart a change of cause may go unsaid", "incident", inc.ID, "error", err)
+	}
+}
+
+// weaker says whether a is a lesser answer than b to the same failure.
+func weaker(a, b diagnose.Diagnosis) bool {
+	rank := map[diagnose.Confidence]int{diagnose.Certain: 3, diagnose.Likely: 2, diagnose.Possible: 1}
+	if rank[a.Confidence] != rank[b.Confidence] {
+		return rank[a.Confidence] < rank[b.Confidence]
+	}
+	return a.Cause != b.Cause && len(a.Gaps) > len(b.Gaps)
+}
+
+// publish sees to it that the thread shows what the file holds.
+func (b *Bot) publish(ctx context.Context, f *file) {
+	b.mu.Lock()
+	inc := f.inc
+	var d *diagnose.Diagnosis
+	if f.diagnosis != nil {
+		c := *f.diagnosis
+		d = &c
+	}
+	b.mu.Unlock()
+
+	b.ensure(ctx, inc, "root", notify.Root(inc, d, b.o.Render))
+	if d != nil {
+		b.ensure(ctx, inc, "detail", notify.Detail(inc, *d, b.o.Render))
+	}
+	if inc.State != diagnose.Open {
+		b.ensure(ctx, inc, "end", notify.End(inc))
+		if err := b.o.Memory.Delete(ctx, "diagnosis/"+inc.ID); err != nil {
+			b.o.Log.Warn("forgetting a diagnosis failed", "incident", inc.ID, "error", err)
+		}
+	}
+}
+
+func (b *Bot) ensure(ctx context.Context, inc diagnose.Incident, key string, m notify.Message) {
+	post := notify.Post{Key: prefix(inc.ID) + key, Channel: b.o.Channel(inc), Message: m}
+	if key != "root" {
+		post.ThreadKey = prefix(inc.ID) + "root"
+	}
+	if err := b.o.Outbox.Ensure(ctx, post); err != nil && ctx.Err() == nil {
+		b.o.Log.Error("a message could not be queued; it is tried again at the incident's next change", "incident", inc.ID, "message", key, "error", err)
+		b.again(f(b, inc.ID))
+	}
+}
+
+func f(b *Bot, id string) *file {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.files[id]
+}
+
+// memory is what outlives a restart of the bot.
+type memory struct {
+	Diagnosis   diagnose.Diagnosis `json:"diagnosis"`
+	Excerpt     diagnose.Excerpt   `json:"excerpt"`
+	Timeline    []diagnose.Run     `json:"timeline"`
+	Fingerprint string             `json:"fingerprint"`
+	Causes      int                `json:"causes"`
+}
+
+func (b *Bot) recall(ctx context.Context, id string) (memory, bool) {
+	all, err := b.o.Memory.List(ctx, "diagnosis/"+id)
+	if err != nil {
+		b.o.Log.Warn("reading a stored diagnosis failed", "incident", id, "error", err)
+		return memory{}, false
+	}
+	raw, ok := all["diagnosis/"+id]
+	if !ok {
+		return memory{}, false
+	}
+	var m memory
+	if err := json.Unmarshal(raw, &m); err != nil {
+		b.o.Log.Warn("a stored diagnosis is damaged; it is made anew", "incident", id, "error", err)
+		return memory{}, false
+	}
+	m.Diagnosis.Excerpt, m.Diagnosis.Timeline = m.Excerpt, m.Timeline
+	return m, true
+}
