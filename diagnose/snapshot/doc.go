@@ -1,0 +1,8 @@
+// Package snapshot reads a cluster from files, and writes what was read of one into files.
+//
+// [Open] gives a [diagnose.View] of a directory: the layout of a recording, any `kubectl get -o yaml` or `-o json` output, and what
+// `kubectl cluster-info dump --output-directory` writes. [Record] wraps any View, remembers what it was asked, and writes it, redacted,
+// as a directory that Open reads and that gives the same diagnosis again.
+//
+// Start reading at [Open]; decode.go says what counts as an object, logs.go where logs are looked for.
+package snapshot
