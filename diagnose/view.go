@@ -62,9 +62,10 @@ type LogRequest struct {
 var (
 	// ErrNotFound means that the object or log does not exist, as far as the View may know.
 	ErrNotFound = errors.New("not found")
-	// ErrForbidden means that the View has no permission to read it, or that files do not hold that kind of thing at all.
+	// ErrForbidden means that the View has no permission to read it, or had none when it was recorded. Files that hold nothing of a kind
+	// cannot tell "none" from "not captured": they say none.
 	ErrForbidden = errors.New("forbidden")
-	// ErrGone means that it existed and was dropped since, as the kubelet does with the previous run's log.
+	// ErrGone means that it existed and was dropped since, as the kubelet does with the previous run's log while lastState still names it.
 	ErrGone = errors.New("gone")
 )
 

@@ -169,7 +169,9 @@ func decode(scheme *runtime.Scheme, gvk schema.GroupVersionKind, raw json.RawMes
 		return nil, decodeError(err)
 	}
 	typed.GetObjectKind().SetGroupVersionKind(gvk)
-	diagnose.Normalize(typed)
+	if secret, ok := typed.(*corev1.Secret); ok {
+		diagnose.StripSecret(secret)
+	}
 	return typed, nil
 }
 

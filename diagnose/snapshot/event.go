@@ -25,6 +25,5 @@ func decodeNewEvent(raw json.RawMessage) (diagnose.Object, error) {
 		out.Series = &corev1.EventSeries{Count: in.Series.Count, LastObservedTime: in.Series.LastObservedTime}
 	}
 	out.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Event"))
-	diagnose.Normalize(out)
 	return out, nil
 }

@@ -119,19 +119,24 @@ func (s *Snapshot) List(ctx context.Context, kind diagnose.Kind, namespace strin
 		return nil, err
 	}
 	var out []diagnose.Object
-	for _, o := range s.objects[schema.GroupKind{Group: kind.Group, Kind: kind.Kind}] {
-		if s.covers(kind, namespace, o.GetNamespace()) && where.Takes(o) {
+	list := s.objects[schema.GroupKind{Group: kind.Group, Kind: kind.Kind}]
+	if namespace != "" { // they are sorted by namespace
+		i, _ := slices.BinarySearchFunc(list, namespace, func(o diagnose.Object, want string) int { return cmp.Compare(o.GetNamespace(), want) })
+		list = list[i:]
+	}
+	for _, o := range list {
+		if namespace != "" && o.GetNamespace() != namespace {
+			break
+		}
+		if (namespace != "" || s.covers(kind, o.GetNamespace())) && where.Takes(o) {
 			out = append(out, copyOf(o))
 		}
 	}
 	return out, nil
 }
 
-// covers says whether an object of a namespace is part of a List that was asked for in another, or in all.
-func (s *Snapshot) covers(kind diagnose.Kind, asked, has string) bool {
-	if asked != "" {
-		return asked == has
-	}
+// covers says whether the objects of a namespace are part of a List over all namespaces.
+func (s *Snapshot) covers(kind diagnose.Kind, has string) bool {
 	return !kind.Namespaced || len(s.namespaces) == 0 || slices.Contains(s.namespaces, has)
 }
 

@@ -173,10 +173,10 @@ reason: BackOff
 		t.Fatalf("got %d events, %v", len(list), err)
 	}
 	e := list[0].(*corev1.Event)
-	if e.Message != "0/3 nodes are available" || e.Count != 7 || e.Source.Component != "default-scheduler" || e.InvolvedObject.FieldPath != "spec.containers{web}" {
+	if e.Message != "0/3 nodes are available" || e.Series.Count != 7 || e.ReportingController != "default-scheduler" || e.InvolvedObject.FieldPath != "spec.containers{web}" {
 		t.Errorf("got %+v", e)
 	}
-	if got := e.LastTimestamp.UTC().Format(time.RFC3339); got != "2026-01-01T10:05:00Z" {
+	if got := e.Series.LastObservedTime.UTC().Format(time.RFC3339); got != "2026-01-01T10:05:00Z" {
 		t.Errorf("last seen %s", got)
 	}
 	if want := time.Date(2026, 1, 1, 10, 5, 0, 0, time.UTC); !s.Now().Equal(want) {
