@@ -1,0 +1,488 @@
+package diagnose
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Case is everything that can be known of one subject. What costs a read is read when a rule first asks for it.
+type Case struct {
+	Symptom Symptom
+	Subject Subject
+	Now     time.Time
+	// Pod is nil when the workload has none.
+	Pod *corev1.Pod
+	// Spec is the pod's, or the workload's template when there is no pod; never nil.
+	Spec *corev1.PodSpec
+	// Meta is the pod's metadata, or the template's; never nil.
+	Meta *metav1.ObjectMeta
+	// Container and Status are those of the subject's container; nil when there is none, or when the kubelet has not reported it.
+	Container *corev1.Container
+	Status    *corev1.ContainerStatus
+
+	engine  *Engine
+	read    *reader
+	depth   int
+	visited map[string]bool // workloads whose diagnosis led here
+
+	events       []Event
+	eventsRead   bool
+	others       map[string][]Event
+	primary      *Log
+	secondary    *Log
+	logsRead     bool
+	traces       []Trace
+	tracesRead   bool
+	dependencies []Dependency
+	traced       bool
+	change       *Change
+	changeRead   bool
+	workload     Object
+	workloadRead bool
+}
+
+// Get reads one object of the cluster. The error wraps [ErrNotFound] only when the object is known not to be there.
+func (c *Case) Get(kind Kind, namespace, name string) (Object, error) {
+	return c.read.get(kind, namespace, name)
+}
+
+// List reads objects of one kind in a namespace, or of all namespaces when it is empty.
+func (c *Case) List(kind Kind, namespace string) ([]Object, error) {
+	return c.read.list(kind, namespace, Where{})
+}
+
+// Missing says that an object is proven not to exist: it was asked for and the answer was that there is none.
+func (c *Case) Missing(kind Kind, namespace, name string) bool {
+	_, err := c.Get(kind, namespace, name)
+	return errors.Is(err, ErrNotFound)
+}
+
+// Gap notes something that could not be known.
+func (c *Case) Gap(format string, args ...any) { c.read.gaps[fmt.Sprintf(format, args...)] = true }
+
+// Who names the subject in a sentence: "shop/web", and its container when the pod has several or it is not an app container.
+func (c *Case) Who() string {
+	who := c.Subject.Namespace + "/" + c.Subject.Name()
+	switch {
+	case c.Subject.Container == "":
+	case c.Subject.ContainerType == Init:
+		who += " (init container " + c.Subject.Container + ")"
+	case c.Subject.ContainerType == Sidecar:
+		who += " (sidecar " + c.Subject.Container + ")"
+	case len(c.Spec.Containers) > 1:
+		who += " (container " + c.Subject.Container + ")"
+	}
+	return who
+}
+
+// Target names the workload for kubectl: "deploy/web".
+func (c *Case) Target() string { return kubectlTarget(c.Subject.Workload) }
+
+func kubectlTarget(workload string) string {
+	kind, name, _ := strings.Cut(workload, "/")
+	short := map[string]string{
+		"Deployment": "deploy", "StatefulSet": "sts", "DaemonSet": "ds", "ReplicaSet": "rs", "Job": "job", "CronJob": "cronjob", "Pod": "pod",
+		"ReplicationController": "rc",
+	}[kind]
+	if short == "" {
+		short = strings.ToLower(kind)
+	}
+	return short + "/" + name
+}
+
+// Kubectl writes a kubectl command in the subject's namespace, each argument quoted for a shell where it has to be.
+func (c *Case) Kubectl(args ...string) string { return kubectl(c.Subject.Namespace, args...) }
+
+func kubectl(namespace string, args ...string) string {
+	parts := []string{"kubectl"}
+	if namespace != "" {
+		parts = append(parts, "-n", namespace)
+	}
+	for _, a := range args {
+		parts = append(parts, shellQuote(a))
+	}
+	return strings.Join(parts, " ")
+}
+
+// shellQuote quotes what a POSIX shell would not take as one plain word. Names of placeholders in <> are left to be seen.
+func shellQuote(word string) string {
+	plain := word != ""
+	for _, r := range word {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=,@+%", r)) {
+			plain = false
+		}
+	}
+	if plain {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// Last is how the container last ended: its present state when it has ended and not been started again, else the state before; nil
+// when it never ended.
+func (c *Case) Last() *corev1.ContainerStateTerminated {
+	if c.Status == nil {
+		return nil
+	}
+	if t := c.Status.State.Terminated; t != nil {
+		return t
+	}
+	return c.Status.LastTerminationState.Terminated
+}
+
+// Waiting returns the reason and message for which the container waits, empty when it does not.
+func (c *Case) Waiting() (reason, message string) {
+	if c.Status == nil || c.Status.State.Waiting == nil {
+		return "", ""
+	}
+	return c.Status.State.Waiting.Reason, c.Status.State.Waiting.Message
+}
+
+// Running says that the container runs right now.
+func (c *Case) Running() bool { return c.Status != nil && c.Status.State.Running != nil }
+
+// StatusField names the field of the pod's status that holds the container's, for evidence: "status.containerStatuses[web].lastState".
+func (c *Case) StatusField(field string) string {
+	list := "containerStatuses"
+	if c.Subject.ContainerType != App {
+		list = "initContainerStatuses"
+	}
+	return fmt.Sprintf("status.%s[%s].%s", list, c.Subject.Container, field)
+}
+
+// SpecField names a field of the container's spec, for evidence.
+func (c *Case) SpecField(field string) string {
+	list := "containers"
+	if c.Subject.ContainerType != App {
+		list = "initContainers"
+	}
+	return fmt.Sprintf("spec.%s[%s].%s", list, c.Subject.Container, field)
+}
+
+// CiteLast makes the last termination a piece of evidence.
+func (c *Case) CiteLast() []Evidence {
+	t := c.Last()
+	if t == nil {
+		return nil
+	}
+	field := "lastState.terminated"
+	if c.Status.State.Terminated != nil {
+		field = "state.terminated"
+	}
+	text := fmt.Sprintf("exit code %d", t.ExitCode)
+	if t.Reason != "" {
+		text = t.Reason + ", " + text
+	}
+	if s := began(t.StartedAt); !s.IsZero() && t.FinishedAt.Time.After(s) {
+		text += fmt.Sprintf(", after %s", Duration(t.FinishedAt.Sub(s)))
+	}
+	return []Evidence{{Source: c.StatusField(field), Text: text}}
+}
+
+// Ran is how long the container last ran, 0 when it never did or when that is not known.
+func (c *Case) Ran() time.Duration {
+	t := c.Last()
+	if t == nil || began(t.StartedAt).IsZero() || t.FinishedAt.IsZero() {
+		return 0
+	}
+	return max(t.FinishedAt.Sub(t.StartedAt.Time), 0)
+}
+
+// Events returns the events about the pod and about the objects that own it, merged and oldest first.
+func (c *Case) Events() []Event {
+	if c.eventsRead {
+		return c.events
+	}
+	c.eventsRead = true
+	var all []Event
+	take := func(kind, name string, after time.Time) {
+		if name == "" {
+			return
+		}
+		for _, e := range c.EventsOf(kind, c.Subject.Namespace, name) {
+			// An event of an older object of the same name says nothing of this one.
+			if !after.IsZero() && e.Last.Before(after.Add(-5*time.Second)) {
+				continue
+			}
+			all = append(all, e)
+		}
+	}
+	if c.Pod != nil {
+		take("Pod", c.Pod.Name, c.Pod.CreationTimestamp.Time)
+		if owner := metav1.GetControllerOf(c.Pod); owner != nil {
+			take(owner.Kind, owner.Name, time.Time{})
+			if owner.Kind+"/"+owner.Name == c.Subject.Workload {
+				c.events = mergeEvents(all)
+				return c.events
+			}
+		}
+	} else if c.Subject.Kind() == "Deployment" {
+		for _, rs := range c.replicaSets() {
+			take("ReplicaSet", rs.Name, time.Time{})
+		}
+	}
+	if c.Subject.Kind() != "Pod" {
+		take(c.Subject.Kind(), c.Subject.Name(), time.Time{})
+	}
+	c.events = mergeEvents(all)
+	return c.events
+}
+
+// EventsOf returns the events about one object, merged and oldest first.
+func (c *Case) EventsOf(kind, namespace, name string) []Event {
+	key := kind + "|" + namespace + "|" + name
+	if c.others == nil {
+		c.others = map[string][]Event{}
+	}
+	if e, ok := c.others[key]; ok {
+		return e
+	}
+	in := namespace
+	if in == "" {
+		in = "default" // where the events of cluster-scoped objects are kept
+	}
+	objects, _ := c.read.list(Events, in, Where{Involved: Reference{Kind: kind, Name: name}})
+	var out []Event
+	for _, o := range objects {
+		if e, ok := o.(*corev1.Event); ok && e.InvolvedObject.Kind == kind && e.InvolvedObject.Name == name {
+			out = append(out, readEvent(e))
+		}
+	}
+	out = mergeEvents(out)
+	c.others[key] = out
+	return out
+}
+
+// ContainerEvents returns the events about the pod that are about this container, or about no container in particular.
+func (c *Case) ContainerEvents() []Event {
+	var out []Event
+	for _, e := range c.Events() {
+		if e.Kind == "Pod" && (e.Container == "" || e.Container == c.Subject.Container) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// Log returns the log that tells most about the crash: that of the run which ended last; if it could not be read or is empty, the other
+// one there is, or the termination message. It is never nil.
+func (c *Case) Log() *Log {
+	c.readLogs()
+	return c.primary
+}
+
+// readLogs reads the two logs that a container can have. Which of them belongs to the run that ended last depends on its state: the
+// kubelet serves that run as the current log until the container is started again, and as the previous one from then on.
+func (c *Case) readLogs() {
+	if c.logsRead {
+		return
+	}
+	c.logsRead = true
+	if c.Pod == nil || c.Container == nil {
+		c.primary = &Log{Source: "log", Missing: "there is no container that could have written one"}
+		c.secondary = c.primary
+		return
+	}
+	current, previous := func() *Log { return c.fetchLog(false) }, func() *Log { return c.fetchLog(true) }
+	first, second := previous, current
+	if c.Status != nil && c.Status.State.Terminated != nil || c.Status != nil && c.Status.RestartCount == 0 && c.Last() == nil {
+		first, second = current, previous
+	}
+	c.primary = first()
+	if c.primary.Len() > 0 && !c.primary.Empty() {
+		c.secondary = &Log{Missing: "not needed"}
+		return
+	}
+	c.secondary = second()
+	if c.secondary.Len() > 0 && !c.secondary.Empty() {
+		c.primary, c.secondary = c.secondary, c.primary
+		return
+	}
+	// terminationMessagePolicy FallbackToLogsOnError, or a program that writes /dev/termination-log.
+	if t := c.Last(); t != nil && strings.TrimSpace(t.Message) != "" && c.ranAtAll(t) {
+		l := NewLog(c.StatusField("lastState.terminated.message"), []byte(t.Message))
+		l.Container, l.message = c.Subject.Container, true
+		c.primary, c.secondary = l, c.primary
+	}
+}
+
+// ranAtAll tells a program's own termination message from the runtime's, which says why nothing ran.
+func (c *Case) ranAtAll(t *corev1.ContainerStateTerminated) bool {
+	switch t.Reason {
+	case "StartError", "ContainerCannotRun", "ContainerStatusUnknown", "DeadlineExceeded":
+		return false
+	}
+	return true
+}
+
+func (c *Case) fetchLog(previous bool) *Log {
+	source := "log " + c.Subject.Container
+	if previous {
+		source += " (previous)"
+	}
+	raw, err := c.read.view.Log(c.read.ctx, LogRequest{
+		Namespace: c.Subject.Namespace, Pod: c.Pod.Name, Container: c.Subject.Container, Previous: previous,
+		TailLines: c.engine.options.TailLines, LimitBytes: c.engine.options.LimitBytes,
+	})
+	which := "log"
+	if previous {
+		which = "previous log"
+	}
+	if err != nil {
+		l := &Log{Source: source, Container: c.Subject.Container, Previous: previous}
+		switch {
+		case errors.Is(err, ErrGone):
+			l.Missing = fmt.Sprintf("the %s of %s is gone: the kubelet has dropped it", which, c.Subject.Container)
+		case errors.Is(err, ErrNotFound):
+			l.Missing = fmt.Sprintf("there is no %s of %s", which, c.Subject.Container)
+		case errors.Is(err, ErrForbidden):
+			l.Missing = fmt.Sprintf("no permission to read the %s of %s", which, c.Subject.Container)
+			c.Gap("no permission to read logs in %s", c.Subject.Namespace)
+		default:
+			l.Missing = fmt.Sprintf("the %s of %s could not be read: %v", which, c.Subject.Container, err)
+		}
+		return l
+	}
+	if int64(len(raw)) > c.engine.options.LimitBytes {
+		raw = raw[int64(len(raw))-c.engine.options.LimitBytes:]
+	}
+	l := NewLog(source, raw)
+	l.Container, l.Previous = c.Subject.Container, previous
+	return l
+}
+
+// Traces returns the stack traces, panics and uncaught exceptions of the log, in its order.
+func (c *Case) Traces() []Trace {
+	if !c.tracesRead {
+		c.tracesRead = true
+		c.traces = readTraces(c.Log())
+	}
+	return c.traces
+}
+
+// Workload reads the object that the subject names as its workload, nil when it cannot be read.
+func (c *Case) Workload() Object {
+	if c.workloadRead {
+		return c.workload
+	}
+	c.workloadRead = true
+	if kind, ok := workloadKind(c.Subject.Kind()); ok {
+		if o, err := c.Get(kind, c.Subject.Namespace, c.Subject.Name()); err == nil {
+			c.workload = o
+		}
+	}
+	return c.workload
+}
+
+func workloadKind(name string) (Kind, bool) {
+	for _, k := range []Kind{Deployments, StatefulSets, DaemonSets, ReplicaSets, Jobs, CronJobs, Pods} {
+		if k.Kind == name {
+			return k, true
+		}
+	}
+	return Kind{}, false
+}
+
+// templateOf returns the pod template of a workload.
+func templateOf(o Object) *corev1.PodTemplateSpec {
+	switch o := o.(type) {
+	case *appsv1.Deployment:
+		return &o.Spec.Template
+	case *appsv1.StatefulSet:
+		return &o.Spec.Template
+	case *appsv1.DaemonSet:
+		return &o.Spec.Template
+	case *appsv1.ReplicaSet:
+		return &o.Spec.Template
+	case *batchv1.Job:
+		return &o.Spec.Template
+	case *batchv1.CronJob:
+		return &o.Spec.JobTemplate.Spec.Template
+	case *corev1.Pod:
+		return &corev1.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec}
+	}
+	return nil
+}
+
+// replicaSets returns the ReplicaSets of the subject's Deployment, newest revision first.
+func (c *Case) replicaSets() []*appsv1.ReplicaSet {
+	objects, _ := c.List(ReplicaSets, c.Subject.Namespace)
+	var out []*appsv1.ReplicaSet
+	for _, o := range objects {
+		rs, ok := o.(*appsv1.ReplicaSet)
+		if !ok {
+			continue
+		}
+		if owner := metav1.GetControllerOf(rs); owner != nil && owner.Kind == "Deployment" && owner.Name == c.Subject.Name() {
+			out = append(out, rs)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *appsv1.ReplicaSet) int { return revision(b) - revision(a) })
+	return out
+}
+
+// Node reads the pod's node, nil when there is none or it cannot be read.
+func (c *Case) Node() *corev1.Node {
+	if c.Spec.NodeName == "" {
+		return nil
+	}
+	o, err := c.Get(Nodes, "", c.Spec.NodeName)
+	if err != nil {
+		return nil
+	}
+	n, _ := o.(*corev1.Node)
+	return n
+}
+
+// Siblings returns the other pods of the same controller.
+func (c *Case) Siblings() []*corev1.Pod {
+	if c.Pod == nil {
+		return nil
+	}
+	owner := metav1.GetControllerOf(c.Pod)
+	if owner == nil {
+		return nil
+	}
+	objects, _ := c.List(Pods, c.Subject.Namespace)
+	var out []*corev1.Pod
+	for _, o := range objects {
+		p, ok := o.(*corev1.Pod)
+		if !ok || p.Name == c.Pod.Name {
+			continue
+		}
+		if other := metav1.GetControllerOf(p); other != nil && other.Kind == owner.Kind && other.Name == owner.Name {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// Duration writes a duration as a person would: "45s", "2m10s", "3h5m", "2d".
+func Duration(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Hour:
+		d = d.Round(time.Second)
+	case d < 48*time.Hour:
+		d = d.Round(time.Minute)
+	default:
+		return fmt.Sprintf("%dd", int(d.Hours()/24))
+	}
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

@@ -1,0 +1,4 @@
+package diagnose
+
+// Dependency is one other object that the subject's log points at.
+type Dependency struct{}

@@ -1,0 +1,246 @@
+package diagnose
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Options are what an [Engine] needs besides its rules. The zero value works.
+type Options struct {
+	// Redact removes secrets from a text before it leaves the engine; nil leaves texts as they are.
+	Redact func(string) string
+	// Logger is told of rules that fail; nil is silent.
+	Logger *slog.Logger
+	// TailLines and LimitBytes bound what is read of each log: 20000 lines and 2 MiB unless set.
+	TailLines, LimitBytes int64
+	// Depth is how many other workloads a chain may pass through: 3 unless set.
+	Depth int
+}
+
+// Engine diagnoses. It holds no state between diagnoses and may be used by several goroutines at once.
+type Engine struct {
+	rules   []Rule
+	options Options
+	scanner *scanner
+}
+
+// New compiles the rules. It returns all that is wrong with them: an id that stands twice, an unknown category, missing documentation,
+// a pattern that does not compile.
+func New(rules []Rule, options Options) (*Engine, error) {
+	if options.TailLines <= 0 {
+		options.TailLines = 20000
+	}
+	if options.LimitBytes <= 0 {
+		options.LimitBytes = 2 << 20
+	}
+	if options.Depth <= 0 {
+		options.Depth = 3
+	}
+	if options.Redact == nil {
+		options.Redact = func(text string) string { return text }
+	}
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.DiscardHandler)
+	}
+	var wrong []error
+	seen := map[string]bool{}
+	for i := range rules {
+		if err := rules[i].check(); err != nil {
+			wrong = append(wrong, err)
+		}
+		if seen[rules[i].ID] {
+			wrong = append(wrong, fmt.Errorf("rule %q: the id stands twice", rules[i].ID))
+		}
+		seen[rules[i].ID] = true
+	}
+	s, err := newScanner(rules)
+	if err != nil {
+		wrong = append(wrong, err)
+	}
+	if err := errors.Join(wrong...); err != nil {
+		return nil, fmt.Errorf("building the catalogue: %w", err)
+	}
+	return &Engine{rules: slices.Clone(rules), options: options, scanner: s}, nil
+}
+
+// Rules returns the catalogue in its order.
+func (e *Engine) Rules() []Rule { return slices.Clone(e.rules) }
+
+// Rule returns the rule with that id.
+func (e *Engine) Rule(id string) (Rule, bool) {
+	for _, r := range e.rules {
+		if r.ID == id {
+			return r, true
+		}
+	}
+	return Rule{}, false
+}
+
+// Diagnose finds out why the symptom's subject fails. Reads that fail become gaps of the diagnosis; it returns an error only when the
+// pod itself cannot be read or ctx is done.
+func (e *Engine) Diagnose(ctx context.Context, view View, symptom Symptom) (Diagnosis, error) {
+	return e.diagnose(newReader(ctx, view), symptom, 0, map[string]bool{})
+}
+
+func (e *Engine) diagnose(r *reader, symptom Symptom, depth int, visited map[string]bool) (Diagnosis, error) {
+	c, err := e.open(r, symptom, depth, visited)
+	if err != nil {
+		return Diagnosis{}, err
+	}
+	findings := e.rank(c, e.findings(c))
+	if err := r.ctx.Err(); err != nil {
+		return Diagnosis{}, fmt.Errorf("diagnosing %s: %w", c.Who(), err)
+	}
+	return e.conclude(c, findings), nil
+}
+
+// open reads the pod and makes the case.
+func (e *Engine) open(r *reader, symptom Symptom, depth int, visited map[string]bool) (*Case, error) {
+	c := &Case{Symptom: symptom, Subject: symptom.Subject, Now: r.view.Now(), engine: e, read: r, depth: depth, visited: visited, Spec: &corev1.PodSpec{}, Meta: &metav1.ObjectMeta{}}
+	if c.Subject.Cluster == "" {
+		c.Subject.Cluster = r.view.Cluster()
+	}
+	if c.Subject.Pod != "" {
+		o, err := r.get(Pods, c.Subject.Namespace, c.Subject.Pod)
+		switch {
+		case err == nil:
+			c.Pod, _ = o.(*corev1.Pod)
+		case errors.Is(err, ErrNotFound):
+			c.Gap("pod %s no longer exists", c.Subject.Pod)
+		default:
+			return nil, fmt.Errorf("reading pod %q: %w", c.Subject.Namespace+"/"+c.Subject.Pod, err)
+		}
+	}
+	if c.Pod == nil && symptom.Condition != CannotCreate {
+		if c.Pod = c.findPod(); c.Pod != nil {
+			c.Subject.Pod = c.Pod.Name
+		}
+	}
+	if c.Pod != nil {
+		c.Spec, c.Meta = &c.Pod.Spec, &c.Pod.ObjectMeta
+	} else if t := templateOf(c.Workload()); t != nil {
+		c.Spec, c.Meta = &t.Spec, &t.ObjectMeta
+	}
+	if c.Subject.Container == "" && symptom.Condition != CannotCreate && len(c.Spec.Containers) == 1 {
+		c.Subject.Container = c.Spec.Containers[0].Name
+	}
+	c.Subject.ContainerType = App
+	for i := range c.Spec.InitContainers {
+		if ic := &c.Spec.InitContainers[i]; ic.Name == c.Subject.Container {
+			c.Container, c.Subject.ContainerType = ic, Init
+			if ic.RestartPolicy != nil && *ic.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+				c.Subject.ContainerType = Sidecar
+			}
+		}
+	}
+	for i := range c.Spec.Containers {
+		if c.Spec.Containers[i].Name == c.Subject.Container {
+			c.Container = &c.Spec.Containers[i]
+		}
+	}
+	if c.Subject.Container == "" {
+		c.Subject.ContainerType = symptom.Subject.ContainerType
+	}
+	if c.Pod != nil {
+		for _, list := range [][]corev1.ContainerStatus{c.Pod.Status.InitContainerStatuses, c.Pod.Status.ContainerStatuses} {
+			for i := range list {
+				if list[i].Name == c.Subject.Container {
+					c.Status = &list[i]
+				}
+			}
+		}
+	}
+	return c, nil
+}
+
+// findPod looks for the workload's own pod that fails, when none was named or the one that was is gone.
+func (c *Case) findPod() *corev1.Pod {
+	objects, _ := c.List(Pods, c.Subject.Namespace)
+	var best *corev1.Pod
+	for _, o := range objects {
+		p, ok := o.(*corev1.Pod)
+		if !ok || c.workloadOf(p) != c.Subject.Workload {
+			continue
+		}
+		if best == nil || failing(p) && !failing(best) || failing(p) == failing(best) && p.CreationTimestamp.After(best.CreationTimestamp.Time) {
+			best = p
+		}
+	}
+	return best
+}
+
+// failing says that something is wrong with a pod, whatever it is.
+func failing(p *corev1.Pod) bool {
+	if p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodPending {
+		return true
+	}
+	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if s.State.Waiting != nil || s.State.Terminated != nil && s.State.Terminated.ExitCode != 0 || s.LastTerminationState.Terminated != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// workloadOf names the topmost built-in controller of a pod, "Deployment/web".
+func (c *Case) workloadOf(p *corev1.Pod) string {
+	kind, name := "Pod", p.Name
+	owner := metav1.GetControllerOf(p)
+	for range 3 {
+		if owner == nil {
+			break
+		}
+		k, ok := workloadKind(owner.Kind)
+		if !ok {
+			break
+		}
+		kind, name = owner.Kind, owner.Name
+		if kind != "ReplicaSet" && kind != "Job" {
+			break
+		}
+		o, err := c.Get(k, p.Namespace, owner.Name)
+		if err != nil {
+			// A Deployment's ReplicaSet is named after it and the hash that its pods carry.
+			if hash := p.Labels["pod-template-hash"]; kind == "ReplicaSet" && hash != "" && strings.HasSuffix(name, "-"+hash) {
+				return "Deployment/" + strings.TrimSuffix(name, "-"+hash)
+			}
+			break
+		}
+		owner = metav1.GetControllerOf(o)
+	}
+	return kind + "/" + name
+}
+
+// findings asks every rule.
+func (e *Engine) findings(c *Case) []Finding {
+	hits := e.scanner.scan(c.Log())
+	var out []Finding
+	for i := range e.rules {
+		for _, f := range e.ask(c, i, hits[i]) {
+			f.Cause = e.rules[i].ID
+			if f.Summary != "" {
+				out = append(out, f)
+			}
+		}
+	}
+	return out
+}
+
+// ask runs one rule. A rule that panics is a defect of the rule: the others still answer, and the diagnosis says so.
+func (e *Engine) ask(c *Case, i int, hits []Hit) (found []Finding) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.options.Logger.Error("a rule failed", "rule", e.rules[i].ID, "subject", c.Subject.Key(), "panic", p)
+			c.Gap("the rule %s failed on this case; please report it", e.rules[i].ID)
+			found = nil
+		}
+	}()
+	return e.rules[i].Match(c, hits)
+}

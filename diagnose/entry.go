@@ -1,0 +1,203 @@
+package diagnose
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+)
+
+// Level is how serious a line of a log says that it is.
+type Level int
+
+// The levels. NoLevel is a line that does not say.
+const (
+	NoLevel Level = iota
+	Debug
+	Info
+	Warn
+	Error
+	Fatal
+)
+
+// entry is what a line of a log says: its level and its words, taken out of JSON or logfmt where it is written so.
+type entry struct {
+	level Level
+	text  string
+}
+
+// readEntry reads one line. Text keeps the whole line unless it is JSON, of which it keeps the message, the error and the stack.
+func readEntry(line string) entry {
+	trimmed := strings.TrimSpace(line)
+	if i := strings.IndexByte(trimmed, '{'); i >= 0 && i < 64 && strings.HasSuffix(trimmed, "}") {
+		if e, ok := readJSON(trimmed[i:]); ok {
+			return e
+		}
+	}
+	return entry{level: lineLevel(line), text: line}
+}
+
+func readJSON(line string) (entry, bool) {
+	var fields map[string]any
+	if json.Unmarshal([]byte(line), &fields) != nil || len(fields) == 0 {
+		return entry{}, false
+	}
+	e := entry{}
+	for _, k := range []string{"level", "severity", "lvl", "log.level", "levelname", "loglevel", "@l", "LogLevel", "Level", "s"} {
+		switch v := fields[k].(type) {
+		case string:
+			e.level = levelNamed(v)
+		case float64: // pino and bunyan: 10 trace to 60 fatal
+			e.level = []Level{Debug, Debug, Info, Info, Warn, Error, Fatal}[min(max(int(v)/10, 0), 6)]
+		case map[string]any:
+			if name, ok := v["name"].(string); ok {
+				e.level = levelNamed(name)
+			}
+		}
+		if e.level != NoLevel {
+			break
+		}
+	}
+	var parts []string
+	add := func(text string) {
+		text = strings.TrimSpace(text)
+		for _, p := range parts {
+			if text == "" || strings.Contains(p, text) {
+				return
+			}
+		}
+		if text != "" {
+			parts = append(parts, text)
+		}
+	}
+	for _, k := range []string{
+		"msg", "message", "@m", "@mt", "event", "short_message", "text", "textPayload", "log", "Message", "error", "err", "error.message", "errorMessage", "exception",
+		"Exception", "reason", "cause", "details", "attr", "exc_info", "stack", "stacktrace", "stack_trace", "error.stack_trace", "stackTrace", "@x",
+	} {
+		add(flatten(fields[k], 0))
+	}
+	if len(parts) == 0 {
+		return entry{level: e.level, text: line}, true
+	}
+	e.text = joinParts(parts)
+	if len(e.text) > lineHead {
+		e.text = e.text[:lineHead]
+	}
+	return e, true
+}
+
+// flatten writes a JSON value as words.
+func flatten(v any, depth int) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case []any:
+		var parts []string
+		for i, x := range v {
+			if i == 8 || depth > 2 {
+				break
+			}
+			parts = append(parts, flatten(x, depth+1))
+		}
+		return strings.Join(parts, "\n")
+	case map[string]any:
+		if depth > 2 {
+			return ""
+		}
+		var parts []string
+		for _, k := range []string{"type", "class", "name", "kind", "code", "message", "msg", "error", "cause", "stack", "stack_trace"} {
+			if text := flatten(v[k], depth+1); text != "" {
+				parts = append(parts, text)
+			}
+		}
+		return joinParts(parts)
+	}
+	return ""
+}
+
+// joinParts writes parts one after another; a stack trace begins on a line of its own and makes what it repeats needless.
+func joinParts(parts []string) string {
+	var b strings.Builder
+	for i, p := range parts {
+		repeated := false
+		for _, later := range parts[i+1:] {
+			repeated = repeated || strings.Contains(later, p)
+		}
+		if repeated {
+			continue
+		}
+		if b.Len() > 0 {
+			if strings.Contains(p, "\n") {
+				b.WriteByte('\n')
+			} else {
+				b.WriteString(": ")
+			}
+		}
+		b.WriteString(p)
+	}
+	return b.String()
+}
+
+func levelNamed(name string) Level {
+	switch strings.ToLower(strings.TrimSpace(name)) {
+	case "fatal", "panic", "critical", "crit", "emerg", "emergency", "alert", "dpanic", "f":
+		return Fatal
+	case "error", "err", "severe", "e", "eror":
+		return Error
+	case "warn", "warning", "w", "wrn":
+		return Warn
+	case "info", "notice", "information", "i", "inf", "log":
+		return Info
+	case "debug", "trace", "verbose", "fine", "d", "dbg", "d1", "d2":
+		return Debug
+	}
+	return NoLevel
+}
+
+// lineLevel finds the level of a line of plain text or logfmt. It looks at the beginning only: "0 errors" later on says nothing.
+func lineLevel(line string) Level {
+	head := line[:min(len(line), 120)]
+	if strings.Contains(head, "evel=") {
+		_, rest, _ := strings.Cut(head, "evel=")
+		name, _, _ := strings.Cut(rest, " ")
+		if l := levelNamed(strings.Trim(name, `"`)); l != NoLevel {
+			return l
+		}
+	}
+	// klog: I0102 15:04:05.000000
+	if len(head) > 6 && strings.IndexByte("IWEF", head[0]) >= 0 && isDigits(head[1:5]) && head[5] == ' ' {
+		return map[byte]Level{'I': Info, 'W': Warn, 'E': Error, 'F': Fatal}[head[0]]
+	}
+	best, at := NoLevel, len(head)
+	for _, w := range []struct {
+		word  string
+		level Level
+	}{
+		{"FATAL", Fatal}, {"PANIC", Fatal}, {"CRITICAL", Fatal}, {"CRIT", Fatal}, {"EMERG", Fatal}, {"[emerg]", Fatal}, {"[alert]", Fatal}, {"[crit]", Fatal}, {"[fatal]", Fatal}, {"Fatal", Fatal},
+		{"ERROR", Error}, {"SEVERE", Error}, {"[error]", Error}, {"Error", Error}, {"error:", Error}, {"ERR!", Error}, {"[ERR]", Error}, {"<error>", Error},
+		{"WARNING", Warn}, {"WARN", Warn}, {"Warning", Warn}, {"warning:", Warn}, {"[warn]", Warn}, {"[warning]", Warn}, {"warn:", Warn}, {"[WRN]", Warn},
+		{"INFO", Info}, {"[info]", Info}, {"info:", Info}, {"[notice]", Info}, {"NOTICE", Info}, {"[INF]", Info}, {"LOG:", Info}, {"[Note]", Info},
+		{"DEBUG", Debug}, {"TRACE", Debug}, {"[debug]", Debug}, {"DEPRECAT", Warn}, {"Deprecat", Warn},
+	} {
+		if i := strings.Index(head[:min(len(head), at+1)], w.word); i >= 0 && i < at {
+			best, at = w.level, i
+		}
+	}
+	return best
+}
+
+func isDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// LineLevel says how serious a line of a log says that it is.
+func LineLevel(line string) Level { return readEntry(line).level }
+
+// Say takes the words out of a line of a log: the message and the error of a JSON line, any other line as it is.
+func Say(line string) string { return readEntry(line).text }

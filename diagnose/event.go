@@ -1,0 +1,103 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Event is one or several events that say the same of the same object.
+type Event struct {
+	Warning         bool
+	Reason, Message string
+	Kind, Name      string // the object that it speaks of
+	Container       string // from fieldPath; empty when it is about the whole object
+	Component       string // who reports it: "kubelet"
+	Count           int32
+	First, Last     time.Time
+}
+
+// Cite makes the event a piece of evidence.
+func (e Event) Cite() Evidence {
+	source := fmt.Sprintf("event %s of %s/%s", e.Reason, e.Kind, e.Name)
+	if e.Count > 1 {
+		source += fmt.Sprintf(" (%d times)", e.Count)
+	}
+	return Evidence{Source: source, Text: cut(strings.TrimSpace(e.Message), citeRunes)}
+}
+
+// Has says whether the message holds one of the texts, in any case.
+func (e Event) Has(texts ...string) bool {
+	m := strings.ToLower(e.Message)
+	for _, t := range texts {
+		if strings.Contains(m, strings.ToLower(t)) {
+			return true
+		}
+	}
+	return false
+}
+
+// readEvent takes an event's times and count from whichever of its fields are set: the scheduler and other users of the newer API leave
+// firstTimestamp, lastTimestamp and count empty and write eventTime and series.
+func readEvent(e *corev1.Event) Event {
+	out := Event{
+		Warning: e.Type == corev1.EventTypeWarning, Reason: e.Reason, Message: e.Message,
+		Kind: e.InvolvedObject.Kind, Name: e.InvolvedObject.Name, Container: fieldContainer(e.InvolvedObject.FieldPath),
+		Component: e.Source.Component, Count: e.Count, First: e.FirstTimestamp.Time, Last: e.LastTimestamp.Time,
+	}
+	if out.Component == "" {
+		out.Component = e.ReportingController
+	}
+	if out.First.IsZero() {
+		out.First = e.EventTime.Time
+	}
+	if out.First.IsZero() {
+		out.First = e.CreationTimestamp.Time
+	}
+	if e.Series != nil {
+		out.Count = max(out.Count, e.Series.Count)
+		if e.Series.LastObservedTime.After(out.Last) {
+			out.Last = e.Series.LastObservedTime.Time
+		}
+	}
+	if out.Last.IsZero() {
+		out.Last = out.First
+	}
+	out.Count = max(out.Count, 1)
+	return out
+}
+
+// fieldContainer takes the name out of "spec.containers{web}".
+func fieldContainer(path string) string {
+	if i := strings.IndexByte(path, '{'); i >= 0 && strings.HasSuffix(path, "}") {
+		return path[i+1 : len(path)-1]
+	}
+	return ""
+}
+
+// mergeEvents joins events that say the same and orders them by their last time.
+func mergeEvents(events []Event) []Event {
+	at := map[string]int{}
+	var out []Event
+	for _, e := range events {
+		key := strings.Join([]string{e.Kind, e.Name, e.Container, e.Reason, e.Message}, "\x00")
+		i, ok := at[key]
+		if !ok {
+			at[key] = len(out)
+			out = append(out, e)
+			continue
+		}
+		out[i].Count += e.Count
+		if e.First.Before(out[i].First) {
+			out[i].First = e.First
+		}
+		if e.Last.After(out[i].Last) {
+			out[i].Last = e.Last
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Event) int { return a.Last.Compare(b.Last) })
+	return out
+}

@@ -1,0 +1,209 @@
+package diagnose
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+	"unicode/utf8"
+)
+
+// The bounds of a line: a longer one keeps its beginning and its end.
+const (
+	lineHead = 8 << 10
+	lineTail = 4 << 10
+	// citeRunes bounds what evidence quotes of a line.
+	citeRunes = 400
+)
+
+// Log is a container's log, made safe to read: without colours and control characters, valid UTF-8, no line longer than a few
+// kilobytes.
+type Log struct {
+	// Source names it in evidence: "log web (previous)".
+	Source    string
+	Container string
+	Previous  bool
+	// Missing says why it could not be read; then there are no lines.
+	Missing string
+	// message is set when this is not a log but a termination message.
+	message bool
+
+	text   string
+	starts []int32
+}
+
+// NewLog cleans raw log text.
+func NewLog(source string, raw []byte) *Log {
+	l := &Log{Source: source}
+	l.text = cleanLog(raw)
+	for at := 0; at < len(l.text); {
+		l.starts = append(l.starts, int32(at))
+		end := strings.IndexByte(l.text[at:], '\n')
+		if end < 0 {
+			break
+		}
+		at += end + 1
+	}
+	return l
+}
+
+// Len is the number of lines.
+func (l *Log) Len() int { return len(l.starts) }
+
+// Empty says that the log was read and holds nothing but white space.
+func (l *Log) Empty() bool { return l.Missing == "" && strings.TrimSpace(l.text) == "" }
+
+// Line returns line n, counted from 1, or "".
+func (l *Log) Line(n int) string {
+	if n < 1 || n > len(l.starts) {
+		return ""
+	}
+	end := len(l.text)
+	if n < len(l.starts) {
+		end = int(l.starts[n]) - 1
+	} else if strings.HasSuffix(l.text, "\n") {
+		end--
+	}
+	return l.text[l.starts[n-1]:end]
+}
+
+// Cite makes line n a piece of evidence.
+func (l *Log) Cite(n int) Evidence {
+	source := fmt.Sprintf("%s line %d", l.Source, n)
+	if l.message {
+		source = l.Source
+	}
+	return Evidence{Source: source, Text: cut(strings.TrimSpace(l.Line(n)), citeRunes)}
+}
+
+// lineAt returns the number of the line that holds the byte at offset.
+func (l *Log) lineAt(offset int) int {
+	return sort.Search(len(l.starts), func(i int) bool { return int(l.starts[i]) > offset })
+}
+
+// lastText is the number of the last line that is not blank, 0 when there is none.
+func (l *Log) lastText() int {
+	for n := l.Len(); n > 0; n-- {
+		if strings.TrimSpace(l.Line(n)) != "" {
+			return n
+		}
+	}
+	return 0
+}
+
+// cut shortens text to at most runes characters, marking the cut.
+func cut(text string, runes int) string {
+	if len(text) <= runes {
+		return text
+	}
+	n := 0
+	for i := range text {
+		if n == runes-1 {
+			return text[:i] + "…"
+		}
+		n++
+	}
+	return text
+}
+
+// cleanLog makes raw log bytes readable: one \n per line, no terminal escapes, no control characters, valid UTF-8, no endless line.
+func cleanLog(raw []byte) string {
+	var b strings.Builder
+	b.Grow(min(len(raw), 1<<20) + 64)
+	for len(raw) > 0 {
+		var line []byte
+		if end := indexNewline(raw); end >= 0 {
+			line, raw = raw[:end], raw[end+1:]
+		} else {
+			line, raw = raw, nil
+		}
+		if len(line) > lineHead+lineTail {
+			writeLine(&b, line[:lineHead])
+			b.WriteString(" … ")
+			line = line[len(line)-lineTail:]
+		}
+		writeLine(&b, line)
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func indexNewline(raw []byte) int {
+	for i, c := range raw {
+		if c == '\n' {
+			return i
+		}
+	}
+	return -1
+}
+
+// writeLine writes one line. Most are plain, so look for that first.
+func writeLine(b *strings.Builder, line []byte) {
+	for len(line) > 0 && line[len(line)-1] == '\r' {
+		line = line[:len(line)-1]
+	}
+	plain := true
+	for _, c := range line {
+		if (c < 0x20 && c != '\t') || c >= 0x7f {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		b.Write(line)
+		return
+	}
+	// A bare carriage return redraws the line: what counts is what stands there in the end.
+	for i := len(line) - 1; i >= 0; i-- {
+		if line[i] == '\r' {
+			line = line[i+1:]
+			break
+		}
+	}
+	for i := 0; i < len(line); {
+		c := line[i]
+		switch {
+		case c == 0x1b:
+			i = skipEscape(line, i)
+		case c == '\t' || (c >= 0x20 && c < 0x7f):
+			b.WriteByte(c)
+			i++
+		case c < 0x80:
+			i++ // other control characters
+		default:
+			r, size := utf8.DecodeRune(line[i:])
+			if r >= 0xa0 { // 0x80-0x9f are control characters too
+				b.WriteRune(r)
+			}
+			i += size
+		}
+	}
+}
+
+// skipEscape returns where the terminal escape sequence that begins at i ends (ECMA-48: CSI, OSC, or two characters).
+func skipEscape(line []byte, i int) int {
+	i++
+	if i >= len(line) {
+		return i
+	}
+	switch line[i] {
+	case '[':
+		for i++; i < len(line); i++ {
+			if line[i] >= 0x40 && line[i] <= 0x7e {
+				return i + 1
+			}
+		}
+		return i
+	case ']':
+		for i++; i < len(line); i++ {
+			if line[i] == 0x07 {
+				return i + 1
+			}
+			if line[i] == 0x1b && i+1 < len(line) && line[i+1] == '\\' {
+				return i + 2
+			}
+		}
+		return i
+	default:
+		return i + 1
+	}
+}

@@ -1,0 +1,94 @@
+package diagnose
+
+import (
+	"slices"
+	"strings"
+)
+
+// ranked is a finding with the number that orders it.
+type ranked struct {
+	Finding
+	score   int
+	related bool // to the trace that ended the program
+}
+
+// rank orders findings, the best first. What counts, in this order: proof from the cluster's objects before the program's words; words
+// that agree with the objects before those that stand alone; the line that the program died of before earlier noise; and an exception
+// or panic as such only when nothing says what it carries.
+func (e *Engine) rank(c *Case, findings []Finding) []ranked {
+	var final *Trace
+	for i := range c.Traces() {
+		if t := &c.Traces()[i]; !t.Handled {
+			final = t
+		}
+	}
+	last := c.Log().lastText()
+	out := make([]ranked, 0, len(findings))
+	for _, f := range findings {
+		r := ranked{Finding: f}
+		r.score = map[Proof]int{Hint: 100, Messenger: 400, Words: 600, Corroborated: 800, Structural: 1000}[f.Proof] + f.Weight
+		r.score += map[Confidence]int{Certain: 30, Likely: 10, Possible: -60}[f.Confidence]
+		if f.Log != nil && f.At > 0 && f.Proof < Structural {
+			e.place(c, &r, final, last)
+		}
+		out = append(out, r)
+	}
+	slices.SortStableFunc(out, func(a, b ranked) int { return b.score - a.score })
+	return out
+}
+
+// place weighs where in the log a finding's decisive line stands.
+func (e *Engine) place(c *Case, r *ranked, final *Trace, last int) {
+	l := r.Log
+	if l.Len() > 0 {
+		r.score += 40 * r.At / l.Len()
+	}
+	span := max(r.Span, r.At)
+	switch {
+	case final != nil && related(&r.Finding, final):
+		r.related = true
+		if r.At >= final.First && r.At <= final.Last {
+			r.score += 20
+		}
+	case final != nil && r.Proof != Messenger && span < final.First:
+		// The program died of something else, later.
+		r.score -= 450
+		r.Confidence = Possible
+	case last-span > 12 && wentOn(l, span):
+		// It went on as if nothing had happened.
+		r.score -= 300
+		if r.Confidence != Possible {
+			r.Confidence = Possible
+		}
+	}
+	if level := lineLevelAt(l, r.At); (level == Warn || level == Info || level == Debug) && last-span > 3 && !r.related {
+		r.score -= 120
+	}
+}
+
+func lineLevelAt(l *Log, n int) Level { return readEntry(l.Line(n)).level }
+
+// related says that a finding speaks of what a trace carries: it stands inside it or right before it, or the trace's words name what
+// the finding turns on.
+func related(f *Finding, t *Trace) bool {
+	if f.At >= t.First-3 && f.At <= t.Last+3 {
+		return true
+	}
+	if f.At > t.Last {
+		return true // said on the way out
+	}
+	says := strings.ToLower(t.Message + " " + t.CauseMessage + " " + t.Class + " " + t.CauseClass)
+	for _, k := range f.Keys {
+		if len(k) > 2 && strings.Contains(says, strings.ToLower(k)) {
+			return true
+		}
+	}
+	if strings.HasPrefix(f.Cause, "dependency.") || strings.HasPrefix(f.Cause, "volume.") {
+		for _, w := range []string{"connect", "dial", "unavailable", "retries", "retry", "attempts", "timed out", "timeout", "unreachable", "giving up", "not ready", "refused", "lookup", "resolve"} {
+			if strings.Contains(says, w) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,108 @@
+package diagnose
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// reader asks a View at most once for each thing and keeps account of what could not be read.
+type reader struct {
+	ctx   context.Context
+	view  View
+	gets  map[string]got
+	lists map[string]listed
+	gaps  map[string]bool
+}
+
+type got struct {
+	object Object
+	err    error
+}
+
+type listed struct {
+	objects []Object
+	err     error
+}
+
+func newReader(ctx context.Context, view View) *reader {
+	return &reader{ctx: ctx, view: view, gets: map[string]got{}, lists: map[string]listed{}, gaps: map[string]bool{}}
+}
+
+// get reads one object. An error other than "not found" becomes a gap.
+func (r *reader) get(kind Kind, namespace, name string) (Object, error) {
+	key := kind.Group + "|" + kind.Kind + "|" + namespace + "|" + name
+	g, ok := r.gets[key]
+	if !ok {
+		g.object, g.err = r.view.Get(r.ctx, kind, namespace, name)
+		if g.err == nil && g.object == nil {
+			g.err = ErrNotFound
+		}
+		r.gets[key] = g
+		r.note(kind, namespace, g.err)
+	}
+	return g.object, g.err
+}
+
+// list reads objects. Any error but "not found" becomes a gap.
+func (r *reader) list(kind Kind, namespace string, where Where) ([]Object, error) {
+	key := fmt.Sprint(kind.Group, "|", kind.Kind, "|", namespace, "|", where)
+	l, ok := r.lists[key]
+	if !ok {
+		l.objects, l.err = r.view.List(r.ctx, kind, namespace, where)
+		r.lists[key] = l
+		r.note(kind, namespace, l.err)
+	}
+	return l.objects, l.err
+}
+
+func (r *reader) note(kind Kind, namespace string, err error) {
+	if err == nil || errors.Is(err, ErrNotFound) || kind.Group != "" && !strings.HasSuffix(kind.Group, ".k8s.io") && kind.Group != "apps" && kind.Group != "batch" && kind.Group != "autoscaling" {
+		return // most clusters do not serve the kinds of add-ons at all
+	}
+	if kind == Secrets || kind == PodMetrics || kind == SecretProviderClasses {
+		return // not read by default, and absent from most clusters
+	}
+	where := "in " + namespace
+	if !kind.Namespaced {
+		where = "of the cluster"
+	} else if namespace == "" {
+		where = "in other namespaces"
+	}
+	what := plural(kind)
+	switch {
+	case errors.Is(err, ErrForbidden):
+		r.gaps[fmt.Sprintf("no permission to read %s %s", what, where)] = true
+	case r.ctx.Err() != nil:
+		r.gaps["there was no time left to read everything"] = true
+	default:
+		r.gaps[fmt.Sprintf("%s %s could not be read: %v", what, where, err)] = true
+	}
+}
+
+// plural is the kind's name as people say it: "ConfigMaps", "events".
+func plural(kind Kind) string {
+	switch kind {
+	case Pods, Events, Services, Nodes, Namespaces:
+		return kind.Resource
+	case NetworkPolicies:
+		return "NetworkPolicies"
+	case StorageClasses:
+		return "StorageClasses"
+	case Ingresses:
+		return "Ingresses"
+	}
+	return kind.Kind + "s"
+}
+
+// gapList returns what could not be read, sorted.
+func (r *reader) gapList() []string {
+	out := make([]string, 0, len(r.gaps))
+	for g := range r.gaps {
+		out = append(out, g)
+	}
+	sort.Strings(out)
+	return out
+}

@@ -1,0 +1,8 @@
+// Package rules is the catalogue of causes that a crash loop can have.
+//
+// One cause is one small file, which makes one [diagnose.Rule], one txtar file of cases beside it, which prove it, and one line in the
+// list of [All]. Each txtar holds cases in folders: "match-" ones that the rule must win, and "miss-" ones that look alike and belong to
+// another cause. The tests run every rule on every case of every other.
+//
+// Start reading at [All], then at app_panic.go and app.panic.txtar.
+package rules

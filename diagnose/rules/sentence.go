@@ -1,0 +1,47 @@
+package rules
+
+import (
+	"strings"
+
+	"crashloop/diagnose"
+)
+
+// shorten cuts a text to that many characters.
+func shorten(s string, runes int) string {
+	r := []rune(s)
+	if len(r) <= runes {
+		return s
+	}
+	return string(r[:runes-1]) + "…"
+}
+
+// containerPatch is a strategic-merge patch that sets fields of the subject's container, for `kubectl patch`. The lines of body are
+// indented to stand below the container's name.
+func containerPatch(c *diagnose.Case, body string) string {
+	list := "containers"
+	if c.Subject.ContainerType != diagnose.App {
+		list = "initContainers"
+	}
+	return podPatch(c, list+":\n- name: "+c.Subject.Container+"\n"+indent(body, 2))
+}
+
+// podPatch is a patch of the workload that sets fields of its pods' spec.
+func podPatch(c *diagnose.Case, body string) string {
+	switch c.Subject.Kind() {
+	case "CronJob":
+		return "spec:\n  jobTemplate:\n    spec:\n      template:\n        spec:\n" + indent(body, 10)
+	case "Pod":
+		return "spec:\n" + indent(body, 2)
+	}
+	return "spec:\n  template:\n    spec:\n" + indent(body, 6)
+}
+
+func indent(s string, n int) string {
+	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	for i := range lines {
+		if lines[i] != "" {
+			lines[i] = strings.Repeat(" ", n) + lines[i]
+		}
+	}
+	return strings.Join(lines, "\n") + "\n"
+}

@@ -1,0 +1,449 @@
+package diagnose
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Trace is one panic, uncaught exception or logged stack trace.
+type Trace struct {
+	Language string // "Go", "Python", "Java", ...
+	Panic    bool   // the runtime gave up (panic, abort, assertion) rather than an exception passing through
+	Class    string // "java.lang.IllegalStateException"; empty where the language has none
+	Message  string
+	// CauseClass and CauseMessage are the innermost "Caused by", empty when there is none.
+	CauseClass, CauseMessage string
+	// Own is the first frame in code that is not the runtime's or a library's: "main.go:42". Function is its name where the trace has it.
+	Own, Function string
+	// First, Last and At are line numbers: of the whole trace, and of the line that says what happened.
+	First, Last, At int
+	// CauseAt is the line of the innermost cause, 0 when there is none.
+	CauseAt int
+	// Handled says that the program went on to log other things after it.
+	Handled bool
+	// Logged says that a logger printed it rather than the runtime.
+	Logged bool
+}
+
+// Says is the trace's message with its class, the innermost cause where there is one.
+func (t Trace) Says() string {
+	class, message := t.Class, t.Message
+	if t.CauseClass != "" {
+		class, message = t.CauseClass, t.CauseMessage
+	}
+	switch {
+	case class == "":
+		return message
+	case message == "":
+		return class
+	}
+	return class + ": " + message
+}
+
+// Where is the place of the first own frame in a sentence, " at main.go:42", or empty.
+func (t Trace) Where() string {
+	if t.Own == "" {
+		return ""
+	}
+	return " at " + t.Own
+}
+
+// traceWindow is how many lines at the end of a log are read for stack traces.
+const traceWindow = 4000
+
+// vline is a line as a trace reader sees it: a line of the log, or of the text inside a JSON field.
+type vline struct {
+	n    int
+	text string
+}
+
+// readTraces finds the traces among the last lines of a log.
+func readTraces(l *Log) []Trace {
+	var lines []vline
+	for n := max(1, l.Len()-traceWindow); n <= l.Len(); n++ {
+		text := l.Line(n)
+		if strings.Contains(text, `\n`) && strings.Contains(text, "{") {
+			if e := readEntry(text); strings.Contains(e.text, "\n") {
+				for part := range strings.SplitSeq(e.text, "\n") {
+					lines = append(lines, vline{n, part})
+				}
+				continue
+			}
+		}
+		lines = append(lines, vline{n, text})
+	}
+	var out []Trace
+	for i := 0; i < len(lines); {
+		t, next := readTrace(lines, i)
+		if next <= i {
+			i++
+			continue
+		}
+		t.First, t.Last = lines[i].n, lines[next-1].n
+		if t.At == 0 {
+			t.At = t.First
+		}
+		t.Message = cut(strings.TrimSpace(t.Message), 300)
+		t.CauseMessage = cut(strings.TrimSpace(t.CauseMessage), 300)
+		// What a program says once more on its way out, in a second trace of the same words, is one trace.
+		if k := len(out) - 1; k >= 0 && out[k].Class == t.Class && out[k].Message == t.Message && t.Own == "" {
+			out[k].Last = t.Last
+		} else {
+			out = append(out, t)
+		}
+		i = next
+	}
+	for k := range out {
+		out[k].Handled = wentOn(l, out[k].Last)
+	}
+	return out
+}
+
+// wentOn says whether a program logged ordinary lines after the given one: more than a handful, or one that says that it runs.
+func wentOn(l *Log, after int) bool {
+	count := 0
+	for n := after + 1; n <= l.Len() && count <= 12; n++ {
+		line := strings.TrimSpace(l.Line(n))
+		if line == "" || strings.HasPrefix(line, "at ") || strings.HasPrefix(line, "npm ") || strings.HasPrefix(line, "error Command failed") {
+			continue
+		}
+		switch e := readEntry(line); e.level {
+		case Info, Debug:
+			count += 3
+		case NoLevel:
+			count += 2
+		case Warn:
+			count++
+		}
+	}
+	return count > 12
+}
+
+// readTrace reads a trace that begins at line i, and returns where it ends; i itself when none begins there.
+func readTrace(lines []vline, i int) (Trace, int) {
+	s := lines[i].text
+	if len(s) < 5 || len(s) > lineHead {
+		return Trace{}, i
+	}
+	switch {
+	case strings.Contains(s, "panic: ") || strings.HasPrefix(s, "fatal error: "):
+		if t, next := readGo(lines, i); next > i {
+			return t, next
+		}
+	case strings.Contains(s, "' panicked at ") || strings.Contains(s, ") panicked at "):
+		return readRust(lines, i)
+	case strings.Contains(s, "Traceback (most recent call last)"):
+		return readPython(lines, i)
+	case strings.HasPrefix(s, "terminate called ") || strings.HasPrefix(s, "libc++abi"):
+		return readCpp(lines, i)
+	case strings.Contains(s, "Assertion `") && strings.HasSuffix(s, "failed."):
+		_, message, _ := strings.Cut(s, "Assertion ")
+		return Trace{Language: "C", Panic: true, Message: "assertion " + message, Own: assertPlace(s)}, i + 1
+	case strings.HasPrefix(s, "Unhandled exception. ") || strings.HasPrefix(s, "Unhandled Exception: "):
+		return readDotnet(lines, i)
+	case strings.Contains(s, "PHP Fatal error:") || strings.Contains(s, "PHP Parse error:") || strings.HasPrefix(s, "Fatal error: ") || strings.HasPrefix(s, "Parse error: "):
+		return readPHP(lines, i)
+	case strings.HasPrefix(s, "** ("):
+		return readElixir(lines, i)
+	case strings.HasPrefix(strings.TrimSpace(s), "File \"") && i+1 < len(lines):
+		return readPythonSyntax(lines, i)
+	}
+	if t, next := readRuby(lines, i); next > i {
+		return t, next
+	}
+	if t, next := readJVM(lines, i); next > i {
+		return t, next
+	}
+	return readNode(lines, i)
+}
+
+func text(lines []vline, i int) string {
+	if i < len(lines) {
+		return lines[i].text
+	}
+	return ""
+}
+
+// base shortens a path to its last two elements.
+func base(path string) string {
+	parts := strings.Split(path, "/")
+	if len(parts) > 2 {
+		parts = parts[len(parts)-2:]
+		if parts[0] == "app" || parts[0] == "src" {
+			parts = parts[1:]
+		}
+	}
+	return strings.TrimPrefix(strings.Join(parts, "/"), "/")
+}
+
+func readGo(lines []vline, i int) (Trace, int) {
+	s := lines[i].text
+	at := strings.Index(s, "panic: ")
+	skip := len("panic: ")
+	if strings.HasPrefix(s, "fatal error: ") {
+		at, skip = 0, len("fatal error: ")
+	}
+	t := Trace{Language: "Go", Panic: true, Message: s[at+skip:], At: lines[i].n}
+	next := i + 1
+	// More of the message, nested panics, "[recovered]", the signal's line.
+	for ; next < len(lines) && next < i+40; next++ {
+		s := lines[next].text
+		if strings.HasPrefix(strings.TrimSpace(s), "panic: ") {
+			if _, message, _ := strings.Cut(s, "panic: "); !strings.HasPrefix(message, strings.TrimSuffix(t.Message, " [recovered]")) {
+				t.CauseClass, t.CauseMessage, t.CauseAt = "panic", message, lines[next].n
+			}
+			continue
+		}
+		if strings.HasPrefix(s, "goroutine ") || strings.HasPrefix(s, "runtime stack:") || strings.HasPrefix(s, "exit status ") {
+			break
+		}
+		if s == "" && next+1 < len(lines) && !strings.HasPrefix(lines[next+1].text, "goroutine ") && !strings.HasPrefix(lines[next+1].text, "runtime stack:") {
+			break
+		}
+	}
+	if !strings.HasPrefix(text(lines, next), "goroutine ") && !strings.HasPrefix(text(lines, next), "runtime stack:") {
+		// GOTRACEBACK=none, or a cut log: one line is all there is. A logger's "panic: " amid other words is none.
+		if at > 0 && !isStamp(s[:at]) {
+			return Trace{}, i
+		}
+		return t, i + 1
+	}
+	t.Message = strings.TrimSuffix(strings.TrimSuffix(t.Message, " [recovered]"), " [recovered, repanicked]")
+	t.CauseClass = ""
+	for ; next < len(lines); next++ {
+		s := lines[next].text
+		if strings.HasPrefix(s, "\t") || strings.HasPrefix(s, "    ") {
+			place := strings.TrimSpace(s)
+			place, _, _ = strings.Cut(place, " ")
+			if t.Own == "" && strings.Contains(place, ".go:") && ownGo(lines[next-1].text, place) {
+				t.Own = base(place)
+				t.Function, _, _ = cutLast(lines[next-1].text, "(")
+			}
+			continue
+		}
+		if s == "" || strings.HasPrefix(s, "goroutine ") || strings.HasPrefix(s, "runtime stack:") || strings.HasPrefix(s, "created by ") ||
+			strings.HasSuffix(s, ")") || strings.HasPrefix(s, "exit status ") || strings.HasPrefix(s, "rax ") || strings.HasPrefix(s, "[signal ") {
+			continue
+		}
+		break
+	}
+	for next > i+1 && strings.TrimSpace(lines[next-1].text) == "" {
+		next--
+	}
+	return t, next
+}
+
+func ownGo(function, place string) bool {
+	for _, lib := range []string{"/usr/local/go/", "/go/pkg/mod/", "/pkg/mod/", "/vendor/", "/libexec/src/", "/usr/lib/go", "/hostedtoolcache/go/", "/src/runtime/", "/src/testing/", "/src/net/", "_testmain.go"} {
+		if strings.Contains(place, lib) {
+			return false
+		}
+	}
+	return !strings.HasPrefix(function, "runtime.") && !strings.HasPrefix(function, "panic(") && !strings.HasPrefix(function, "created by runtime")
+}
+
+// isStamp says that a prefix holds a time, a level or a program's name, and no sentence.
+func isStamp(prefix string) bool {
+	return len(prefix) < 48 && len(strings.Fields(prefix)) <= 4
+}
+
+func readRust(lines []vline, i int) (Trace, int) {
+	s := lines[i].text
+	_, rest, _ := strings.Cut(s, " panicked at ")
+	t := Trace{Language: "Rust", Panic: true, At: lines[i].n}
+	next := i + 1
+	if strings.HasPrefix(rest, "'") { // up to 1.72: 'message', src/main.rs:4:5
+		if at := strings.LastIndex(rest, "', "); at > 0 {
+			t.Message, t.Own = rest[1:at], strings.TrimSpace(rest[at+3:])
+		} else {
+			t.Message = rest
+		}
+	} else { // from 1.73: the place, then the message on lines of its own
+		t.Own = strings.TrimSuffix(strings.TrimSpace(rest), ":")
+		var message []string
+		for ; next < len(lines) && next < i+10; next++ {
+			s := lines[next].text
+			if strings.HasPrefix(s, "note: run with") || strings.HasPrefix(s, "stack backtrace:") || s == "" {
+				break
+			}
+			message = append(message, s)
+		}
+		t.Message = strings.Join(message, " ")
+		if len(message) > 0 {
+			t.At = lines[i+1].n
+		}
+	}
+	if strings.HasPrefix(t.Own, "/rustc/") || strings.Contains(t.Own, "/.cargo/") {
+		t.Own = ""
+	}
+	for ; next < len(lines); next++ {
+		s := lines[next].text
+		if !strings.HasPrefix(s, "note: ") && !strings.HasPrefix(s, "stack backtrace:") && !strings.HasPrefix(s, "  ") {
+			break
+		}
+	}
+	return t, next
+}
+
+func readCpp(lines []vline, i int) (Trace, int) {
+	s := lines[i].text
+	t := Trace{Language: "C++", Panic: true, Message: s, At: lines[i].n}
+	if a := strings.IndexAny(s, "'"); a >= 0 {
+		if b := strings.LastIndexAny(s, "'"); b > a {
+			t.Class, t.Message = s[a+1:b], ""
+		}
+	}
+	next := i + 1
+	if w := strings.TrimSpace(text(lines, next)); strings.HasPrefix(w, "what():") {
+		t.Message, t.At = strings.TrimSpace(strings.TrimPrefix(w, "what():")), lines[next].n
+		next++
+	} else if _, after, ok := strings.Cut(s, "of type "); ok {
+		t.Class, t.Message, _ = strings.Cut(after, ": ")
+	}
+	return t, next
+}
+
+func assertPlace(s string) string {
+	parts := strings.SplitN(s, ":", 4)
+	if len(parts) == 4 && isDigits(strings.TrimSpace(parts[2])) {
+		return strings.TrimSpace(parts[1]) + ":" + strings.TrimSpace(parts[2])
+	}
+	return ""
+}
+
+func readPython(lines []vline, i int) (Trace, int) {
+	t := Trace{Language: "Python"}
+	prefix, _, _ := strings.Cut(lines[i].text, "Traceback")
+	prefix = strings.TrimRight(prefix, " +|") // exception groups draw a frame
+	t.Logged = strings.TrimSpace(prefix) != ""
+	type raised struct {
+		class, message, own, function string
+		n                             int
+	}
+	var all []raised
+	direct := false
+	next := i + 1
+	for next < len(lines) {
+		r := raised{}
+		any := ""
+		anyFunction := ""
+		for ; next < len(lines); next++ {
+			s := lines[next].text
+			bare := strings.TrimLeft(s, " |+")
+			if strings.HasPrefix(bare, "File \"") {
+				place, function := pythonPlace(bare)
+				any, anyFunction = place, function
+				if ownPython(bare) {
+					r.own, r.function = place, function
+				}
+				continue
+			}
+			if s == "" || strings.HasPrefix(s, " ") || strings.HasPrefix(s, "\t") {
+				continue
+			}
+			break
+		}
+		if next >= len(lines) {
+			break
+		}
+		if r.own == "" {
+			r.own, r.function = any, anyFunction
+		}
+		s := lines[next].text
+		class, message, _ := strings.Cut(s, ": ")
+		if !pythonClass(strings.TrimSuffix(class, ":")) {
+			break
+		}
+		r.class, r.message, r.n = strings.TrimSuffix(class, ":"), message, lines[next].n
+		next++
+		// A message can go on for lines; the first lines are enough, but an empty first one is not.
+		for k := 0; k < 12 && next < len(lines); k++ {
+			s := lines[next].text
+			if s == "" || strings.HasPrefix(s, "Traceback") || levelStart(s) {
+				break
+			}
+			if k < 2 && len(r.message) < 200 {
+				r.message = strings.TrimSpace(r.message + " " + strings.TrimSpace(s))
+			}
+			if !strings.HasPrefix(s, " ") && k > 2 {
+				break
+			}
+			next++
+		}
+		all = append(all, r)
+		// Chained exceptions: a blank line, the sentence, a blank line, the next traceback.
+		k := next
+		for k < len(lines) && lines[k].text == "" {
+			k++
+		}
+		s = text(lines, k)
+		if !strings.HasPrefix(s, "During handling of the above exception") && !strings.HasPrefix(s, "The above exception was the direct cause") {
+			break
+		}
+		direct = strings.HasPrefix(s, "The above")
+		for k++; k < len(lines) && lines[k].text == ""; k++ {
+		}
+		if !strings.Contains(text(lines, k), "Traceback (most recent") {
+			break
+		}
+		next = k + 1
+	}
+	if len(all) == 0 {
+		return Trace{}, i
+	}
+	last := all[len(all)-1]
+	t.Class, t.Message, t.Own, t.Function, t.At = last.class, last.message, last.own, last.function, last.n
+	if len(all) > 1 {
+		t.CauseAt = all[0].n
+		if direct || last.class == "SystemExit" {
+			t.CauseClass, t.CauseMessage = all[0].class, all[0].message
+		}
+	}
+	return t, next
+}
+
+func levelStart(s string) bool {
+	return lineLevel(s) != NoLevel || len(s) > 10 && isDigits(s[:4]) && (s[4] == '-' || s[4] == '/')
+}
+
+func pythonClass(s string) bool {
+	if s == "" || len(s) > 120 || !(s[0] >= 'A' && s[0] <= 'Z' || s[0] >= 'a' && s[0] <= 'z' || s[0] == '_') {
+		return false
+	}
+	for _, r := range s {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_') {
+			return false
+		}
+	}
+	return true
+}
+
+func pythonPlace(s string) (place, function string) {
+	_, rest, _ := strings.Cut(s, "File \"")
+	file, rest, _ := strings.Cut(rest, "\"")
+	_, line, _ := strings.Cut(rest, "line ")
+	line, function, _ = strings.Cut(line, ", in ")
+	line, _, _ = strings.Cut(line, ",")
+	return fmt.Sprintf("%s:%s", base(file), strings.TrimSpace(line)), strings.TrimSpace(function)
+}
+
+func ownPython(s string) bool {
+	for _, lib := range []string{"site-packages/", "dist-packages/", "/lib/python", "<frozen ", "/usr/lib/", "<string>", "/bin/"} {
+		if strings.Contains(s, lib) {
+			return false
+		}
+	}
+	return true
+}
+
+// readPythonSyntax reads what Python prints when it cannot even parse the program: the place, the line, a mark, the class.
+func readPythonSyntax(lines []vline, i int) (Trace, int) {
+	for k := i + 1; k < len(lines) && k <= i+4; k++ {
+		class, message, ok := strings.Cut(lines[k].text, ": ")
+		if ok && (class == "SyntaxError" || class == "IndentationError" || class == "TabError") {
+			place, _ := pythonPlace(strings.TrimSpace(lines[i].text))
+			return Trace{Language: "Python", Class: class, Message: message, Own: place, At: lines[k].n}, k + 1
+		}
+	}
+	return Trace{}, i
+}
