@@ -1,0 +1,79 @@
+package notify
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"crashloop/diagnose"
+)
+
+// CauseChanged is the line in the thread that says that the same failure now has another cause.
+func CauseChanged(inc diagnose.Incident, before, now diagnose.Diagnosis) Message {
+	why := sentence(oneLine(now.Summary, 700))
+	m := Message{Text: oneLine(fmt.Sprintf("🔀 %s: the cause is another one now. %s", inc.Subject.Namespace+"/"+inc.Subject.Name(), why), 600)}
+	m.Blocks = []Block{
+		{Text: []Span{T("🔀 "), B("The cause is another one now. "), T(why)}},
+		{Context: []Span{T(fmt.Sprintf("%s: %s · before: %s (%s)", certainty(now.Confidence), now.Cause, before.Cause, oneLine(before.Summary, 200)))}},
+	}
+	return m
+}
+
+// Action is what somebody did, for the thread.
+type Action struct {
+	User string // the Slack user id of who did it; empty for the bot itself
+	// Did is what was done, in the past tense: "restarted Deployment web".
+	Did string
+	// Failed is why it did not work out, empty when it did; it then reads "tried to …, but …".
+	Tried  string // "restart Deployment web"
+	Failed string
+	// Notes are things to know now: what may scale it up again, how to undo it.
+	Notes []string
+	// Undo is offered as a button under the line.
+	Undo *Button
+}
+
+// ActionLine is the public line in the thread about an action's outcome.
+func ActionLine(a Action) Message {
+	by := []Span{{User: a.User}}
+	name := "<@" + a.User + ">"
+	if a.User == "" {
+		by, name = []Span{T("Crashloop")}, "Crashloop"
+	}
+	emoji, did := "🔧", oneLine(a.Did, 400)
+	if a.Failed != "" {
+		emoji, did = "⚠️", fmt.Sprintf("tried to %s, but it did not work: %s", oneLine(a.Tried, 200), oneLine(a.Failed, 400))
+	}
+	did = sentence(did)
+	spans := append([]Span{T(emoji + " ")}, by...)
+	m := Message{Text: oneLine(emoji+" "+strings.TrimPrefix(name, "<@"+a.User+">")+" "+did, 600), Blocks: []Block{{Text: append(spans, T(" "+did))}}}
+	if a.User != "" {
+		m.Text = oneLine(emoji+" Somebody "+did, 600)
+	}
+	if len(a.Notes) > 0 {
+		m.Blocks = append(m.Blocks, bullets(a.Notes, 6, 400))
+	}
+	if a.Undo != nil {
+		m.Blocks = append(m.Blocks, Block{Actions: &Controls{Buttons: []Button{*a.Undo}}})
+	}
+	return m
+}
+
+// End is the line in the thread that says that an incident is over, and how.
+func End(inc diagnose.Incident) Message {
+	emoji, state := stateOf(inc)
+	says := sentence(oneLine(inc.EndedSays, 400))
+	if says == "" {
+		says = fallbackEnd(inc)
+	}
+	m := Message{Text: oneLine(fmt.Sprintf("%s %s: %s. %s", emoji, state, inc.Subject.Namespace+"/"+inc.Subject.Name(), says), 600)}
+	m.Blocks = []Block{{Text: []Span{T(emoji + " "), B(state + ". "), T(says)}}}
+	if !inc.Since.IsZero() && inc.Ended.After(inc.Since) {
+		small := "It lasted " + span(inc.Ended.Sub(inc.Since).Round(time.Second))
+		if inc.Restarts > 0 {
+			small += ", with " + count(int(inc.Restarts), "restart")
+		}
+		m.Blocks = append(m.Blocks, Block{Context: []Span{T(small + ".")}})
+	}
+	return m
+}
