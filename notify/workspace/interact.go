@@ -120,6 +120,8 @@ func (w *Workspace) typed(text string) string {
 		rest := word[len(core):]
 		switch {
 		case len(core) < 2:
+		case strings.HasPrefix(core, "https://"), strings.HasPrefix(core, "http://"):
+			words[i] = "<" + core + ">" + rest
 		case core == "@channel" || core == "@here" || core == "@everyone":
 			words[i] = "<!" + core[1:] + ">" + rest
 		case core[0] == '@':

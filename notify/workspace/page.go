@@ -32,6 +32,7 @@ func (w *Workspace) pageRoutes() {
 		http.StripPrefix("/page/static/", files).ServeHTTP(rw, r)
 	})
 	w.mux.HandleFunc("GET /archives/{channel}/{message}", w.guard(w.servePermalink))
+	w.mux.HandleFunc("GET /page/people", w.guard(w.servePeople))
 	w.mux.HandleFunc("GET /page/stream", w.guard(w.serveStream))
 	w.mux.HandleFunc("GET /page/files/{id}/{name}", w.guard(w.servePageFile))
 	w.mux.HandleFunc("POST /page/api/post", w.guard(w.pagePost))
@@ -123,6 +124,17 @@ func (w *Workspace) serveIndex(rw http.ResponseWriter, r *http.Request) {
 	}
 	rw.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = rw.Write(page)
+}
+
+// servePeople lists whom one may act as, in the order of Options.Users.
+func (w *Workspace) servePeople(rw http.ResponseWriter, _ *http.Request) {
+	out := []string{}
+	for _, u := range w.opts.Users {
+		if !u.Bot && !u.Deleted {
+			out = append(out, u.ID)
+		}
+	}
+	writeJSON(rw, http.StatusOK, out)
 }
 
 // servePermalink leads a link from chat.getPermalink to the message on the page.
