@@ -2,7 +2,6 @@ package notify
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"crashloop/diagnose"
@@ -22,9 +21,10 @@ func CauseChanged(inc diagnose.Incident, before, now diagnose.Diagnosis) Message
 // Action is what somebody did, for the thread.
 type Action struct {
 	User string // the Slack user id of who did it; empty for the bot itself
+	Name string // their name, for notifications
 	// Did is what was done, in the past tense: "restarted Deployment web".
 	Did string
-	// Failed is why it did not work out, empty when it did; it then reads "tried to …, but …".
+	// Failed is why it did not work out, empty when it did. The line then reads "tried to <Tried>, but it did not work: <Failed>".
 	Tried  string // "restart Deployment web"
 	Failed string
 	// Notes are things to know now: what may scale it up again, how to undo it.
@@ -35,21 +35,21 @@ type Action struct {
 
 // ActionLine is the public line in the thread about an action's outcome.
 func ActionLine(a Action) Message {
-	by := []Span{{User: a.User}}
-	name := "<@" + a.User + ">"
-	if a.User == "" {
-		by, name = []Span{T("Crashloop")}, "Crashloop"
-	}
 	emoji, did := "🔧", oneLine(a.Did, 400)
 	if a.Failed != "" {
 		emoji, did = "⚠️", fmt.Sprintf("tried to %s, but it did not work: %s", oneLine(a.Tried, 200), oneLine(a.Failed, 400))
 	}
 	did = sentence(did)
-	spans := append([]Span{T(emoji + " ")}, by...)
-	m := Message{Text: oneLine(emoji+" "+strings.TrimPrefix(name, "<@"+a.User+">")+" "+did, 600), Blocks: []Block{{Text: append(spans, T(" "+did))}}}
-	if a.User != "" {
-		m.Text = oneLine(emoji+" Somebody "+did, 600)
+	who, name := Span{User: a.User}, a.Name
+	switch {
+	case a.User == "" && name == "":
+		who, name = T("Crashloop"), "Crashloop"
+	case a.User == "":
+		who = B(name)
+	case name == "":
+		name = "Somebody"
 	}
+	m := Message{Text: oneLine(emoji+" "+name+" "+did, 600), Blocks: []Block{{Text: []Span{T(emoji + " "), who, T(" " + did)}}}}
 	if len(a.Notes) > 0 {
 		m.Blocks = append(m.Blocks, bullets(a.Notes, 6, 400))
 	}
