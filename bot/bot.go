@@ -233,6 +233,11 @@ func (b *Bot) enqueue(id string, f *file) {
 	} else if f.busy {
 		f.queued = true // the worker puts it back in line when it is done
 	}
+	b.rouse()
+}
+
+// rouse makes Run look at what is in line and what comes due.
+func (b *Bot) rouse() {
 	select {
 	case b.wake <- struct{}{}:
 	default:
@@ -266,7 +271,7 @@ func (b *Bot) next(now time.Time) (id string, wait time.Duration) {
 	return id, wait
 }
 
-// HandleCommand and HandleClick make the bot a notify.Handler in front of its commands.
+// Desk is the notify.Handler: it finds the incident that a click is about and hands it to the commands.
 type Desk struct {
 	Bot      *Bot
 	Commands Commands

@@ -86,6 +86,7 @@ func (b *Bot) again(f *file) {
 	defer b.mu.Unlock()
 	if len(f.due) == 0 && f.inc.State == diagnose.Open {
 		f.due = append(f.due, time.Now().Add(refresh))
+		b.rouse()
 	}
 }
 
@@ -96,7 +97,9 @@ func (b *Bot) adopt(ctx context.Context, f *file, inc diagnose.Incident, d diagn
 	f.at = time.Now()
 	if old != nil && same && weaker(d, *old) {
 		// The log or the events that proved the cause are gone by now: what was proven stays proven.
-		old.Restarts, old.NextRetry = d.Restarts, d.NextRetry
+		kept := *old
+		kept.Restarts, kept.NextRetry, kept.Timeline = d.Restarts, d.NextRetry, d.Timeline
+		f.diagnosis = &kept
 		b.mu.Unlock()
 		return
 	}
@@ -109,7 +112,7 @@ func (b *Bot) adopt(ctx context.Context, f *file, inc diagnose.Incident, d diagn
 	b.mu.Unlock()
 
 	if changed {
-		b.ensure(ctx, inc, fmt.Sprintf("cause/%d", m.Causes), notify.CauseChanged(inc, *old, d))
+		b.ensure(ctx, f, inc, fmt.Sprintf("cause/%d", m.Causes), notify.CauseChanged(inc, *old, d))
 	}
 	raw, err := json.Marshal(m)
 	if err == nil {
@@ -140,33 +143,27 @@ func (b *Bot) publish(ctx context.Context, f *file) {
 	}
 	b.mu.Unlock()
 
-	b.ensure(ctx, inc, "root", notify.Root(inc, d, b.o.Render))
+	b.ensure(ctx, f, inc, "root", notify.Root(inc, d, b.o.Render))
 	if d != nil {
-		b.ensure(ctx, inc, "detail", notify.Detail(inc, *d, b.o.Render))
+		b.ensure(ctx, f, inc, "detail", notify.Detail(inc, *d, b.o.Render))
 	}
 	if inc.State != diagnose.Open {
-		b.ensure(ctx, inc, "end", notify.End(inc))
+		b.ensure(ctx, f, inc, "end", notify.End(inc))
 		if err := b.o.Memory.Delete(ctx, "diagnosis/"+inc.ID); err != nil {
 			b.o.Log.Warn("forgetting a diagnosis failed", "incident", inc.ID, "error", err)
 		}
 	}
 }
 
-func (b *Bot) ensure(ctx context.Context, inc diagnose.Incident, key string, m notify.Message) {
+func (b *Bot) ensure(ctx context.Context, f *file, inc diagnose.Incident, key string, m notify.Message) {
 	post := notify.Post{Key: prefix(inc.ID) + key, Channel: b.o.Channel(inc), Message: m}
 	if key != "root" {
 		post.ThreadKey = prefix(inc.ID) + "root"
 	}
 	if err := b.o.Outbox.Ensure(ctx, post); err != nil && ctx.Err() == nil {
 		b.o.Log.Error("a message could not be queued; it is tried again at the incident's next change", "incident", inc.ID, "message", key, "error", err)
-		b.again(f(b, inc.ID))
+		b.again(f)
 	}
-}
-
-func f(b *Bot, id string) *file {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.files[id]
 }
 
 // memory is what outlives a restart of the bot.

@@ -49,7 +49,9 @@ func newMetrics(open func() int) *metrics {
 	return m
 }
 
-func (m *metrics) Opened(inc diagnose.Incident) { m.opened.WithLabelValues(string(inc.Condition)).Inc() }
+func (m *metrics) Opened(inc diagnose.Incident) {
+	m.opened.WithLabelValues(string(inc.Condition)).Inc()
+}
 
 func (m *metrics) Ended(inc diagnose.Incident) { m.ended.WithLabelValues(string(inc.State)).Inc() }
 

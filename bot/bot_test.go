@@ -1,0 +1,348 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"crashloop/diagnose"
+	"crashloop/notify"
+)
+
+// outbox notes what was ensured, the newest message of each key and every change of it.
+type outbox struct {
+	mu      sync.Mutex
+	now     map[string]notify.Message
+	history []string // "key: text"
+	fail    error
+}
+
+func (o *outbox) Ensure(_ context.Context, p notify.Post) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.fail != nil {
+		return o.fail
+	}
+	if o.now[p.Key].Plain() != p.Message.Plain() {
+		o.history = append(o.history, p.Key+": "+p.Message.Text)
+	}
+	o.now[p.Key] = p.Message
+	return nil
+}
+
+func (o *outbox) Forget(context.Context, string) error { return nil }
+
+func (o *outbox) keys() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return strings.Join(slices.Sorted(maps.Keys(o.now)), " ")
+}
+
+func (o *outbox) text(key string) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.now[key].Plain()
+}
+
+// ledger is a notify.Ledger in memory.
+type ledger struct {
+	mu  sync.Mutex
+	all map[string][]byte
+}
+
+func (l *ledger) Put(_ context.Context, key string, value []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all[key] = value
+	return nil
+}
+
+func (l *ledger) Delete(_ context.Context, key string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.all, key)
+	return nil
+}
+
+func (l *ledger) List(_ context.Context, prefix string) (map[string][]byte, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := map[string][]byte{}
+	for k, v := range l.all {
+		if strings.HasPrefix(k, prefix) {
+			out[k] = v
+		}
+	}
+	return out, nil
+}
+
+// finder answers what it is told to, after a while.
+type finder struct {
+	mu     sync.Mutex
+	answer diagnose.Diagnosis
+	err    error
+	takes  time.Duration
+	asked  int
+}
+
+func (f *finder) Diagnose(ctx context.Context, _ diagnose.View, s diagnose.Symptom) (diagnose.Diagnosis, error) {
+	f.mu.Lock()
+	f.asked++
+	d, err, takes := f.answer, f.err, f.takes
+	f.mu.Unlock()
+	d.Subject = s.Subject
+	select {
+	case <-time.After(takes):
+	case <-ctx.Done():
+		return diagnose.Diagnosis{}, ctx.Err()
+	}
+	return d, err
+}
+
+func (f *finder) set(cause string, c diagnose.Confidence) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answer = diagnose.Diagnosis{Cause: cause, Confidence: c, Summary: "It is " + cause + "."}
+}
+
+func (f *finder) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.asked
+}
+
+type story struct {
+	*Bot
+	out    *outbox
+	finder *finder
+	memory *ledger
+	inc    diagnose.Incident
+}
+
+// tell runs one bot in a bubble of time.
+func tell(t *testing.T, memory *ledger, play func(s *story)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := &story{out: &outbox{now: map[string]notify.Message{}}, finder: &finder{}, memory: memory}
+		s.finder.set("app.panic", diagnose.Certain)
+		b, err := New(Options{
+			Diagnoser: s.finder, View: func() diagnose.View { return nil }, Outbox: s.out, Memory: memory,
+			Channel: func(diagnose.Incident) string { return "C1" }, Log: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Bot = b
+		s.inc = diagnose.Incident{
+			ID: "i1", State: diagnose.Open, Condition: diagnose.CrashLoop, Opened: time.Now(), Since: time.Now(), Restarts: 2, Fingerprint: "Error/1",
+			Subject: diagnose.Subject{Cluster: "c", Namespace: "shop", Workload: "Deployment/web", Container: "web"},
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		stopped := make(chan error)
+		go func() { stopped <- b.Run(ctx) }()
+		play(s)
+		cancel()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func newMemory() *ledger { return &ledger{all: map[string][]byte{}} }
+
+func TestOpensWithRootAndDetail(t *testing.T) {
+	tell(t, newMemory(), func(s *story) {
+		s.Incident(s.inc)
+		synctest.Wait()
+		if got := s.out.keys(); got != "incident/i1/detail incident/i1/root" {
+			t.Errorf("sent %s", got)
+		}
+		if !strings.HasPrefix(s.out.history[0], "incident/i1/root: ") || !strings.Contains(s.out.history[0], "app.panic") {
+			t.Errorf("the first message is not the root with its cause: %q", s.out.history)
+		}
+	})
+}
+
+func TestSlowDiagnosisDoesNotHoldUpTheRoot(t *testing.T) {
+	tell(t, newMemory(), func(s *story) {
+		s.finder.takes = 5 * time.Second
+		s.Incident(s.inc)
+		time.Sleep(time.Second)
+		if got := s.out.keys(); got != "incident/i1/root" {
+			t.Fatalf("after a second, sent %q", got)
+		}
+		if strings.Contains(s.out.text("incident/i1/root"), "app.panic") {
+			t.Error("the root knows the cause too early")
+		}
+		time.Sleep(5 * time.Second)
+		if got := s.out.text("incident/i1/root"); !strings.Contains(got, "app.panic") {
+			t.Errorf("the root was not revised: %s", got)
+		}
+	})
+}
+
+func TestLateEvidenceRevisesQuietly(t *testing.T) {
+	tell(t, newMemory(), func(s *story) {
+		s.finder.set("app.exit-code", diagnose.Possible)
+		s.Incident(s.inc)
+		synctest.Wait()
+		s.finder.set("probe.slow-start", diagnose.Certain)
+		time.Sleep(3 * time.Second)
+		if got := s.out.text("incident/i1/root"); !strings.Contains(got, "probe.slow-start") {
+			t.Errorf("the root was not revised: %s", got)
+		}
+		if got := s.out.keys(); got != "incident/i1/detail incident/i1/root" {
+			t.Errorf("a revision in the first minute was announced: %s", got)
+		}
+	})
+}
+
+func TestChangedCauseIsSaidOnce(t *testing.T) {
+	tell(t, newMemory(), func(s *story) {
+		s.Incident(s.inc)
+		time.Sleep(10 * time.Minute)
+		s.finder.set("resources.oom-limit", diagnose.Certain)
+		s.inc.Fingerprint, s.inc.Restarts = "OOMKilled/137", 6
+		s.Incident(s.inc)
+		time.Sleep(10 * time.Minute)
+		if got := s.out.keys(); got != "incident/i1/cause/1 incident/i1/detail incident/i1/root" {
+			t.Errorf("sent %s", got)
+		}
+	})
+}
+
+func TestLesserEvidenceChangesNothing(t *testing.T) {
+	tell(t, newMemory(), func(s *story) {
+		s.Incident(s.inc)
+		time.Sleep(5 * time.Minute)
+		s.finder.set("app.exit-code", diagnose.Possible) // the log is gone
+		s.inc.Restarts++
+		s.Incident(s.inc)
+		time.Sleep(5 * time.Minute)
+		if got := s.out.text("incident/i1/root"); !strings.Contains(got, "app.panic") {
+			t.Errorf("the proven cause was lost: %s", got)
+		}
+	})
+}
+
+func TestRestartOfTheBotRepeatsNothing(t *testing.T) {
+	memory := newMemory()
+	var before diagnose.Incident
+	tell(t, memory, func(s *story) {
+		s.Incident(s.inc)
+		synctest.Wait()
+		before = s.inc
+	})
+	tell(t, memory, func(s *story) {
+		time.Sleep(time.Hour)
+		s.finder.set("app.exit-code", diagnose.Possible)
+		s.Incident(before)
+		time.Sleep(time.Minute)
+		if got := s.out.text("incident/i1/root"); !strings.Contains(got, "app.panic") {
+			t.Errorf("the cause that was known before the restart is lost: %s", got)
+		}
+		if strings.Contains(s.out.keys(), "cause/") {
+			t.Errorf("a change of cause was made up: %s", s.out.keys())
+		}
+	})
+}
+
+func TestEndIsSaidAndNothingAfterIt(t *testing.T) {
+	memory := newMemory()
+	tell(t, memory, func(s *story) {
+		s.Incident(s.inc)
+		synctest.Wait()
+		s.inc.State, s.inc.Ended = diagnose.Recovered, time.Now()
+		s.Incident(s.inc)
+		synctest.Wait()
+		asked := s.finder.count()
+		if got := s.out.keys(); got != "incident/i1/detail incident/i1/end incident/i1/root" {
+			t.Errorf("sent %s", got)
+		}
+		time.Sleep(time.Hour)
+		if s.finder.count() != asked {
+			t.Error("an incident that is over was diagnosed again")
+		}
+		if len(memory.all) != 0 {
+			t.Errorf("memory still holds %d entries", len(memory.all))
+		}
+		if len(s.Incidents()) != 0 {
+			t.Error("it still counts as open")
+		}
+		time.Sleep(remember)
+		if _, ok := s.Find("i1"); ok {
+			t.Error("it is still known a day later")
+		}
+	})
+}
+
+func TestFailedDiagnosisIsTriedAgain(t *testing.T) {
+	tell(t, newMemory(), func(s *story) {
+		s.finder.err = errors.New("the API server is away")
+		s.Incident(s.inc)
+		time.Sleep(2 * time.Minute)
+		if got := s.out.keys(); got != "incident/i1/root" {
+			t.Fatalf("sent %s", got)
+		}
+		s.finder.mu.Lock()
+		s.finder.err = nil
+		s.finder.mu.Unlock()
+		time.Sleep(2 * time.Minute)
+		if got := s.out.text("incident/i1/root"); !strings.Contains(got, "app.panic") {
+			t.Errorf("the diagnosis was not tried again: %s", got)
+		}
+	})
+}
+
+func TestFullOutboxIsTriedAgain(t *testing.T) {
+	tell(t, newMemory(), func(s *story) {
+		s.out.fail = errors.New("the disk is full")
+		s.Incident(s.inc)
+		time.Sleep(5 * time.Minute)
+		s.out.mu.Lock()
+		s.out.fail = nil
+		s.out.mu.Unlock()
+		time.Sleep(2 * time.Minute)
+		if got := s.out.keys(); got != "incident/i1/detail incident/i1/root" {
+			t.Errorf("sent %q", got)
+		}
+	})
+}
+
+func TestSayGoesToTheThread(t *testing.T) {
+	tell(t, newMemory(), func(s *story) {
+		if err := s.Say(t.Context(), "i1", "action/1", notify.Message{Text: "x"}); err == nil {
+			t.Error("said something in the thread of an incident that is not known")
+		}
+		s.Incident(s.inc)
+		if err := s.Say(t.Context(), "i1", "action/1", notify.Message{Text: "restarted"}); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if got := s.out.text("incident/i1/action/1"); got != "restarted" {
+			t.Errorf("said %q", got)
+		}
+	})
+}
+
+func TestManyIncidentsAreAllServed(t *testing.T) {
+	tell(t, newMemory(), func(s *story) {
+		s.finder.takes = 10 * time.Millisecond
+		for i := range 500 {
+			inc := s.inc
+			inc.ID = "m" + string(rune('a'+i%26)) + strings.Repeat("x", i/26)
+			s.Incident(inc)
+		}
+		time.Sleep(10 * time.Second)
+		if got := len(strings.Fields(s.out.keys())); got != 1000 {
+			t.Errorf("%d messages stand, want 1000", got)
+		}
+	})
+}
