@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,15 +17,15 @@ import (
 )
 
 const (
-	// overread is how many times the wanted bytes one call may bring, so that lines longer than expected cost no second call.
+	// overread is how many times the wanted bytes the first call may bring.
 	overread = 4
-	// longestLine bounds what is read to get at the end of one endless line. A kubelet rotates a log at 10 MiB unless told otherwise
-	// (containerLogMaxSize), and shows only its newest file.
-	longestLine = 16 << 20
+	// longestLog is what the calls after it may bring. A kubelet rotates a log at 10 MiB unless told otherwise (containerLogMaxSize), and
+	// shows only its newest file, so that this is nearly always all there is.
+	longestLog = 16 << 20
 )
 
-// log reads the end of a log. The API's own limitBytes keeps the start of the lines that tailLines selects, so what was cut off is asked
-// for again with fewer lines, until their end is among what comes.
+// log reads the end of a log. The API's own limitBytes keeps the start of the lines that tailLines selects: when it cuts, the end is not
+// among what came. So more is let through than is wanted, and only its end kept; when even that was cut, fewer lines are asked for.
 func (r *reader) log(ctx context.Context, which diagnose.LogRequest) ([]byte, error) {
 	if err := named(diagnose.Pods, which.Namespace, which.Pod); err != nil {
 		return nil, err
@@ -36,34 +37,51 @@ func (r *reader) log(ctx context.Context, which diagnose.LogRequest) ([]byte, er
 	if limit <= 0 {
 		limit = r.o.LogBytes
 	}
+	room := limit * overread
 	for {
-		room := limit * overread
-		if lines == 1 {
-			room = max(room, longestLine)
-		}
-		text, seen, err := r.tail(ctx, which, lines, limit, room)
+		text, n, err := r.tail(ctx, which, lines, limit, room)
 		if err != nil {
-			return nil, err
+			return nil, r.goneOrNever(ctx, which, err)
 		}
-		if seen.bytes <= room || lines == 1 {
-			return keepEnd(text, limit), nil
+		if n <= room || lines == 1 {
+			return text, nil
 		}
-		// Cut. seen.lines of them took more room than there is: as many as fill the limit, at that length, and half as many again.
-		fit := max(1, seen.lines) * limit / room
-		lines = max(1, min(lines/2, fit+fit/2))
+		if room < longestLog {
+			room = longestLog
+		} else {
+			lines = max(1, lines/8)
+		}
 	}
 }
 
-// counted is what came over the wire.
-type counted struct{ bytes, lines int64 }
+// errNoPrevious is the kubelet's answer when the pod's status names no run before this one.
+var errNoPrevious = errors.New("no previous run")
 
-// tail asks for the last lines of a log and returns the end of what comes: at most limit bytes and one, of at most room and one.
-func (r *reader) tail(ctx context.Context, which diagnose.LogRequest, lines, limit, room int64) ([]byte, counted, error) {
+// goneOrNever tells a container that never ran before from one whose earlier run the kubelet has forgotten, by its restart count.
+func (r *reader) goneOrNever(ctx context.Context, which diagnose.LogRequest, err error) error {
+	if !errors.Is(err, errNoPrevious) {
+		return err
+	}
+	obj, readErr := r.get(ctx, diagnose.Pods, which.Namespace, which.Pod)
+	pod, ok := obj.(*corev1.Pod)
+	if readErr != nil || !ok {
+		return fmt.Errorf("%w: %w", diagnose.ErrGone, err)
+	}
+	for _, s := range slices.Concat(pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses, pod.Status.EphemeralContainerStatuses) {
+		if s.Name == which.Container && (s.RestartCount > 0 || s.LastTerminationState.Terminated != nil) {
+			return fmt.Errorf("%w: %w", diagnose.ErrGone, err)
+		}
+	}
+	return fmt.Errorf("%w: %w", diagnose.ErrNotFound, err)
+}
+
+// tail asks for the last lines of a log and returns the end of what came, at most limit bytes of at most room and one.
+func (r *reader) tail(ctx context.Context, which diagnose.LogRequest, lines, limit, room int64) (text []byte, came int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
 	client, err := r.client(corev1.SchemeGroupVersion)
 	if err != nil {
-		return nil, counted{}, err
+		return nil, 0, err
 	}
 	req := client.Get().Namespace(which.Namespace).Resource("pods").Name(which.Pod).SubResource("log").
 		Param("container", which.Container).
@@ -74,32 +92,19 @@ func (r *reader) tail(ctx context.Context, which diagnose.LogRequest, lines, lim
 	}
 	body, err := req.Stream(ctx)
 	if err != nil {
-		return nil, counted{}, explainLog(err)
+		return nil, 0, explainLog(err)
 	}
 	defer body.Close()
-	end := newRing(limit + 1)
+	end := newRing(limit)
 	n, err := io.Copy(end, io.LimitReader(body, room+1))
 	if err != nil && n == 0 {
-		return nil, counted{}, fmt.Errorf("the log broke off at once: %w", err)
+		return nil, 0, fmt.Errorf("the log broke off at once: %w", err)
 	}
-	text := end.bytes()
+	text = end.bytes()
 	if gone(text) {
-		return nil, counted{}, fmt.Errorf("%w: the kubelet says: %s", diagnose.ErrGone, bytes.TrimSpace(text))
+		return nil, 0, fmt.Errorf("%w: the kubelet says: %s", diagnose.ErrGone, bytes.TrimSpace(text))
 	}
-	return text, counted{n, end.lines}, nil
-}
-
-// keepEnd cuts text to its last limit bytes, at a line's start where there is one: half a line could hide from whoever looks for secrets
-// in it.
-func keepEnd(text []byte, limit int64) []byte {
-	if int64(len(text)) <= limit {
-		return text
-	}
-	text = text[int64(len(text))-limit-1:]
-	if i := bytes.IndexByte(text, '\n'); i >= 0 && i < len(text)-1 {
-		return text[i+1:]
-	}
-	return text[1:]
+	return text, n, nil
 }
 
 // gone says whether what came is not the log but what the kubelet writes, with status 200, when the runtime has dropped the file
@@ -119,7 +124,7 @@ func explainLog(err error) error {
 	if errors.As(err, &status) && apierrors.IsBadRequest(err) {
 		switch {
 		case strings.Contains(text, "previous terminated container"):
-			return fmt.Errorf("%w: %w", diagnose.ErrGone, err)
+			return fmt.Errorf("%w: %w", errNoPrevious, err)
 		case strings.Contains(text, "is waiting to start"), strings.Contains(text, "is not valid for pod"), strings.Contains(text, "not available"),
 			strings.Contains(text, "container name must be specified"), strings.Contains(text, "does not have a host assigned"):
 			return fmt.Errorf("%w: %w", diagnose.ErrNotFound, err)
@@ -131,12 +136,11 @@ func explainLog(err error) error {
 	return explain(err)
 }
 
-// ring keeps the last bytes written to it and counts the lines. It grows with what is written, up to its size.
+// ring keeps the last bytes written to it. It grows with what is written, up to its size.
 type ring struct {
-	size  int64
-	buf   []byte
-	at    int64 // where the oldest byte stands, once buf is full
-	lines int64
+	size int64
+	buf  []byte
+	at   int64 // where the oldest byte stands, once buf is full
 }
 
 func newRing(size int64) *ring { return &ring{size: size} }
@@ -144,7 +148,6 @@ func newRing(size int64) *ring { return &ring{size: size} }
 // Write never fails.
 func (r *ring) Write(p []byte) (int, error) {
 	n := len(p)
-	r.lines += int64(bytes.Count(p, []byte("\n")))
 	if int64(len(p)) >= r.size {
 		r.buf, r.at = append(r.buf[:0], p[int64(len(p))-r.size:]...), 0
 		return n, nil

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +37,7 @@ type ViewOptions struct {
 	ReadSecrets bool
 	// Timeout bounds one call to the API server; 10 s when zero.
 	Timeout time.Duration
-	// LogLines and LogBytes bound a log where the request does not; 20,000 lines and 1 MiB when zero.
+	// LogLines and LogBytes bound a log where the request does not; 10,000 lines and 1 MiB when zero.
 	LogLines, LogBytes int64
 	// Objects is the most that one List takes before it gives up; 10,000 when zero.
 	Objects int
@@ -67,7 +68,7 @@ func NewView(o ViewOptions) (*View, error) {
 		return nil, errors.New("a view needs a client configuration")
 	}
 	o.Timeout = orDefault(o.Timeout, 10*time.Second)
-	o.LogLines, o.LogBytes = orDefault(o.LogLines, 20_000), orDefault(o.LogBytes, 1<<20)
+	o.LogLines, o.LogBytes = orDefault(o.LogLines, 10_000), orDefault(o.LogBytes, 1<<20)
 	o.Objects = orDefault(o.Objects, 10_000)
 	config := rest.CopyConfig(o.Config)
 	client, err := rest.HTTPClientFor(config)
@@ -95,8 +96,7 @@ func orDefault[T comparable](v, otherwise T) T {
 	return v
 }
 
-// Fresh returns a View of the same cluster that reads everything anew, and each thing only once: the window for one diagnosis. What it
-// returns may be returned again and must not be changed.
+// Fresh returns a View of the same cluster that reads everything anew, and each thing only once: the window for one diagnosis.
 func (v *View) Fresh() *View { return &View{reader: v.reader, cache: &cached{all: map[any]*answer{}}} }
 
 // Cluster is the name that messages give the cluster.
@@ -117,7 +117,15 @@ func (v *View) Get(ctx context.Context, kind diagnose.Kind, namespace, name stri
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", object(kind, namespace, name), err)
 	}
-	return obj, nil
+	return v.own(obj), nil
+}
+
+// own is what may be handed out of obj: a copy where obj is remembered.
+func (v *View) own(obj diagnose.Object) diagnose.Object {
+	if v.cache == nil {
+		return obj
+	}
+	return obj.DeepCopyObject().(diagnose.Object)
 }
 
 // List reads the objects of one kind.
@@ -134,7 +142,11 @@ func (v *View) List(ctx context.Context, kind diagnose.Kind, namespace string, w
 	if err != nil {
 		return nil, fmt.Errorf("listing %s: %w", object(kind, namespace, ""), err)
 	}
-	return slices.Clone(list), nil
+	out := make([]diagnose.Object, len(list))
+	for i := range list {
+		out[i] = v.own(list[i])
+	}
+	return out, nil
 }
 
 // Log reads the end of a container's log.
@@ -146,6 +158,9 @@ func (v *View) Log(ctx context.Context, which diagnose.LogRequest) ([]byte, erro
 			previous = "previous "
 		}
 		return nil, fmt.Errorf("reading the %slog of container %q of Pod/%s/%s: %w", previous, which.Container, which.Namespace, which.Pod, err)
+	}
+	if v.cache != nil {
+		text = bytes.Clone(text)
 	}
 	return text, nil
 }

@@ -26,6 +26,10 @@ func remember[T any](ctx context.Context, c *cached, key any, read func() (T, er
 		return read()
 	}
 	for {
+		if err := ctx.Err(); err != nil {
+			var none T
+			return none, err
+		}
 		c.mu.Lock()
 		a := c.all[key]
 		if a == nil {
