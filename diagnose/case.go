@@ -42,6 +42,7 @@ type Case struct {
 	traces       []Trace
 	tracesRead   bool
 	dependencies []Dependency
+	failures     []Hit // lines that tell of a connection that failed
 	traced       bool
 	change       *Change
 	changeRead   bool

@@ -81,7 +81,11 @@ func (e *Engine) conclude(c *Case, findings []ranked) Diagnosis {
 		d.Change = c.Change()
 		if d.Change != nil {
 			if f, ok := c.rollback(); ok {
-				d.Fixes = append(d.Fixes, f)
+				if d.Category == "dependency" || d.Category == "volume" || d.Category == "node" || d.Category == "component" {
+					d.Fixes = append(d.Fixes, f)
+				} else {
+					d.Fixes = append([]Fix{f}, d.Fixes...)
+				}
 			}
 		}
 	}

@@ -1,4 +1,241 @@
 package diagnose
 
-// Dependency is one other object that the subject's log points at.
-type Dependency struct{}
+import (
+	"net"
+	"regexp"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Dependency is another object that the subject needs and that its log says it cannot reach, followed to the end of its chain.
+type Dependency struct {
+	Address Address
+	Hit     Hit    // the line that says so
+	How     string // "refused", "timeout", "no-route" or "name"
+	// Finding is what following it led to; its Cause is the deepest link that is proven. An empty Cause means that nothing was found
+	// to be wrong on the other side.
+	Finding Finding
+}
+
+// SourcedAddress is an address and where the pod's configuration holds it.
+type SourcedAddress struct {
+	Address Address
+	Source  string // "env DATABASE_URL", "args", "ConfigMap shop/web key app.yaml"
+}
+
+const (
+	maxDependencies = 6
+	// nearby is how far from a line that names no address one is looked for.
+	nearby = 6
+)
+
+// Dependencies follows every address that the log says could not be reached, the one that was last tried first.
+func (c *Case) Dependencies() []Dependency {
+	if c.traced {
+		return c.dependencies
+	}
+	c.traced = true
+	seen := map[string]bool{}
+	silent := -1 // the last failure that names no address anywhere
+	for i := len(c.failures) - 1; i >= 0 && len(c.dependencies) < maxDependencies; i-- {
+		h := c.failures[i]
+		addresses := c.failedAddresses(h)
+		if len(addresses) == 0 && silent < 0 && h.Pattern != failedTimeout {
+			silent = i
+		}
+		for _, a := range addresses {
+			key := a.String() + " " + h.Pattern
+			if seen[key] || a.Port == 0 && slices.ContainsFunc(c.dependencies, func(d Dependency) bool { return d.Address.Host == a.Host }) {
+				continue
+			}
+			seen[key] = true
+			if f, ok := c.follow(a, h); ok {
+				c.dependencies = append(c.dependencies, Dependency{Address: a, Hit: h, How: h.Pattern, Finding: f})
+			}
+			if len(c.dependencies) == maxDependencies {
+				break
+			}
+		}
+	}
+	if len(c.dependencies) == 0 && silent >= 0 {
+		c.followConfigured(c.failures[silent])
+	}
+	return c.dependencies
+}
+
+// followConfigured tries the addresses of the pod's configuration when the log says that something could not be reached but not what.
+// Only one that is proven to be broken counts.
+func (c *Case) followConfigured(h Hit) {
+	for _, s := range c.Addresses() {
+		if len(c.dependencies) == maxDependencies {
+			return
+		}
+		f, ok := c.follow(s.Address, h)
+		if !ok || f.Cause == "" || f.Proof < Corroborated || f.Cause == "dependency.external" {
+			continue
+		}
+		if f.Confidence == Certain {
+			f.Confidence = Likely // the log does not name it
+		}
+		f.Evidence = append(f.Evidence, Evidence{Source: s.Source, Text: "points at " + s.Address.String()})
+		c.dependencies = append(c.dependencies, Dependency{Address: s.Address, Hit: h, How: h.Pattern, Finding: f})
+	}
+}
+
+// failedAddresses returns what a line says could not be reached: addresses in the line itself, else in the stack trace around it, else
+// in the lines nearby.
+func (c *Case) failedAddresses(h Hit) []Address {
+	text := h.Text
+	if h.Pattern == failedName {
+		if name := c.engine.unresolved(text); name != "" {
+			a := Address{Host: strings.ToLower(strings.TrimSuffix(name, "."))}
+			for _, other := range c.engine.address.find(text) {
+				if other.Host == a.Host {
+					a.Port = other.Port
+				}
+			}
+			return c.reachable([]Address{a})
+		}
+	}
+	if found := c.reachable(c.engine.address.find(withoutSource(text))); len(found) > 0 {
+		return found
+	}
+	for _, t := range c.Traces() {
+		if h.Line >= t.First && h.Line <= t.Last {
+			for n := t.First; n <= t.Last && n < t.First+200; n++ {
+				line := readEntry(h.Log.Line(n)).text
+				if strings.HasPrefix(strings.TrimSpace(line), "at ") || strings.HasPrefix(strings.TrimSpace(line), "File ") {
+					continue
+				}
+				if h.Pattern == failedName {
+					if name := c.engine.unresolved(line); name != "" {
+						return c.reachable([]Address{{Host: strings.ToLower(name)}})
+					}
+				}
+				if found := c.reachable(c.engine.address.find(withoutSource(line))); len(found) > 0 {
+					return found
+				}
+			}
+		}
+	}
+	for d := 1; d <= nearby; d++ {
+		for _, n := range []int{h.Line + d, h.Line - d} {
+			line := readEntry(h.Log.Line(n)).text
+			if line == "" || strings.Contains(strings.ToLower(line), "listening") {
+				continue
+			}
+			if found := c.reachable(c.engine.address.find(withoutSource(line))); len(found) > 0 {
+				return found
+			}
+		}
+	}
+	return nil
+}
+
+// arrow is the near end of a connection in Go's errors, "read tcp 10.1.2.3:40000->10.96.0.10:53", or the name server that was asked.
+var arrow = regexp.MustCompile(`[0-9a-f.:\[\]]+->|\bon \[?[0-9a-f.:]+\]?:53\b`)
+
+func withoutSource(text string) string { return arrow.ReplaceAllString(text, " ") }
+
+// reachable drops addresses that lead nowhere else: every interface, the pod itself under its own IP.
+func (c *Case) reachable(in []Address) []Address {
+	var out []Address
+	for _, a := range in {
+		ip := net.ParseIP(a.Host)
+		if ip != nil && ip.IsUnspecified() || c.Pod != nil && a.Host == c.Pod.Status.PodIP && a.Host != "" {
+			continue
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// Addresses returns the addresses that the container's own configuration holds: its environment, its arguments and the ConfigMaps that
+// it takes its environment from or mounts.
+func (c *Case) Addresses() []SourcedAddress {
+	if c.Container == nil {
+		return nil
+	}
+	var out []SourcedAddress
+	add := func(source, text string) {
+		for _, a := range c.reachable(c.engine.address.find(text)) {
+			if !a.IsLocal() && len(out) < 40 {
+				out = append(out, SourcedAddress{a, source})
+			}
+		}
+	}
+	env := map[string]string{}
+	sources := map[string]string{}
+	for _, from := range c.Container.EnvFrom {
+		if from.ConfigMapRef == nil {
+			continue
+		}
+		for k, v := range c.ConfigMapData(from.ConfigMapRef.Name) {
+			env[from.Prefix+k], sources[from.Prefix+k] = v, "ConfigMap "+c.Subject.Namespace+"/"+from.ConfigMapRef.Name+" key "+k
+		}
+	}
+	for _, e := range c.Container.Env {
+		env[e.Name], sources[e.Name] = e.Value, "env "+e.Name
+		if e.ValueFrom != nil && e.ValueFrom.ConfigMapKeyRef != nil {
+			ref := e.ValueFrom.ConfigMapKeyRef
+			env[e.Name] = c.ConfigMapData(ref.Name)[ref.Key]
+			sources[e.Name] = "ConfigMap " + c.Subject.Namespace + "/" + ref.Name + " key " + ref.Key
+		}
+	}
+	keys := make([]string, 0, len(env))
+	for k := range env {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		v := env[k]
+		before := len(out)
+		add(sources[k], v)
+		if len(out) > before || v == "" || strings.ContainsAny(v, " /:") {
+			continue
+		}
+		// DB_HOST=postgres, with DB_PORT=5432 beside it.
+		for _, suffix := range []string{"_HOST", "_HOSTNAME", "_SERVER", "_ADDR", "_ADDRESS", "_ENDPOINT", "_SERVICE"} {
+			if stem, ok := strings.CutSuffix(strings.ToUpper(k), suffix); ok {
+				port := env[stem+"_PORT"]
+				if port == "" {
+					add(sources[k], "host="+v)
+				} else {
+					add(sources[k], "host="+v+" port="+port)
+				}
+			}
+		}
+	}
+	for _, a := range slices.Concat(c.Container.Command, c.Container.Args) {
+		add("args", a)
+	}
+	for _, v := range c.Spec.Volumes {
+		if v.ConfigMap == nil || !slices.ContainsFunc(c.Container.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == v.Name }) {
+			continue
+		}
+		data := c.ConfigMapData(v.ConfigMap.Name)
+		keys := make([]string, 0, len(data))
+		for k := range data {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		for _, k := range keys {
+			add("ConfigMap "+c.Subject.Namespace+"/"+v.ConfigMap.Name+" key "+k, data[k])
+		}
+	}
+	return out
+}
+
+// ConfigMapData reads a ConfigMap of the subject's namespace, nil when it cannot be read.
+func (c *Case) ConfigMapData(name string) map[string]string {
+	o, err := c.Get(ConfigMaps, c.Subject.Namespace, name)
+	if err != nil {
+		return nil
+	}
+	if cm, ok := o.(*corev1.ConfigMap); ok {
+		return cm.Data
+	}
+	return nil
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -29,6 +30,8 @@ type Engine struct {
 	rules   []Rule
 	options Options
 	scanner *scanner
+	address *addressPatterns
+	names   []*regexp.Regexp
 }
 
 // New compiles the rules. It returns all that is wrong with them: an id that stands twice, an unknown category, missing documentation,
@@ -60,14 +63,14 @@ func New(rules []Rule, options Options) (*Engine, error) {
 		}
 		seen[rules[i].ID] = true
 	}
-	s, err := newScanner(rules)
+	s, err := newScanner(append(slices.Clone(rules), connectionRule()))
 	if err != nil {
 		wrong = append(wrong, err)
 	}
 	if err := errors.Join(wrong...); err != nil {
 		return nil, fmt.Errorf("building the catalogue: %w", err)
 	}
-	return &Engine{rules: slices.Clone(rules), options: options, scanner: s}, nil
+	return &Engine{rules: slices.Clone(rules), options: options, scanner: s, address: newAddressPatterns(), names: namePatterns()}, nil
 }
 
 // Rules returns the catalogue in its order.
@@ -221,6 +224,7 @@ func (c *Case) workloadOf(p *corev1.Pod) string {
 // findings asks every rule.
 func (e *Engine) findings(c *Case) []Finding {
 	hits := e.scanner.scan(c.Log())
+	c.failures = hits[len(e.rules)]
 	var out []Finding
 	for i := range e.rules {
 		for _, f := range e.ask(c, i, hits[i]) {

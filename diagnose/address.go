@@ -1,0 +1,183 @@
+package diagnose
+
+import (
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Address is where a program wants to connect to.
+type Address struct {
+	Host string // a name or an IP address, lower case, without brackets and without the trailing dot
+	Port int    // 0 when it is not known
+}
+
+func (a Address) String() string {
+	if a.Port == 0 {
+		return a.Host
+	}
+	return net.JoinHostPort(a.Host, strconv.Itoa(a.Port))
+}
+
+// IsLocal says that the address is the pod itself.
+func (a Address) IsLocal() bool {
+	ip := net.ParseIP(a.Host)
+	return a.Host == "localhost" || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())
+}
+
+// maxAddressText bounds the text that is searched for addresses.
+const maxAddressText = 4 << 10
+
+// addressPatterns are the forms in which programs write addresses.
+type addressPatterns struct {
+	url, list, dsn, keyword, hostPort, quoted *regexp.Regexp
+}
+
+func newAddressPatterns() *addressPatterns {
+	return &addressPatterns{
+		// postgres://user:pass@db:5432/shop, jdbc:postgresql://db/shop, mongodb://a:1,b:2/, amqp+ssl://...
+		url: regexp.MustCompile(`(?i)\b([a-z][a-z0-9+.-]{1,20})://([^\s/?#"'<>|]{1,300})`),
+		// go-sql-driver's user:pass@tcp(db:3306)/shop and oracle's jdbc:oracle:thin:@db:1521:x
+		dsn: regexp.MustCompile(`(?i)(?:@(?:tcp|tcp4|tcp6)?\(|thin:@(?://)?)([a-z0-9][a-z0-9.-]*)(?::(\d{1,5}))?`),
+		// libpq's host=db port=5432, HTTPConnectionPool(host='db', port=80)
+		keyword: regexp.MustCompile(`(?i)\b(?:host|hostname|server|hostaddr)\s*[=:]\s*['"]?([a-z0-9][a-z0-9._-]*)['"]?(?:[,;\s]+port\s*[=:]\s*['"]?(\d{1,5}))?`),
+		// db:5432, 10.96.0.12:5432, [fd00::1]:5432
+		hostPort: regexp.MustCompile(`(?i)(?:^|[\s"'(\[{=,@/#<]|ipv4#)(\[[0-9a-f:]{2,45}\]|[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?):(\d{2,5})(?:[^0-9a-z:]|:[^0-9]|$)`),
+		// server at "db" (10.96.0.12), port 5432; on host "db" ... port 5432; connect to db port 5432; server on 'db'
+		quoted: regexp.MustCompile(`(?i)(?:server at|on host|to host|for host|server on|connect to|connecting to|connection to|host)\s+['"]?([a-z0-9][a-z0-9._-]*)['"]?(?:\s+\(([0-9a-f.:]+)\))?(?:,?\s+(?:and accepting TCP/IP connections on\s+)?port:?\s+(\d{1,5}))?`),
+	}
+}
+
+// find returns the addresses in a text, in its order, each once.
+func (p *addressPatterns) find(text string) []Address {
+	if len(text) > maxAddressText {
+		text = text[:maxAddressText]
+	}
+	var out []Address
+	add := func(host, port string) {
+		host = strings.ToLower(strings.Trim(strings.TrimSpace(host), "[]"))
+		host = strings.TrimSuffix(host, ".")
+		n, _ := strconv.Atoi(port)
+		if !plausibleHost(host, n) || n < 0 || n > 65535 {
+			return
+		}
+		for i, a := range out {
+			if a.Host == host && (a.Port == n || n == 0) {
+				return
+			}
+			if a.Host == host && a.Port == 0 {
+				out[i].Port = n
+				return
+			}
+		}
+		out = append(out, Address{Host: host, Port: n})
+	}
+	for _, m := range p.url.FindAllStringSubmatch(text, 16) {
+		authority := m[2]
+		if i := strings.LastIndexByte(authority, '@'); i >= 0 {
+			authority = authority[i+1:]
+		}
+		for _, part := range strings.Split(authority, ",") {
+			part = strings.TrimRight(part, ".:;)]}\\")
+			if strings.HasPrefix(part, "[") && !strings.HasSuffix(part, "]") && strings.Count(part, ":") > 1 && !strings.Contains(part, "]") {
+				part += "]"
+			}
+			host, port := part, ""
+			if h, q, err := net.SplitHostPort(part); err == nil {
+				host, port = h, q
+			}
+			if port == "" {
+				port = defaultPort(strings.ToLower(m[1]))
+			}
+			add(host, port)
+		}
+	}
+	for _, m := range p.dsn.FindAllStringSubmatch(text, 8) {
+		add(m[1], m[2])
+	}
+	for _, m := range p.keyword.FindAllStringSubmatch(text, 8) {
+		add(m[1], m[2])
+	}
+	for _, m := range p.quoted.FindAllStringSubmatch(text, 8) {
+		if commonWord(m[1]) {
+			continue
+		}
+		add(m[1], m[3])
+	}
+	for rest := text; len(rest) > 0; { // neighbours share the character between them, which FindAll would skip
+		at := p.hostPort.FindStringSubmatchIndex(rest)
+		if at == nil || len(out) > 32 {
+			break
+		}
+		add(rest[at[2]:at[3]], rest[at[4]:at[5]])
+		rest = rest[at[5]:]
+	}
+	return out
+}
+
+// defaultPort is a scheme's port where leaving it out is usual.
+func defaultPort(scheme string) string {
+	switch scheme {
+	case "http", "ws":
+		return "80"
+	case "https", "wss":
+		return "443"
+	case "postgres", "postgresql":
+		return "5432"
+	case "mysql", "mariadb":
+		return "3306"
+	case "redis", "rediss":
+		return "6379"
+	case "mongodb":
+		return "27017"
+	case "amqp":
+		return "5672"
+	case "amqps":
+		return "5671"
+	case "nats":
+		return "4222"
+	}
+	return ""
+}
+
+// plausibleHost tells hosts from what only looks like them: files with line numbers, times, versions, words.
+func plausibleHost(host string, port int) bool {
+	if host == "" || len(host) > 253 || strings.Contains(host, "..") {
+		return false
+	}
+	if net.ParseIP(host) != nil {
+		return true
+	}
+	digits := true
+	for _, r := range host {
+		switch {
+		case r >= 'a' && r <= 'z' || r == '-' || r == '_':
+			digits = false
+		case r >= '0' && r <= '9' || r == '.':
+		default:
+			return false
+		}
+	}
+	if digits {
+		return false // 10:00, 1.2.3
+	}
+	if i := strings.LastIndexByte(host, '.'); i >= 0 {
+		switch host[i+1:] {
+		case "go", "py", "js", "ts", "mjs", "cjs", "rb", "rs", "java", "kt", "scala", "php", "cs", "c", "cc", "cpp", "h", "ex", "exs", "erl", "sh", "pl", "lua", "tsx", "jsx", "yaml", "yml", "json", "conf", "xml", "log", "so", "swift", "toml", "ini", "properties", "sql", "html", "clj":
+			return false
+		}
+	}
+	return true
+}
+
+// commonWord says that a word after "connect to" is no name of a host.
+func commonWord(w string) bool {
+	switch strings.ToLower(w) {
+	case "the", "a", "an", "server", "host", "port", "database", "db-server", "remote", "tcp", "udp", "it", "any", "all", "this", "your", "our", "upstream", "localhost:", "server:", "at", "on", "in", "is", "was", "failed",
+		"refused", "peer", "node", "broker", "cluster", "name", "and", "or", "with", "via", "socket", "unix", "http", "https", "endpoint", "service", "backend", "not", "found", "unreachable", "down", "api", "redis", "mysql", "postgres", "postgresql", "rabbitmq", "mongodb", "kafka", "elasticsearch":
+		// A product's name after "connect to" is as often the product as the host: a form with a port will tell.
+		return true
+	}
+	return false
+}

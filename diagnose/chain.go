@@ -1,0 +1,407 @@
+package diagnose
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// verb says what the program could not do, in a sentence.
+func couldNot(c *Case, a Address, how string) string {
+	switch how {
+	case failedRefused:
+		return fmt.Sprintf("%s cannot connect to %s (refused)", c.Who(), a)
+	case failedTimeout:
+		return fmt.Sprintf("%s cannot reach %s (no answer in time)", c.Who(), a)
+	case failedRoute:
+		return fmt.Sprintf("%s cannot reach %s (no route)", c.Who(), a)
+	}
+	return fmt.Sprintf("%s cannot resolve the name %s", c.Who(), a.Host)
+}
+
+// follow goes from an address that could not be reached to the object at fault. It returns false when the address says nothing.
+func (c *Case) follow(a Address, h Hit) (Finding, bool) {
+	f := FromHit(h, Likely, Words)
+	f.Keys = []string{a.Host}
+	if a.IsLocal() {
+		return c.followLocal(a, h, f)
+	}
+	t := c.findService(a)
+	if t.err != nil {
+		return Finding{}, false
+	}
+	if t.service == nil {
+		switch {
+		case t.pod != nil:
+			return c.followPods(a, h, f, nil, []*corev1.Pod{t.pod})
+		case t.missing:
+			return c.serviceMissing(a, h, f, t), true
+		case t.external:
+			return c.external(a, h, f, ""), true
+		}
+		return Finding{}, false
+	}
+	s := t.service
+	if s.Spec.Type == corev1.ServiceTypeExternalName {
+		return c.external(a, h, f, s.Spec.ExternalName), true
+	}
+	f.Chain = []Link{{Object: "Service/" + s.Namespace + "/" + s.Name, Says: "is what " + a.String() + " leads to"}}
+	ready, known := c.readyEndpoints(s)
+	switch {
+	case known && ready == 0:
+		return c.noEndpoints(a, h, f, s)
+	case h.Pattern == failedName:
+		if last := c.Last(); last != nil && s.CreationTimestamp.After(last.FinishedAt.Time) {
+			f.Cause, f.Proof, f.Root = "dependency.service-missing", Corroborated, "Service/"+s.Namespace+"/"+s.Name
+			f.Summary = fmt.Sprintf("%s: Service %s/%s was only created %s after it last ended", couldNot(c, a, h.Pattern), s.Namespace, s.Name, Duration(s.CreationTimestamp.Sub(last.FinishedAt.Time)))
+			f.Advice = "The next start should find it"
+			f.Chain[0].Says = "was created after the crash"
+			return f, true
+		}
+		return Finding{}, false
+	}
+	if found, ok := c.wrongPort(a, h, f, s); ok {
+		return found, true
+	}
+	if h.Pattern == failedTimeout || h.Pattern == failedRoute {
+		if found, ok := c.blocked(a, h, f, s); ok {
+			return found, true
+		}
+	}
+	return c.readyNow(a, h, f, s)
+}
+
+// serviceTarget is what a host's name leads to.
+type serviceTarget struct {
+	service         *corev1.Service
+	pod             *corev1.Pod
+	namespace, name string
+	missing         bool // a Service of that name would be needed and is proven not to exist
+	external        bool // not a name or address of the cluster
+	err             error
+}
+
+// findService finds the Service behind a host: its short name, name.namespace, name.namespace.svc and longer, a pod's name before them,
+// or a ClusterIP.
+func (c *Case) findService(a Address) serviceTarget {
+	if ip := net.ParseIP(a.Host); ip != nil {
+		return c.findByIP(a.Host, ip)
+	}
+	for _, alias := range c.Spec.HostAliases {
+		if slices.Contains(alias.Hostnames, a.Host) {
+			return serviceTarget{external: true}
+		}
+	}
+	labels := strings.Split(a.Host, ".")
+	try := func(namespace, name string) serviceTarget {
+		t := serviceTarget{namespace: namespace, name: name}
+		o, err := c.Get(Services, namespace, name)
+		switch {
+		case err == nil:
+			t.service, _ = o.(*corev1.Service)
+		case errors.Is(err, ErrNotFound):
+			t.missing = true
+		default:
+			t.err = err
+		}
+		return t
+	}
+	if i := slices.Index(labels, "svc"); i >= 2 {
+		return try(labels[i-1], labels[i-2])
+	}
+	switch len(labels) {
+	case 1:
+		return try(c.Subject.Namespace, labels[0])
+	case 2:
+		t := try(labels[1], labels[0])
+		if t.missing {
+			if _, err := c.Get(Namespaces, "", labels[1]); err != nil {
+				// A pod of a headless Service of this namespace, "db-0.db", or a name outside the cluster, "example.com".
+				if o, err := c.Get(Services, c.Subject.Namespace, labels[1]); err == nil {
+					t.service, _ = o.(*corev1.Service)
+					t.missing = false
+					return t
+				}
+				t.missing, t.external = !topLevel(labels[1]), topLevel(labels[1])
+			}
+		}
+		return t
+	case 3:
+		if t := try(labels[2], labels[1]); t.service != nil {
+			return t
+		}
+	}
+	return serviceTarget{external: true}
+}
+
+// topLevel says that the last label of a name is one of the internet rather than of a namespace.
+func topLevel(label string) bool {
+	switch label {
+	case "com", "org", "net", "io", "dev", "cloud", "co", "ai", "app", "edu", "gov", "info", "de", "uk", "fr", "eu", "us", "cn", "jp", "ru", "in", "nl", "br", "local", "internal", "lan", "corp", "home", "localdomain", "invalid", "example", "test", "xyz", "me", "tv", "tech", "biz":
+		return true
+	}
+	return false
+}
+
+func (c *Case) findByIP(host string, ip net.IP) serviceTarget {
+	for _, namespace := range []string{c.Subject.Namespace, ""} {
+		objects, err := c.List(Services, namespace)
+		if err != nil {
+			continue
+		}
+		for _, o := range objects {
+			if s, ok := o.(*corev1.Service); ok && (s.Spec.ClusterIP == host || slices.Contains(s.Spec.ClusterIPs, host)) {
+				return serviceTarget{service: s, namespace: s.Namespace, name: s.Name}
+			}
+		}
+	}
+	for _, namespace := range []string{c.Subject.Namespace, ""} {
+		objects, err := c.List(Pods, namespace)
+		if err != nil {
+			continue
+		}
+		for _, o := range objects {
+			if p, ok := o.(*corev1.Pod); ok && p.Status.PodIP == host && !p.Spec.HostNetwork {
+				return serviceTarget{pod: p, namespace: p.Namespace}
+			}
+		}
+	}
+	return serviceTarget{external: !ip.IsPrivate()}
+}
+
+// readyEndpoints counts the ready addresses behind a Service; known is false when that cannot be told.
+func (c *Case) readyEndpoints(s *corev1.Service) (ready int, known bool) {
+	slicesOf, err := c.read.list(EndpointSlices, s.Namespace, Where{Labels: map[string]string{discoveryv1.LabelServiceName: s.Name}})
+	found := false
+	for _, o := range slicesOf {
+		slice, ok := o.(*discoveryv1.EndpointSlice)
+		if !ok || slice.Labels[discoveryv1.LabelServiceName] != s.Name {
+			continue
+		}
+		found = true
+		for _, e := range slice.Endpoints { // nil when there is none
+			if len(e.Addresses) > 0 && (e.Conditions.Ready == nil || *e.Conditions.Ready) {
+				ready += len(e.Addresses)
+			}
+		}
+	}
+	if found {
+		return ready, true
+	}
+	if len(s.Spec.Selector) == 0 {
+		return 0, err == nil
+	}
+	// No slice, or none that may be read: the pods' own readiness is what slices are made of.
+	pods, err := c.podsOf(s)
+	if err != nil {
+		return 0, false
+	}
+	for _, p := range pods {
+		if podReady(p) {
+			ready++
+		}
+	}
+	return ready, true
+}
+
+// podsOf returns the pods that a Service selects, those that are going away excepted.
+func (c *Case) podsOf(s *corev1.Service) ([]*corev1.Pod, error) {
+	objects, err := c.List(Pods, s.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	if len(s.Spec.Selector) == 0 {
+		return nil, nil
+	}
+	selector := labels.SelectorFromSet(s.Spec.Selector)
+	var out []*corev1.Pod
+	for _, o := range objects {
+		if p, ok := o.(*corev1.Pod); ok && selector.Matches(labels.Set(p.Labels)) && p.DeletionTimestamp == nil && p.Status.Phase != corev1.PodSucceeded {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+func podReady(p *corev1.Pod) bool {
+	for _, cond := range p.Status.Conditions {
+		if cond.Type == corev1.PodReady {
+			return cond.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+func readySince(p *corev1.Pod) time.Time {
+	for _, cond := range p.Status.Conditions {
+		if cond.Type == corev1.PodReady && cond.Status == corev1.ConditionTrue {
+			return cond.LastTransitionTime.Time
+		}
+	}
+	return time.Time{}
+}
+
+// noEndpoints goes on from a Service with no ready address to the reason.
+func (c *Case) noEndpoints(a Address, h Hit, f Finding, s *corev1.Service) (Finding, bool) {
+	object := "Service/" + s.Namespace + "/" + s.Name
+	f.Chain[0].Says = "has no ready endpoint"
+	f.Evidence = append(f.Evidence, Evidence{Source: "EndpointSlices of Service " + s.Namespace + "/" + s.Name, Text: "no ready address"})
+	f.Proof, f.Confidence = Corroborated, Certain
+	if len(s.Spec.Selector) == 0 {
+		f.Cause, f.Root = "dependency.no-endpoints", object
+		f.Summary = fmt.Sprintf("%s: Service %s/%s has no endpoint, and no selector that would find one", couldNot(c, a, h.Pattern), s.Namespace, s.Name)
+		f.Advice = "Give the Service a selector, or an EndpointSlice with the address of what it stands for"
+		f.Fixes = []Fix{{Title: "See what stands behind the Service", Command: kubectl(s.Namespace, "get", "endpointslices", "-l", discoveryv1.LabelServiceName+"="+s.Name)}}
+		return f, true
+	}
+	pods, err := c.podsOf(s)
+	if err != nil {
+		f.Cause, f.Root = "dependency.no-endpoints", object
+		f.Summary = fmt.Sprintf("%s: Service %s/%s has no ready endpoint; its pods may not be read", couldNot(c, a, h.Pattern), s.Namespace, s.Name)
+		f.Advice = "Look at the pods that it selects"
+		f.Fixes = []Fix{{Title: "Look at the pods behind the Service", Command: kubectl(s.Namespace, "get", "pods", "-l", labels.FormatLabels(s.Spec.Selector))}}
+		return f, true
+	}
+	if len(pods) > 0 {
+		return c.followPods(a, h, f, s, pods)
+	}
+	return c.noPods(a, h, f, s), true
+}
+
+// noPods says why a Service selects no pod: its workload is scaled to zero or cannot create any, or the labels differ.
+func (c *Case) noPods(a Address, h Hit, f Finding, s *corev1.Service) Finding {
+	selector := labels.SelectorFromSet(s.Spec.Selector)
+	said := couldNot(c, a, h.Pattern)
+	service := s.Namespace + "/" + s.Name
+	for _, kind := range []Kind{Deployments, StatefulSets, DaemonSets} {
+		objects, _ := c.List(kind, s.Namespace)
+		for _, o := range objects {
+			t := templateOf(o)
+			if t == nil || !selector.Matches(labels.Set(t.Labels)) {
+				continue
+			}
+			workload := kind.Kind + "/" + o.GetName()
+			root := kind.Kind + "/" + s.Namespace + "/" + o.GetName()
+			f.Root = root
+			if replicas(o) == 0 && kind != DaemonSets {
+				f.Cause = "dependency.no-endpoints"
+				f.Summary = fmt.Sprintf("%s: %s behind Service %s is scaled to zero", said, workload, service)
+				f.Advice = "Scale it up"
+				f.Chain = append(f.Chain, Link{root, "is scaled to 0 replicas"})
+				f.Evidence = append(f.Evidence, Evidence{workload + " spec.replicas", "0"})
+				f.Fixes = []Fix{{Title: "Scale " + o.GetName() + " up", Command: kubectl(s.Namespace, "scale", kubectlTarget(workload), "--replicas=1")}}
+				return f
+			}
+			if sub, ok := c.diagnoseOther(Subject{Namespace: s.Namespace, Workload: workload}, CannotCreate); ok && sub.Cause != "" {
+				return c.adopt(f, said+": "+workload+" behind Service "+service+" has no pod", root, "has no pod", sub)
+			}
+			f.Cause = "dependency.no-endpoints"
+			f.Summary = fmt.Sprintf("%s: %s behind Service %s has no pod", said, workload, service)
+			f.Advice = "See why its pods are not created: " + kubectl(s.Namespace, "describe", kubectlTarget(workload))
+			f.Chain = append(f.Chain, Link{root, "wants pods and has none"})
+			f.Fixes = []Fix{{Title: "See why its pods are not created", Command: kubectl(s.Namespace, "describe", kubectlTarget(workload))}}
+			return f
+		}
+	}
+	f.Root = "Service/" + service
+	if near, differs := c.nearSelector(s); near != nil {
+		f.Cause = "dependency.selector-mismatch"
+		f.Chain[0].Says = "selects no pod: " + differs
+		f.Summary = fmt.Sprintf("%s: Service %s selects %s, but the pods of %s carry other labels (%s)", said, service, labels.FormatLabels(s.Spec.Selector), c.workloadOf(near), differs)
+		f.Advice = "Make the Service's selector and the pods' labels agree"
+		f.Evidence = append(f.Evidence,
+			Evidence{"Service " + service + " spec.selector", labels.FormatLabels(s.Spec.Selector)},
+			Evidence{"Pod " + near.Namespace + "/" + near.Name + " metadata.labels", labels.FormatLabels(near.Labels)})
+		patch := "spec:\n  selector:\n"
+		for _, k := range sortedKeys(s.Spec.Selector) {
+			v := near.Labels[k]
+			if v == "" {
+				v = "null"
+			}
+			patch += fmt.Sprintf("    %s: %s\n", k, v)
+		}
+		f.Fixes = []Fix{{Title: "Let the Service select the pods that there are", Command: kubectl(s.Namespace, "patch", "service", s.Name, "--type=merge", "-p", selectorJSON(s, near)), Patch: patch}}
+		return f
+	}
+	f.Cause = "dependency.no-endpoints"
+	f.Chain[0].Says = "selects no pod: none carries " + labels.FormatLabels(s.Spec.Selector)
+	f.Summary = fmt.Sprintf("%s: Service %s selects %s, and there is no such pod", said, service, labels.FormatLabels(s.Spec.Selector))
+	f.Advice = "Deploy what the Service stands for, or correct its selector"
+	f.Evidence = append(f.Evidence, Evidence{"Service " + service + " spec.selector", labels.FormatLabels(s.Spec.Selector)})
+	f.Fixes = []Fix{{Title: "See which pods there are and how they are labelled", Command: kubectl(s.Namespace, "get", "pods", "--show-labels")}}
+	return f
+}
+
+func selectorJSON(s *corev1.Service, near *corev1.Pod) string {
+	var parts []string
+	for _, k := range sortedKeys(s.Spec.Selector) {
+		if v, ok := near.Labels[k]; ok {
+			parts = append(parts, fmt.Sprintf("%q:%q", k, v))
+		} else {
+			parts = append(parts, fmt.Sprintf("%q:null", k))
+		}
+	}
+	return `{"spec":{"selector":{` + strings.Join(parts, ",") + `}}}`
+}
+
+// nearSelector finds a pod whose labels nearly match: one that shares a pair with the selector, or the workload of the Service's name.
+func (c *Case) nearSelector(s *corev1.Service) (*corev1.Pod, string) {
+	objects, _ := c.List(Pods, s.Namespace)
+	var best *corev1.Pod
+	bestScore, differs := 0, ""
+	for _, o := range objects {
+		p, ok := o.(*corev1.Pod)
+		if !ok || p.DeletionTimestamp != nil || c.Pod != nil && c.workloadOf(p) == c.Subject.Workload {
+			continue
+		}
+		score := 0
+		var diff []string
+		for _, k := range sortedKeys(s.Spec.Selector) {
+			v := s.Spec.Selector[k]
+			got, has := p.Labels[k]
+			switch {
+			case has && got == v:
+				score += 2
+			case has:
+				if Near(got, v) {
+					score += 2
+				}
+				diff = append(diff, fmt.Sprintf("%s is %s, not %s", k, got, v))
+			default:
+				for _, key := range sortedKeys(p.Labels) {
+					if p.Labels[key] == v {
+						score++
+						diff = append(diff, fmt.Sprintf("%s stands under %s, not %s", v, key, k))
+						break
+					}
+				}
+				if len(diff) == 0 {
+					diff = append(diff, "there is no label "+k)
+				}
+			}
+		}
+		if _, name, _ := strings.Cut(c.workloadOf(p), "/"); name == s.Name {
+			score += 2
+		}
+		if score > bestScore {
+			best, bestScore, differs = p, score, strings.Join(diff, ", ")
+		}
+	}
+	return best, differs
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

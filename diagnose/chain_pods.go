@@ -1,0 +1,253 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+)
+
+func replicas(o Object) int32 {
+	var n *int32
+	switch o := o.(type) {
+	case *appsv1.Deployment:
+		n = o.Spec.Replicas
+	case *appsv1.StatefulSet:
+		n = o.Spec.Replicas
+	case *appsv1.ReplicaSet:
+		n = o.Spec.Replicas
+	}
+	if n == nil {
+		return 1
+	}
+	return *n
+}
+
+// followPods goes on from a Service to its pods, none of which is ready. s is nil when the address was a pod's own.
+func (c *Case) followPods(a Address, h Hit, f Finding, s *corev1.Service, pods []*corev1.Pod) (Finding, bool) {
+	pod := worst(pods)
+	workload := c.workloadOf(pod)
+	kind, name, _ := strings.Cut(workload, "/")
+	root := kind + "/" + pod.Namespace + "/" + name
+	said := couldNot(c, a, h.Pattern)
+	behind := ""
+	if s != nil {
+		behind = fmt.Sprintf("Service %s/%s has no ready pod", s.Namespace, s.Name)
+	}
+	f.Proof, f.Confidence, f.Root = Corroborated, Certain, root
+	if root == objectOf(c.Subject) {
+		// It waits for itself: the Service leads to the very pods that crash.
+		f.Cause, f.Root = "dependency.no-endpoints", "Service/"+a.Host
+		if s != nil {
+			f.Root = "Service/" + s.Namespace + "/" + s.Name
+		}
+		f.Confidence = Likely
+		f.Summary = said + ": that is its own Service, which has no ready pod as long as it does not start"
+		f.Advice = "Do not make its start depend on itself; publishNotReadyAddresses helps members that must find each other"
+		return f, true
+	}
+	where := pod.Namespace + "/" + name
+	if podReady(pod) {
+		return Finding{}, false
+	}
+	looping, container, kindOf := loops(pod)
+	subject := Subject{Namespace: pod.Namespace, Workload: workload, Pod: pod.Name, Container: container, ContainerType: kindOf}
+	condition := CrashLoop
+	if !looping {
+		condition = CannotStart
+	}
+	cycle := c.visited[workload+"|"+pod.Namespace] || c.depth >= c.engine.options.Depth
+	switch {
+	case looping && cycle:
+		f.Cause = "dependency.crash-looping"
+		f.Summary = fmt.Sprintf("%s: %s, because %s crash-loops too; the two wait for each other", said, behind, where)
+		f.Advice = "Start with whichever of them needs the other least"
+		f.Chain = append(f.Chain, Link{root, "crash-loops too"})
+		f.Confidence = Likely
+		return f, true
+	case looping:
+		sub, ok := c.diagnoseOther(subject, condition)
+		f.Cause = "dependency.crash-looping"
+		f.Chain = append(f.Chain, Link{root, "crash-loops"})
+		f.Summary = fmt.Sprintf("%s: %s crash-loops", said, where)
+		f.Advice = "Mend " + where + " first"
+		f.Evidence = append(f.Evidence, Evidence{"status of pod " + pod.Namespace + "/" + pod.Name, podState(pod)})
+		if ok {
+			f.Summary = fmt.Sprintf("%s because %s crash-loops: %s", said, where, strings.TrimSuffix(sub.headline, "."))
+			f.Advice = "Mend " + where + " first, and this one recovers. There: " + lowerFirst(sub.advice)
+			if sub.advice == "" {
+				f.Advice = "Mend " + where + " first, and this one recovers"
+			}
+			if len(f.Chain) > 0 {
+				f.Chain[len(f.Chain)-1].Says = "crash-loops (" + sub.Cause + "): " + strings.TrimSuffix(sub.headline, ".")
+			}
+			f = c.extend(f, sub)
+		}
+		return f, true
+	case cycle:
+		return Finding{}, false
+	}
+	pending := pod.Status.Phase == corev1.PodPending
+	sub, ok := c.diagnoseOther(subject, condition)
+	if pending {
+		f.Cause = "dependency.pod-pending"
+		f.Evidence = append(f.Evidence, Evidence{"status of pod " + pod.Namespace + "/" + pod.Name, podState(pod)})
+		if !ok || sub.Cause == "app.exit-code" {
+			f.Summary = fmt.Sprintf("%s: %s, because %s is still %s", said, behind, pod.Name, podState(pod))
+			f.Advice = "See what it waits for"
+			f.Chain = append(f.Chain, Link{root, "its pod is " + podState(pod)})
+			f.Fixes = []Fix{{Title: "See what the pod waits for", Command: kubectl(pod.Namespace, "describe", "pod", pod.Name)}}
+			return f, true
+		}
+		adopted := c.adopt(f, said, root, "its pod is "+podState(pod), sub)
+		// What keeps a pod from a node is the scheduler's business and has its own id for a dependency; anything deeper is the cause itself.
+		if sub.Cause == "node.unschedulable" {
+			adopted.Cause = "dependency.pod-pending"
+		}
+		return adopted, true
+	}
+	f.Cause = "dependency.not-ready"
+	state := notReady(c, pod)
+	f.Chain = append(f.Chain, Link{root, state})
+	f.Summary = fmt.Sprintf("%s: %s runs but is not ready (%s)", said, where, state)
+	f.Advice = "See why it does not become ready: its readiness probe, or its own log"
+	for _, e := range c.EventsOf("Pod", pod.Namespace, pod.Name) {
+		if e.Reason == "Unhealthy" && e.Has("readiness probe") {
+			f.Evidence = append(f.Evidence, e.Cite())
+		}
+	}
+	f.Fixes = []Fix{
+		{Title: "See its probe and what it answers", Command: kubectl(pod.Namespace, "describe", "pod", pod.Name)},
+		{Title: "Read its log", Command: kubectl(pod.Namespace, "logs", pod.Name, "--all-containers", "--tail=50")},
+	}
+	return f, true
+}
+
+// worst picks the pod that tells most: one that crashes, then one that is pending, then any.
+func worst(pods []*corev1.Pod) *corev1.Pod {
+	rank := func(p *corev1.Pod) int {
+		if l, _, _ := loops(p); l {
+			return 2
+		}
+		if p.Status.Phase == corev1.PodPending {
+			return 1
+		}
+		return 0
+	}
+	best := pods[0]
+	for _, p := range pods[1:] {
+		if rank(p) > rank(best) {
+			best = p
+		}
+	}
+	return best
+}
+
+// loops says whether a container of the pod crash-loops or has just ended, and which.
+func loops(p *corev1.Pod) (bool, string, ContainerType) {
+	for _, c := range RecordPod(p).Containers {
+		if c.Type == Init && c.State == Terminated && c.ExitCode == 0 {
+			continue
+		}
+		if c.Reason == "CrashLoopBackOff" || c.Last != nil && c.Last.ExitCode != 0 && !c.Ready || c.State == Terminated && (c.ExitCode != 0 || c.Restarts > 0) && c.Type != Init || c.State == Terminated && c.ExitCode != 0 {
+			return true, c.Name, c.Type
+		}
+	}
+	for _, c := range RecordPod(p).Containers {
+		if c.State == Waiting && c.Reason != "PodInitializing" {
+			return false, c.Name, c.Type
+		}
+	}
+	if len(p.Spec.Containers) > 0 {
+		return false, p.Spec.Containers[0].Name, App
+	}
+	return false, "", App
+}
+
+// podState is a pod's state in words: "Pending (ImagePullBackOff)".
+func podState(p *corev1.Pod) string {
+	state := string(p.Status.Phase)
+	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if w := s.State.Waiting; w != nil && w.Reason != "" && w.Reason != "PodInitializing" && w.Reason != "ContainerCreating" {
+			return state + " (" + w.Reason + ")"
+		}
+	}
+	for _, cond := range p.Status.Conditions {
+		if cond.Type == corev1.PodScheduled && cond.Status == corev1.ConditionFalse {
+			return state + " (not scheduled)"
+		}
+	}
+	return state
+}
+
+func notReady(c *Case, p *corev1.Pod) string {
+	for _, e := range slices.Backward(c.EventsOf("Pod", p.Namespace, p.Name)) {
+		if e.Reason == "Unhealthy" && e.Has("readiness probe") {
+			return cut(strings.TrimSpace(e.Message), 160)
+		}
+	}
+	return "its pods are not ready"
+}
+
+// other is another workload's diagnosis with its two sentences apart.
+type other struct {
+	Diagnosis
+	headline, advice string
+	proof            Proof
+}
+
+// diagnoseOther diagnoses another workload, with this one remembered so that a circle ends.
+func (c *Case) diagnoseOther(subject Subject, condition Condition) (other, bool) {
+	if c.depth >= c.engine.options.Depth {
+		return other{}, false
+	}
+	visited := map[string]bool{c.Subject.Workload + "|" + c.Subject.Namespace: true}
+	for k := range c.visited {
+		visited[k] = true
+	}
+	subject.Cluster = c.Subject.Cluster
+	sub, err := c.engine.open(c.read, Symptom{Subject: subject, Condition: condition}, c.depth+1, visited)
+	if err != nil {
+		return other{}, false
+	}
+	findings := c.engine.rank(sub, c.engine.findings(sub))
+	if len(findings) == 0 {
+		return other{}, false
+	}
+	return other{c.engine.conclude(sub, findings), findings[0].Summary, findings[0].Advice, findings[0].Proof}, true
+}
+
+// adopt makes the other workload's cause the cause of this failure too: it is the deepest link that is proven.
+func (c *Case) adopt(f Finding, said, root, says string, sub other) Finding {
+	f.Cause, f.Confidence = sub.Cause, sub.Confidence
+	f.Chain = append(f.Chain, Link{root, says})
+	f.Root = root
+	f.Summary = said + ": " + strings.TrimSuffix(sub.headline, ".")
+	f.Advice = sub.advice
+	return c.extend(f, sub)
+}
+
+// extend appends the other diagnosis's chain, evidence and fixes.
+func (c *Case) extend(f Finding, sub other) Finding {
+	if len(sub.Chain) > 1 {
+		f.Chain = append(f.Chain, sub.Chain[1:]...)
+	}
+	if sub.Root != "" {
+		f.Root = sub.Root
+	}
+	f.Evidence = append(f.Evidence, sub.Evidence[:min(len(sub.Evidence), 4)]...)
+	f.Fixes = append(f.Fixes, sub.Fixes...)
+	if sub.Confidence == Possible && f.Confidence == Certain && f.Cause != "dependency.crash-looping" {
+		f.Confidence = Likely
+	}
+	return f
+}
+
+func lowerFirst(s string) string {
+	if len(s) > 1 && s[0] >= 'A' && s[0] <= 'Z' && s[1] >= 'a' && s[1] <= 'z' {
+		return strings.ToLower(s[:1]) + s[1:]
+	}
+	return s
+}

@@ -1,0 +1,338 @@
+package diagnose
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// followLocal deals with an address of the pod itself.
+func (c *Case) followLocal(a Address, h Hit, f Finding) (Finding, bool) {
+	if h.Pattern != failedRefused || a.Port == 0 {
+		return Finding{}, false
+	}
+	for _, rec := range RecordPod(&corev1.Pod{Spec: *c.Spec, Status: c.status()}).Containers {
+		for _, ct := range c.Spec.Containers {
+			if ct.Name != rec.Name || rec.Name == c.Subject.Container {
+				continue
+			}
+			for _, p := range ct.Ports {
+				if int(p.ContainerPort) == a.Port {
+					f.Cause, f.Proof = "dependency.not-ready", Corroborated
+					f.Summary = fmt.Sprintf("%s cannot connect to %s: container %s of the same pod does not listen there yet", c.Who(), a, ct.Name)
+					f.Advice = "Have the program wait for it, or make " + ct.Name + " a native sidecar, which starts first"
+					f.Confidence = Likely
+					return f, true
+				}
+			}
+		}
+	}
+	return Finding{}, false
+}
+
+func (c *Case) status() corev1.PodStatus {
+	if c.Pod == nil {
+		return corev1.PodStatus{}
+	}
+	return c.Pod.Status
+}
+
+func (c *Case) serviceMissing(a Address, h Hit, f Finding, t serviceTarget) Finding {
+	f.Cause = "dependency.service-missing"
+	f.Root = "Service/" + t.namespace + "/" + t.name
+	f.Chain = []Link{{f.Root, "does not exist"}}
+	f.Proof, f.Confidence = Corroborated, Certain
+	f.Summary = fmt.Sprintf("%s: there is no Service %s/%s", couldNot(c, a, h.Pattern), t.namespace, t.name)
+	f.Evidence = append(f.Evidence, Evidence{"Services in " + t.namespace, "none is named " + t.name})
+	var names []string
+	objects, err := c.List(Services, t.namespace)
+	for _, o := range objects {
+		names = append(names, o.GetName())
+	}
+	if err != nil {
+		f.Confidence = Likely
+	}
+	near := Nearest(t.name, names)
+	var elsewhere []string
+	all, _ := c.List(Services, "")
+	for _, o := range all {
+		if o.GetName() == t.name && o.GetNamespace() != t.namespace {
+			elsewhere = append(elsewhere, o.GetNamespace())
+		}
+	}
+	switch {
+	case len(elsewhere) > 0:
+		f.Summary += fmt.Sprintf("; one of that name is in namespace %s", strings.Join(elsewhere[:min(3, len(elsewhere))], ", "))
+		f.Advice = fmt.Sprintf("Use %s.%s as the host", t.name, elsewhere[0])
+	case near != "":
+		f.Summary += fmt.Sprintf("; the nearest name is %s", near)
+		f.Advice = fmt.Sprintf("Use %s as the host, if that is what is meant", near)
+	default:
+		f.Advice = "Create the Service, or correct the host where the program takes it from"
+	}
+	for _, s := range c.Addresses() {
+		if s.Address.Host == a.Host {
+			f.Evidence = append(f.Evidence, Evidence{s.Source, "points at " + s.Address.String()})
+			if env, ok := strings.CutPrefix(s.Source, "env "); ok && (near != "" || len(elsewhere) > 0) {
+				to := near
+				if len(elsewhere) > 0 {
+					to = t.name + "." + elsewhere[0]
+				}
+				for _, e := range c.Container.Env {
+					if e.Name == env && !strings.Contains(e.Value, "@") {
+						f.Fixes = append(f.Fixes, Fix{Title: "Point " + env + " at " + to, Command: c.Kubectl("set", "env", c.Target(), "-c", c.Subject.Container, env+"="+strings.Replace(e.Value, a.Host, to, 1))})
+					}
+				}
+			}
+			break
+		}
+	}
+	f.Fixes = append(f.Fixes, Fix{Title: "See which Services there are", Command: kubectl(t.namespace, "get", "services")})
+	return f
+}
+
+func (c *Case) external(a Address, h Hit, f Finding, target string) Finding {
+	f.Cause = "dependency.external"
+	f.Proof, f.Confidence = Words, Likely
+	f.Summary = couldNot(c, a, h.Pattern) + ", which is outside the cluster"
+	if target != "" {
+		f.Summary = fmt.Sprintf("%s: its Service only stands for %s, outside the cluster", couldNot(c, a, h.Pattern), target)
+	}
+	f.Advice = "The cluster cannot see further: check that the host is up, that its name is right, and that the pods' network may reach it"
+	f.Fixes = []Fix{{Title: "Try it from a pod in the same namespace", Command: c.Kubectl("run", "reach", "--rm", "-it", "--restart=Never", "--image=busybox", "--", "nc", "-vz", "-w", "3", a.Host, fmt.Sprint(max(a.Port, 443)))}}
+	f.Unchanged = false
+	return f
+}
+
+// wrongPort says that a Service with ready endpoints does not serve the port that was tried, or sends it where nothing listens.
+func (c *Case) wrongPort(a Address, h Hit, f Finding, s *corev1.Service) (Finding, bool) {
+	if a.Port == 0 || len(s.Spec.Ports) == 0 {
+		return Finding{}, false
+	}
+	service := s.Namespace + "/" + s.Name
+	var exposed []string
+	var port *corev1.ServicePort
+	for i := range s.Spec.Ports {
+		exposed = append(exposed, fmt.Sprint(s.Spec.Ports[i].Port))
+		if int(s.Spec.Ports[i].Port) == a.Port {
+			port = &s.Spec.Ports[i]
+		}
+	}
+	f.Root = "Service/" + service
+	f.Proof, f.Confidence = Corroborated, Certain
+	if port == nil && s.Spec.ClusterIP != corev1.ClusterIPNone {
+		f.Cause = "dependency.wrong-port"
+		f.Chain[0].Says = "does not serve port " + fmt.Sprint(a.Port)
+		f.Summary = fmt.Sprintf("%s: Service %s serves port %s, not %d", couldNot(c, a, h.Pattern), service, strings.Join(exposed, ", "), a.Port)
+		f.Advice = "Use the port that the Service serves, or add this one to it"
+		f.Evidence = append(f.Evidence, Evidence{"Service " + service + " spec.ports", strings.Join(exposed, ", ")})
+		f.Fixes = []Fix{{Title: "See the Service's ports", Command: kubectl(s.Namespace, "get", "service", s.Name, "-o", "wide")}}
+		return f, true
+	}
+	if port == nil {
+		return Finding{}, false
+	}
+	pods, err := c.podsOf(s)
+	if err != nil || len(pods) == 0 || h.Pattern != failedRefused {
+		return Finding{}, false
+	}
+	var open []string
+	for _, ct := range pods[0].Spec.Containers {
+		for _, p := range ct.Ports {
+			if port.TargetPort.Type == intstr.String && port.TargetPort.StrVal == p.Name || port.TargetPort.Type == intstr.Int && (port.TargetPort.IntVal == p.ContainerPort || port.TargetPort.IntVal == 0 && port.Port == p.ContainerPort) {
+				return Finding{}, false
+			}
+			open = append(open, fmt.Sprint(p.ContainerPort))
+		}
+	}
+	if len(open) == 0 {
+		return Finding{}, false
+	}
+	target := port.TargetPort.String()
+	if target == "0" {
+		target = fmt.Sprint(port.Port)
+	}
+	f.Cause = "dependency.wrong-port"
+	f.Confidence = Likely
+	f.Chain[0].Says = fmt.Sprintf("sends port %d to %s, where its pods do not listen", port.Port, target)
+	f.Summary = fmt.Sprintf("%s: Service %s sends port %d to %s of its pods, which declare only %s", couldNot(c, a, h.Pattern), service, port.Port, target, strings.Join(open, ", "))
+	f.Advice = "Set the Service's targetPort to the port that the pods listen on"
+	f.Evidence = append(f.Evidence, Evidence{"Service " + service + " spec.ports.targetPort", target}, Evidence{"Pod " + pods[0].Namespace + "/" + pods[0].Name + " containerPorts", strings.Join(open, ", ")})
+	f.Fixes = []Fix{{Title: "Set the targetPort", Command: kubectl(s.Namespace, "patch", "service", s.Name, "-p", fmt.Sprintf(`{"spec":{"ports":[{"port":%d,"targetPort":%s}]}}`, port.Port, open[0]))}}
+	return f, true
+}
+
+// readyNow deals with a Service that has ready endpoints by now: it may not have had any when the program tried.
+func (c *Case) readyNow(a Address, h Hit, f Finding, s *corev1.Service) (Finding, bool) {
+	last := c.Last()
+	pods, err := c.podsOf(s)
+	if err != nil || last == nil || len(pods) == 0 {
+		return Finding{}, false
+	}
+	for _, p := range pods {
+		if since := readySince(p); since.IsZero() || !since.After(last.FinishedAt.Time) {
+			return Finding{}, false
+		}
+	}
+	p := pods[0]
+	workload := c.workloadOf(p)
+	kind, name, _ := strings.Cut(workload, "/")
+	f.Cause, f.Proof, f.Confidence = "dependency.not-ready", Corroborated, Likely
+	f.Root = kind + "/" + p.Namespace + "/" + name
+	f.Summary = fmt.Sprintf("%s: %s/%s became ready only after that, and is ready now", couldNot(c, a, h.Pattern), p.Namespace, name)
+	f.Advice = "The next start should succeed; have the program wait and try again instead of ending"
+	f.Chain[0].Says = "had no ready endpoint when the program started"
+	f.Chain = append(f.Chain, Link{f.Root, "became ready later"})
+	return f, true
+}
+
+// blocked says that a NetworkPolicy lets the subject not reach the Service's pods.
+func (c *Case) blocked(a Address, h Hit, f Finding, s *corev1.Service) (Finding, bool) {
+	pods, err := c.podsOf(s)
+	if err != nil || len(pods) == 0 || c.Pod == nil {
+		return Finding{}, false
+	}
+	target := pods[0]
+	port := targetPort(s, a.Port, target)
+	deny := func(policy *networkingv1.NetworkPolicy, says string) (Finding, bool) {
+		object := "NetworkPolicy/" + policy.Namespace + "/" + policy.Name
+		f.Cause, f.Root, f.Proof, f.Confidence = "dependency.network-policy", object, Corroborated, Likely
+		f.Chain[0].Says = "has ready pods"
+		f.Chain = append(f.Chain, Link{object, says})
+		f.Summary = fmt.Sprintf("%s: NetworkPolicy %s/%s %s", couldNot(c, a, h.Pattern), policy.Namespace, policy.Name, says)
+		f.Advice = "Allow it in the policy"
+		f.Evidence = append(f.Evidence, Evidence{"NetworkPolicy " + policy.Namespace + "/" + policy.Name + " spec", says})
+		f.Fixes = []Fix{{Title: "Read the policy", Command: kubectl(policy.Namespace, "describe", "networkpolicy", policy.Name)}}
+		f.Unchanged = true
+		return f, true
+	}
+	if policy := c.deniedBy(target, c.Pod, networkingv1.PolicyTypeIngress, port); policy != nil {
+		return deny(policy, fmt.Sprintf("does not let %s/%s in to %s", c.Subject.Namespace, c.Subject.Name(), s.Name))
+	}
+	if policy := c.deniedBy(c.Pod, target, networkingv1.PolicyTypeEgress, port); policy != nil {
+		return deny(policy, fmt.Sprintf("does not let %s/%s out to %s", c.Subject.Namespace, c.Subject.Name(), s.Name))
+	}
+	return Finding{}, false
+}
+
+// targetPort is the port of the pod that a Service's port leads to, 0 when it is not known.
+func targetPort(s *corev1.Service, port int, pod *corev1.Pod) int {
+	for _, sp := range s.Spec.Ports {
+		if int(sp.Port) != port {
+			continue
+		}
+		if sp.TargetPort.Type == intstr.Int {
+			if sp.TargetPort.IntVal == 0 {
+				return port
+			}
+			return int(sp.TargetPort.IntVal)
+		}
+		for _, ct := range pod.Spec.Containers {
+			for _, p := range ct.Ports {
+				if p.Name == sp.TargetPort.StrVal {
+					return int(p.ContainerPort)
+				}
+			}
+		}
+	}
+	return port
+}
+
+// deniedBy returns a policy that selects pod for the given direction, when no policy that does allows the peer.
+func (c *Case) deniedBy(pod, peer *corev1.Pod, direction networkingv1.PolicyType, port int) *networkingv1.NetworkPolicy {
+	objects, err := c.List(NetworkPolicies, pod.Namespace)
+	if err != nil {
+		return nil
+	}
+	var denies *networkingv1.NetworkPolicy
+	for _, o := range objects {
+		p, ok := o.(*networkingv1.NetworkPolicy)
+		if !ok || !selects(&p.Spec.PodSelector, pod.Labels) || !has(p, direction) {
+			continue
+		}
+		if denies == nil {
+			denies = p
+		}
+		if direction == networkingv1.PolicyTypeIngress {
+			for _, r := range p.Spec.Ingress {
+				if c.allows(p.Namespace, r.From, peer) && opens(r.Ports, port) {
+					return nil
+				}
+			}
+			continue
+		}
+		for _, r := range p.Spec.Egress {
+			if c.allows(p.Namespace, r.To, peer) && opens(r.Ports, port) {
+				return nil
+			}
+		}
+	}
+	return denies
+}
+
+func has(p *networkingv1.NetworkPolicy, direction networkingv1.PolicyType) bool {
+	if len(p.Spec.PolicyTypes) == 0 {
+		return direction == networkingv1.PolicyTypeIngress || len(p.Spec.Egress) > 0
+	}
+	for _, t := range p.Spec.PolicyTypes {
+		if t == direction {
+			return true
+		}
+	}
+	return false
+}
+
+func selects(s *metav1.LabelSelector, set map[string]string) bool {
+	selector, err := metav1.LabelSelectorAsSelector(s)
+	return err == nil && selector.Matches(labels.Set(set))
+}
+
+// allows says whether one of the peers may be the pod. What cannot be known counts as allowed, so that no policy is blamed for it.
+func (c *Case) allows(namespace string, peers []networkingv1.NetworkPolicyPeer, pod *corev1.Pod) bool {
+	if len(peers) == 0 {
+		return true
+	}
+	for _, p := range peers {
+		if p.IPBlock != nil {
+			return true // which addresses a CNI sees here differs
+		}
+		switch {
+		case p.NamespaceSelector == nil:
+			if pod.Namespace != namespace {
+				continue
+			}
+		default:
+			o, err := c.Get(Namespaces, "", pod.Namespace)
+			if err != nil {
+				return true
+			}
+			if !selects(p.NamespaceSelector, o.GetLabels()) {
+				continue
+			}
+		}
+		if p.PodSelector == nil || selects(p.PodSelector, pod.Labels) {
+			return true
+		}
+	}
+	return false
+}
+
+func opens(ports []networkingv1.NetworkPolicyPort, port int) bool {
+	if len(ports) == 0 || port == 0 {
+		return true
+	}
+	for _, p := range ports {
+		if p.Port == nil || p.Port.Type == intstr.String {
+			return true
+		}
+		if int(p.Port.IntVal) == port || p.EndPort != nil && port >= int(p.Port.IntVal) && port <= int(*p.EndPort) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,77 @@
+package diagnose
+
+import "regexp"
+
+// The ways in which a connection fails. Which one it is says what is wrong on the other side: a refusal means that nothing listens, a
+// timeout that packets are dropped, a name that does not resolve that there is no such Service.
+const (
+	failedRefused = "refused"
+	failedTimeout = "timeout"
+	failedRoute   = "no-route"
+	failedName    = "name"
+)
+
+// connectionRule is the engine's own pattern set: lines that tell of a connection that failed.
+func connectionRule() Rule {
+	return Rule{ID: "connection", Log: []Pattern{
+		{Name: failedRefused, Words: []string{
+			"connection refused", "econnrefused", "connectionrefused", "actively refused", "os error 111", "[errno 111]", "refused. check that", "unabletoconnect", "could not be established. broker",
+			"communications link failure", "econnaborted", "' (111)", "couldn't connect to server", "connect: refused", "server selection timed out", "serverselectionerror", "unable to connect to redis",
+			"node may not be available", "no brokers available", "nobrokersavailable", "unable to obtain connection from database", "none of the configured nodes", "no living connections",
+			"could not connect to server", "failed to connect to /", "client has run out of available brokers",
+		}},
+		{Name: failedTimeout, Words: []string{
+			"i/o timeout", "etimedout", "connection timed out", "connect timed out", "connect timeout", "connecttimeout", "connection timeout", "timeout occurred after waiting", "timeout expired",
+			"context deadline exceeded", "operation timed out", "timed out after", "timed out connecting", "timed out while connecting", "os error 110", "[errno 110]", "' (110)", "connection attempt timed out", "connection timed-out",
+			"timed out waiting for", "timeout waiting for", "client.timeout exceeded",
+		}},
+		{Name: failedRoute, Words: []string{"no route to host", "ehostunreach", "network is unreachable", "enetunreach", "host is unreachable", "os error 113", "[errno 113]", "' (113)"}},
+		{Name: failedName, Words: []string{
+			"no such host", "enotfound", "eai_again", "name or service not known", "temporary failure in name resolution", "could not translate host name", "unknownhostexception", "unknown host",
+			"could not resolve host", "couldn't resolve host", "bad address '", "host not found", "unknown mysql server host", "nxdomain", "name resolution", "nodename nor servname",
+			"name does not resolve", "can't resolve", "couldn't resolve", "failed to resolve", "unable to resolve", "cannot resolve", "could not resolve", "unresolvedaddressexception", "non-existing domain",
+			"failed to lookup address", "getaddrinfo failed", "getaddrinfo for", "no address associated with hostname", "name not resolved", "dns resolution failed", "host unknown", "failure in name resolution",
+		}},
+	}}
+}
+
+// namePatterns take the name that did not resolve out of such a line.
+func namePatterns() []*regexp.Regexp {
+	const host = `([a-zA-Z0-9_](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?)`
+	var out []*regexp.Regexp
+	for _, p := range []string{
+		`lookup ` + host + `(?: on [^\s]+)?:`,
+		`(?:ENOTFOUND|EAI_AGAIN):? ` + host,
+		`(?i)(?:translate host name|server host|host not found in (?:upstream|resolver)|bad address|resolve host:?|resolve address|resolve|resolve server|resolve hostname|unknown host:?|resolving|getaddrinfo for) ['"]?` + host + `['"]?`,
+		`UnknownHostException: (?:Failed to resolve ')?` + host,
+		`(?i)can't find ` + host + `: NXDOMAIN`,
+		`(?i)(?:not known|no such host is known\.?|in name resolution|name does not resolve) \(` + host + `(?::\d+)?\)`,
+		`\(` + host + `:\d+\): non-existing domain`,
+		`connecting to ` + host + `:\d+\. (?:Name|Temporary)`,
+		`host[=:] ?['"]` + host + `['"]`,
+		`(?i)could not resolve:? ` + host,
+		`(?i)host name ['"]?` + host + `['"]?`,
+		`(?i)hostname ['"]?` + host + `['"]?`,
+	} {
+		out = append(out, regexp.MustCompile(p))
+	}
+	return out
+}
+
+// unresolved returns the name that a line says does not resolve, "" when it does not say.
+func (e *Engine) unresolved(text string) string {
+	for _, re := range e.names {
+		if m := re.FindStringSubmatch(text); m != nil && !commonName(m[1]) {
+			return m[1]
+		}
+	}
+	return ""
+}
+
+func commonName(w string) bool {
+	switch w {
+	case "failed", "host", "hostname", "name", "address", "the", "error", "for", "in", "to", "service", "server", "addresses", "dns", "DNS", "symbol", "module", "on", "not", "or", "and", "was", "is":
+		return true
+	}
+	return len(w) < 2
+}
