@@ -1,7 +1,7 @@
 // The page: follows the server's stream and draws the panes.
 import { h } from "./dom.js";
 import { names, ago } from "./mrkdwn.js";
-import { store, load, put, byTS, inChannel, inThread, isReply, user, channelTitle, markRead, unread, post } from "./store.js";
+import { store, load, put, byTS, inChannel, inThread, isReply, user, channelTitle, markRead, remember, unread, post } from "./store.js";
 import { drawMessage, drawNotice, avatar, timeOf } from "./message.js";
 import { makeComposer } from "./composer.js";
 import { makeDrawer } from "./faults.js";
@@ -174,23 +174,37 @@ function flash(ts) {
 
 function drawPane(pane, toEnd) {
   const name = pane === panes.thread ? "thread" : "channel";
-  const end = toEnd || atEnd(pane);
+  const end = toEnd || pane.stick;
   const shown = byTS(store.channel).filter(pane.shows);
   pane.list.setAttribute("aria-live", "off"); // a whole pane is not news
   pane.list.replaceChildren(...shown.map((m) => drawMessage(m, name, go)));
   arrange(pane);
   if (end) scrollToEnd(pane);
+  if (name === "thread" && store.thread) toUnread(pane, toEnd);
   requestAnimationFrame(() => pane.list.setAttribute("aria-live", "polite"));
 }
 
+// toUnread opens a thread where its reader stopped: at the start the first time.
+function toUnread(pane, opened) {
+  const seen = store.read["thread " + store.thread] || "";
+  const replies = [...pane.list.querySelectorAll(":scope > .message")];
+  if (opened) {
+    const next = replies.find((li) => li.dataset.ts > seen);
+    if (!seen) pane.list.scrollTop = 0;
+    else if (next) next.scrollIntoView({ block: "center" });
+    pane.stick = atEnd(pane);
+  }
+  remember("thread " + store.thread, replies.at(-1)?.dataset.ts);
+}
+
 const atEnd = (pane) => pane.list.scrollHeight - pane.list.scrollTop - pane.list.clientHeight < 80;
-const scrollToEnd = (pane) => { pane.list.scrollTop = pane.list.scrollHeight; };
+const scrollToEnd = (pane) => { pane.list.scrollTop = pane.list.scrollHeight; pane.stick = true; };
 
 // place puts one new or changed message where it belongs.
 function place(m) {
   for (const [name, pane] of Object.entries(panes)) {
     if (!pane.shows(m)) continue;
-    const end = atEnd(pane);
+    const end = pane.stick;
     const old = pane.list.querySelector(`:scope > [data-ts="${CSS.escape(m.ts)}"]`);
     const li = drawMessage(m, name, go);
     if (old) {
@@ -242,12 +256,18 @@ function arrange(pane) {
 // notice shows what Slack itself says, under the message it is about or at the end.
 function notice(n) {
   if (n.channel && n.channel !== store.channel) return;
-  const el = drawNotice(n);
-  const pane = store.thread && n.ts && panes.thread.list.querySelector(`[data-ts="${CSS.escape(n.ts)}"]`) ? panes.thread : panes.channel;
-  const li = n.ts && pane.list.querySelector(`:scope > [data-ts="${CSS.escape(n.ts)}"]`);
-  if (li && !(n.code === "not_supported_in_threads" || n.code === "error")) li.querySelector(".notices").append(el);
-  else pane.el.querySelector(".composer").before(el);
-  if (li) el.scrollIntoView({ block: "nearest" });
+  const onMessage = n.ts && n.code !== "not_supported_in_threads" && n.code !== "error";
+  let shown = false;
+  for (const pane of Object.values(panes)) {
+    const li = onMessage && pane.list.querySelector(`:scope > [data-ts="${CSS.escape(n.ts)}"]`);
+    if (!li) continue;
+    const el = drawNotice(n);
+    li.querySelector(".notices").append(el);
+    el.scrollIntoView({ block: "nearest" });
+    shown = true;
+  }
+  const pane = n.ts && n.ts === store.thread ? panes.thread : panes.channel;
+  if (!shown) pane.el.querySelector(".composer").before(drawNotice(n));
 }
 
 // --- the rest ---
@@ -263,7 +283,18 @@ $("acting-as").addEventListener("change", (e) => { closeNotices(); actAs(e.targe
 $("close-thread").addEventListener("click", () => show(store.channel, "", "", true));
 $("open-sidebar").addEventListener("click", () => document.body.classList.toggle("sidebar-open"));
 $("jump").addEventListener("click", () => scrollToEnd(panes.channel));
-panes.channel.list.addEventListener("scroll", () => { if (atEnd(panes.channel)) $("jump").hidden = true; });
+for (const pane of Object.values(panes)) {
+  // Who is at the end stays there when something grows or the window changes.
+  const keep = () => { if (pane.stick) scrollToEnd(pane); };
+  pane.list.addEventListener("scroll", () => {
+    pane.stick = atEnd(pane);
+    if (pane.stick && pane === panes.channel) $("jump").hidden = true;
+  });
+  pane.list.addEventListener("grown", keep);
+  pane.list.addEventListener("load", keep, true);
+  new ResizeObserver(keep).observe(pane.list);
+  pane.list.addEventListener("keydown", (e) => walk(pane, e));
+}
 document.querySelector("[data-open-drawer]").addEventListener("click", () => toggleDrawer($("drawer").hidden));
 window.addEventListener("hashchange", () => { closeNotices(); fromHash(); });
 document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible" && store.channel) { markRead(store.channel); drawSidebar(); } });
@@ -278,6 +309,23 @@ setInterval(() => { // "2 minutes ago" moves on
     if (m) el.querySelector(".last").textContent = "Last reply " + ago(parseFloat(m.latest_reply));
   }
 }, 30000);
+
+// walk moves between messages with the arrow keys; Enter opens the thread.
+function walk(pane, e) {
+  const here = document.activeElement;
+  if (here !== pane.list && here.parentElement !== pane.list) return;
+  const all = [...pane.list.querySelectorAll(":scope > .message")];
+  const at = all.indexOf(here);
+  if (e.key === "ArrowUp" || e.key === "ArrowDown") {
+    e.preventDefault();
+    const next = at < 0 ? all.at(-1) : all[at + (e.key === "ArrowUp" ? -1 : 1)];
+    next?.focus();
+    next?.scrollIntoView({ block: "nearest" });
+  } else if (e.key === "Enter" && at >= 0 && pane === panes.channel && !here.dataset.ephemeral) {
+    e.preventDefault();
+    show(store.channel, here.dataset.thread || here.dataset.ts, "", true);
+  }
+}
 
 function closeNotices() {
   document.querySelectorAll(".pane > .notice").forEach((n) => n.remove());

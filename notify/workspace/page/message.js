@@ -53,7 +53,7 @@ export function drawMessage(m, pane, go) {
     !m.ephemeral && h("button", { type: "button", title: "Copy link", "aria-label": "Copy a link to this message", click: (e) => copy(location.origin + "/archives/" + m.channel + "/p" + m.ts.replace(".", ""), e.currentTarget) }, "🔗"));
   const li = h("li", {
     class: "message" + (m.ephemeral ? " ephemeral" : ""), "data-ts": m.ts, "data-user": m.user, "data-in": m.channel,
-    "data-ephemeral": m.ephemeral ? "true" : null, "data-thread": m.thread_ts || null,
+    "data-ephemeral": m.ephemeral ? "true" : null, "data-thread": m.thread_ts || null, tabindex: "-1",
   }, h("div", { class: "gutter" }, avatar(u), h("span", { class: "side-stamp", "aria-hidden": "true" }, clock)), body, tools);
   return li;
 }
@@ -104,10 +104,8 @@ function textPreview(url) {
   fetch(url).then((r) => (r.ok ? r.text() : Promise.reject(new Error(r.statusText)))).then((text) => {
     const all = text.split("\n");
     const short = all.slice(0, previewLines).join("\n").slice(0, 4000);
-    const list = box.closest(".messages");
-    const atEnd = list && list.scrollHeight - list.scrollTop - list.clientHeight < 80;
     code.textContent = short;
-    if (atEnd) queueMicrotask(() => { list.scrollTop = list.scrollHeight; }); // stay at the end
+    queueMicrotask(() => box.dispatchEvent(new Event("grown", { bubbles: true })));
     if (short.length >= text.trimEnd().length) return;
     const more = h("button", { type: "button", class: "linkish", "aria-expanded": "false", click: () => {
       const open = more.getAttribute("aria-expanded") !== "true";
@@ -125,7 +123,8 @@ function textPreview(url) {
 // drawNotice is what Slack itself tells a person.
 export function drawNotice(n) {
   const el = h("div", { class: "notice", role: "alert", "data-notice": n.code },
-    h("span", { "aria-hidden": "true" }, "⚠️ "), h("span", {}, n.text || n.code), h("small", {}, "Only visible to you"),
+    h("span", { "aria-hidden": "true" }, "⚠️"),
+    h("div", {}, h("div", {}, n.text || n.code), h("small", {}, (n.code === "error" ? "" : n.code + " · ") + "Only visible to you")),
     h("button", { type: "button", class: "icon", "aria-label": "Dismiss", click: () => el.remove() }, "✕"));
   return el;
 }

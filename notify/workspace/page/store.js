@@ -52,9 +52,13 @@ export function put(m) {
 }
 
 export function markRead(channel) {
-  const last = byTS(channel).filter(inChannel).at(-1);
-  if (!last || (store.read[channel] || "") >= last.ts) return;
-  store.read[channel] = last.ts;
+  remember(channel, byTS(channel).filter(inChannel).at(-1)?.ts);
+}
+
+// remember keeps up to where a channel or thread has been read, in this browser.
+export function remember(what, ts) {
+  if (!ts || (store.read[what] || "") >= ts) return;
+  store.read[what] = ts;
   try {
     localStorage.setItem("read " + store.me, JSON.stringify(store.read));
   } catch { /* private windows may have no storage */ }
