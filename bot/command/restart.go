@@ -1,0 +1,4 @@
+package command
+
+// restart replaces a workload's pods.
+func restart() command { return changing("restart") }

@@ -1,0 +1,4 @@
+package command
+
+// scaleBack brings back what scaleToZero stopped.
+func scaleBack() command { return changing("scale-back") }
