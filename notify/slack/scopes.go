@@ -18,6 +18,8 @@ func Scopes() []Scope {
 		{Name: "users:read", Why: "to know who clicks, and to refuse guests, bots and strangers"},
 		{Name: "users:read.email", Why: "to map people to Kubernetes users by e-mail", Optional: true},
 		{Name: "usergroups:read", Why: "to map Slack user groups to Kubernetes groups", Optional: true},
+		{Name: "channels:read", Why: "to find a public channel by its name instead of its id", Optional: true},
+		{Name: "groups:read", Why: "to find a private channel by its name instead of its id", Optional: true},
 		{Name: "channels:history", Why: "to look for a message whose sending was never confirmed, in public channels", Optional: true},
 		{Name: "groups:history", Why: "to look for a message whose sending was never confirmed, in private channels", Optional: true},
 		{Name: "reactions:write", Why: "to mark messages", Optional: true},

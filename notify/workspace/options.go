@@ -189,7 +189,7 @@ func DefaultOptions(log *slog.Logger) Options {
 		Apps: []App{{
 			ID: AppID, Name: "Crashloop", BotID: BotID, BotUserID: BotUserID,
 			BotScopes: []string{"chat:write", "commands", "files:write", "im:write", "users:read", "users:read.email",
-				"usergroups:read", "channels:history", "groups:history", "reactions:write"},
+				"usergroups:read", "channels:read", "groups:read", "channels:history", "groups:history", "reactions:write"},
 			AppScopes: []string{"connections:write"},
 			Commands: []Command{{
 				Name: "/crashloop", Usage: "help | list | diagnose | logs | describe | restart | scale-to-zero | scale-back | whoami",
