@@ -1,0 +1,363 @@
+package diagnose
+
+import "strings"
+
+// strength says how surely a name means that its value is a secret.
+type strength int
+
+const (
+	notSecret strength = iota
+	weak               // token, secret: may also name a Secret, or a parser's token
+	strong             // password, api_key: the value goes whatever it looks like
+	header             // Authorization: a scheme and credentials
+	cookie             // Cookie: all of the line
+)
+
+// strongNames and weakNames are looked for anywhere in a name, lower case, without - _ and dots.
+var strongNames = []string{
+	"password", "passwd", "passphrase", "passcode", "pwd", "clientsecret", "secretkey", "secretaccesskey", "accesskey", "accountkey", "apikey", "apisecret", "appsecret", "apitoken",
+	"authtoken", "accesstoken", "refreshtoken", "sessiontoken", "idtoken", "bearertoken", "securitytoken", "bottoken", "apptoken", "privatekey", "encryptionkey", "signingkey",
+	"signingsecret", "masterkey", "sharedkey", "credential", "webhooksecret", "jwtsecret", "sessionsecret", "cookiesecret", "secretid", "secrettoken", "csrftoken", "xsrftoken",
+	"licensekey", "encryptkey", "hmackey", "hmacsecret", "storagekey", "xamzsignature", "sharedaccesssignature",
+}
+
+var weakNames = []string{"token", "secret"}
+
+// plainEndings end names that speak of a secret without holding one.
+var plainEndings = []string{
+	"name", "names", "ref", "refs", "file", "files", "filename", "path", "paths", "dir", "url", "uri", "endpoint", "host", "namespace", "ttl", "type", "policy", "length", "len", "size",
+	"count", "counts", "limit", "limits", "used", "usage", "expiry", "expires", "expired", "expiresin", "expiresat", "expiration", "expirationseconds", "enabled", "required", "version", "kind",
+	"format", "mode", "field", "provider", "class", "issuer", "audience", "location", "error", "errors", "mount", "volume", "store", "storeref", "backend", "reset", "rotation",
+	"validation", "timeout", "source", "valid", "ok", "set", "present", "exists", "strength", "attempts", "status", "state", "tokens", "secrets", "algorithm", "alg", "auth", "review", "reviews",
+	"controller", "manager", "lister", "informer", "prefix", "suffix", "encoder", "projection", "bucket", "index", "position", "handler", "service", "keyref",
+}
+
+// keyStrength judges the name that a value is assigned to.
+func keyStrength(key string) strength {
+	if len(key) < 3 || len(key) > 128 {
+		return notSecret
+	}
+	var buf [128]byte
+	n, candidate := 0, false
+	for i := 0; i < len(key); i++ {
+		c := key[i]
+		if isUpper(c) {
+			c += 'a' - 'A'
+		}
+		if c == '_' || c == '-' || c == '.' {
+			continue
+		}
+		// Every name above holds one of these letters' pairs; most names hold none, and are done with here.
+		if n > 0 {
+			switch p := buf[n-1]; {
+			case p == 'p' && (c == 'a' || c == 'w' || c == 'i' || c == 'r'), p == 's' && (c == 'e' || c == 'i' || c == 'g'), p == 't' && c == 'o', p == 'k' && c == 'e',
+				p == 'c' && (c == 'r' || c == 'o'), p == 'a' && c == 'u':
+				candidate = true
+			}
+		}
+		buf[n] = c
+		n++
+	}
+	if !candidate {
+		return notSecret
+	}
+	folded := string(buf[:n])
+	switch folded {
+	case "authorization", "proxyauthorization", "xauthorization":
+		return header
+	case "cookie", "setcookie":
+		return cookie
+	case "sig", "signature", "auth", "pass":
+		return weak
+	case "secretkeyref", "secretkeys":
+		return notSecret
+	}
+	for _, e := range plainEndings {
+		if strings.HasSuffix(folded, e) {
+			return notSecret
+		}
+	}
+	for _, name := range strongNames {
+		if strings.Contains(folded, name) {
+			return strong
+		}
+	}
+	if strings.HasSuffix(folded, "pass") && (strings.HasSuffix(key, "_PASS") || strings.HasSuffix(key, "_pass") || strings.HasSuffix(key, "Pass") || strings.HasSuffix(key, "-pass")) {
+		return strong
+	}
+	for _, name := range weakNames {
+		if strings.Contains(folded, name) {
+			return weak
+		}
+	}
+	return notSecret
+}
+
+// form says how a value is written, which tells an assignment from a sentence.
+type form int
+
+const (
+	prose    form = iota // name: value in the middle of a line
+	assigned             // name=value
+	quoted               // name: "value"
+	line                 // name: value on a line of its own
+)
+
+// assignment looks at a = or : and what stands on either side.
+func (s *scan) assignment(i int) int {
+	text := s.text
+	if text[i] == ':' {
+		if strings.HasPrefix(text[i:], "://") {
+			return s.url(i)
+		}
+		if i > 7 && isDigit(text[i-1]) && strings.HasPrefix(text[i:], ":AA") {
+			return s.telegram(i)
+		}
+	}
+	keyStart, keyEnd := s.keyBefore(i)
+	if keyStart == keyEnd {
+		return i
+	}
+	key := text[keyStart:keyEnd]
+	value := i + 1
+	for value < len(text) && value < i+3 && (text[value] == '=' || text[value] == '>') { // := == => are assignments too
+		value++
+	}
+	spaces := value
+	for value < len(text) && (text[value] == ' ' || text[value] == '\t') {
+		value++
+	}
+	if value >= len(text) {
+		return i
+	}
+	strength := keyStrength(key)
+	if strength == notSecret {
+		if i < s.valueUntil && strings.EqualFold(key, "value") {
+			s.valueUntil, strength = 0, strong
+		} else if strings.EqualFold(key, "name") || strings.EqualFold(key, "key") {
+			start, end, _ := s.valueAt(value, false)
+			if k := keyStrength(text[start:end]); k == strong || k == header || k == weak && isEnvName(text[start:end]) {
+				s.valueUntil = end + 64
+			}
+			return i
+		}
+	}
+	switch strength {
+	case header:
+		return s.authorization(i, value)
+	case cookie:
+		return s.cookies(i, value)
+	}
+	if strength == notSecret {
+		return s.randomValue(i, value, key)
+	}
+	start, end, inQuotes := s.valueAt(value, true)
+	if start >= end {
+		return i
+	}
+	how := assigned
+	switch {
+	case inQuotes:
+		how = quoted
+	case text[i] == ':' && spaces != value && s.startsLine(keyStart):
+		how = line
+	case text[i] == ':' && spaces != value:
+		how = prose
+	}
+	if !s.worthHiding(text[start:end], strength, how) || strength == weak && how != assigned && namesSecret(key, text[start:end]) ||
+		strength == weak && how == assigned && !isEnvName(key) && namesSecret(key, text[start:end]) {
+		return i
+	}
+	return s.hide(start, end)
+}
+
+// randomValue hides the value of any name when it is one long word of random letters. i is the separator.
+func (s *scan) randomValue(i, value int, key string) int {
+	text := s.text
+	start := value
+	for start < len(text) && start < value+2 && (isQuote(text[start]) || text[start] == '\\') {
+		start++
+	}
+	if text[i] == ':' && start == value && value > i+1 && !s.startsLine(i-len(key)) {
+		return i // prose
+	}
+	end := start
+	for end < len(text) && (isWord(text[end]) || text[end] == '+' || text[end] == '/' || text[end] == '~') {
+		end++
+	}
+	if end-start < 20 || end < len(text) && (text[end] == '.' || text[end] == '@' || text[end] == ':') || text[start] == '/' || !looksRandom(text[start:end]) || plainKey(key) {
+		return max(i, end-1)
+	}
+	return s.hide(start, runEnd(text, end, func(c byte) bool { return c == '=' }))
+}
+
+// keyBefore finds the name in front of a separator: letters, maybe in quotes, maybe with blanks behind.
+func (s *scan) keyBefore(i int) (start, end int) {
+	text := s.text
+	end = i
+	for end > 0 && i-end < 32 && (text[end-1] == ' ' || text[end-1] == '\t') {
+		end--
+	}
+	for end > 0 && i-end < 40 && (isQuote(text[end-1]) || text[end-1] == '\\' || text[end-1] == ']') {
+		end--
+	}
+	start = end
+	for start > 0 && end-start < 128 && isKeyByte(text[start-1]) {
+		start--
+	}
+	// A time of day, a port, a hash: a name has a letter at its start.
+	for start < end && !isAlnum(text[start]) {
+		start++
+	}
+	return start, end
+}
+
+// startsLine says whether nothing but blanks and list marks stand before i on its line.
+func (s *scan) startsLine(i int) bool {
+	for i--; i >= 0; i-- {
+		switch s.text[i] {
+		case '\n':
+			return true
+		case ' ', '\t', '-', '"', '\'', '+':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// maxValue bounds what is taken as one value.
+const maxValue = 16 << 10
+
+// valueAt finds the extent of the value that begins at i. whole takes marks that a password may hold as part of it.
+func (s *scan) valueAt(i int, whole bool) (start, end int, inQuotes bool) {
+	text := s.text
+	limit := min(len(text), i+maxValue)
+	escaped := i+1 < limit && text[i] == '\\' && isQuote(text[i+1])
+	if escaped || i < limit && isQuote(text[i]) {
+		quote := text[i]
+		if escaped {
+			i++
+			quote = text[i]
+		}
+		start = i + 1
+		for end = start; end < limit; end++ {
+			switch {
+			case text[end] == '\n' && whole:
+				return start, end, true
+			case escaped && text[end] == '\\' && end+1 < limit && text[end+1] == quote:
+				return start, end, true
+			case !escaped && text[end] == '\\':
+				end++
+			case !escaped && text[end] == quote:
+				return start, end, true
+			}
+		}
+		return start, min(end, limit), true
+	}
+	start = i
+	if strings.HasPrefix(text[start:], Redacted) {
+		return start, start + len(Redacted), false
+	}
+	for end = start; end < limit; end++ {
+		switch c := text[end]; c {
+		case ' ', '\t', '\n', '\r', '"', '\'', '`', '<', ';':
+			return start, end, false
+		case '\\':
+			// The end of a text in escaped quotes, or of an escaped line.
+			if end+1 < limit && (isQuote(text[end+1]) || text[end+1] == 'n' || text[end+1] == 'r' || text[end+1] == 't') {
+				return start, end, false
+			}
+		case '&':
+			if !whole || s.inQuery(start) || s.endsHere(end) {
+				return start, end, false
+			}
+		case ',', ')', ']', '}':
+			if !whole || s.endsHere(end) {
+				return start, end, false
+			}
+		}
+	}
+	return start, end, false
+}
+
+// endsHere tells a comma or bracket that ends a value from one that is part of it: what follows is the end, a blank, another mark or
+// the next name with its value.
+func (s *scan) endsHere(i int) bool {
+	text := s.text
+	i++
+	if i >= len(text) || isBlank(text[i]) || strings.IndexByte(",;)]}\"'`<\\", text[i]) >= 0 {
+		return true
+	}
+	end := i
+	for end < len(text) && end-i < 64 && isKeyByte(text[end]) {
+		end++
+	}
+	return end > i && end < len(text) && (text[end] == '=' || text[end] == ':')
+}
+
+// inQuery says whether the value at i belongs to the query of a URL.
+func (s *scan) inQuery(i int) bool {
+	for n := 0; i > 0 && n < 512; n++ {
+		i--
+		switch s.text[i] {
+		case '?', '&':
+			return true
+		case ' ', '\n', '"', '\'':
+			return false
+		}
+	}
+	return false
+}
+
+// authorization hides the credentials of a header and leaves its scheme.
+func (s *scan) authorization(i, value int) int {
+	text := s.text
+	start, end, _ := s.valueAt(value, true)
+	for _, scheme := range []string{"Bearer", "Basic", "Digest", "Token", "AWS4-HMAC-SHA256", "Negotiate", "ApiKey", "Key", "GenieKey", "NTLM", "Splunk"} {
+		if len(text)-start > len(scheme) && strings.EqualFold(text[start:start+len(scheme)], scheme) && text[start+len(scheme)] == ' ' {
+			return s.hide(start+len(scheme)+1, s.lineEnd(start, text[value]))
+		}
+	}
+	if end-start >= 8 && mixed(text[start:end]) {
+		return s.hide(start, end)
+	}
+	return i
+}
+
+// cookies hides the whole line of a Cookie or Set-Cookie header.
+func (s *scan) cookies(i, value int) int {
+	start := runEnd(s.text, value, func(c byte) bool { return isQuote(c) || c == '\\' })
+	if start < s.noCookieUntil {
+		return i
+	}
+	end := s.lineEnd(start, s.text[value])
+	if !strings.Contains(s.text[start:end], "=") {
+		s.noCookieUntil = end
+		return i
+	}
+	return s.hide(start, end)
+}
+
+// lineEnd is the end of the line, or of the text in quotes that a header stands in.
+func (s *scan) lineEnd(i int, quote byte) int {
+	text := s.text
+	for end := i; end < len(text); end++ {
+		switch c := text[end]; {
+		case c == '\n' || c == '\r', isQuote(c) && (c == quote || c != '\'' || !isQuote(quote)):
+			return end
+		case c == '\\' && end+1 < len(text) && (text[end+1] == '"' || text[end+1] == 'r' || text[end+1] == 'n'):
+			return end
+		}
+	}
+	return len(text)
+}
+
+// telegram hides the token of a Telegram bot: its number, a colon, 35 letters.
+func (s *scan) telegram(i int) int {
+	end := runEnd(s.text, i+1, isWord)
+	if end-i-1 < 30 {
+		return i
+	}
+	return s.hide(i+1, end)
+}

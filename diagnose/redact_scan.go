@@ -1,0 +1,281 @@
+package diagnose
+
+import (
+	"encoding/base64"
+	"strings"
+	"unicode/utf8"
+)
+
+// What a byte may begin, as bits. Most bytes begin nothing, and the scan passes them at the cost of one look-up.
+const (
+	beginsToken     = 1 << iota // the first letter of a token of a well-known form, or of Bearer and Basic
+	beginsValue                 // = or : between a name and a value
+	beginsFlag                  // - of a command line flag or of a private key
+	beginsQuote                 // ' of an SQL password
+	beginsUser                  // @ behind user and password without a scheme
+	beginsElement               // > of an XML element
+	beginsBlock                 // a line of nothing but base64
+	beginsRedaction             // [ of what is redacted already
+)
+
+// makeTriggers says for each byte what it may begin.
+func makeTriggers(forms []tokenForm) *[256]uint8 {
+	t := new([256]uint8)
+	for _, f := range forms {
+		t[f.prefix[0]] |= beginsToken
+	}
+	for _, c := range "Bb" {
+		t[c] |= beginsToken
+	}
+	t['='], t[':'] = beginsValue, beginsValue
+	t['-'] |= beginsFlag
+	t['\''], t['@'], t['>'], t['\n'], t['['] = beginsQuote, beginsUser, beginsElement, beginsBlock, beginsRedaction
+	return t
+}
+
+func (s *scan) run() {
+	text := s.text
+	i := s.base64Line(0)
+	for i < len(text) {
+		t := s.triggers[text[i]]
+		if t == 0 {
+			i++
+			continue
+		}
+		next := i
+		switch {
+		case t&beginsToken != 0:
+			if i == 0 || !isAlnum(text[i-1]) {
+				next = s.token(i)
+			}
+		case t&beginsValue != 0:
+			next = s.assignment(i)
+		case t&beginsFlag != 0:
+			next = s.dash(i)
+		case t&beginsUser != 0:
+			next = s.userAt(i)
+		case t&beginsQuote != 0:
+			next = s.sqlPassword(i)
+		case t&beginsElement != 0:
+			next = s.element(i)
+		case t&beginsBlock != 0:
+			next = max(s.base64Line(i+1), i+1)
+		case t&beginsRedaction != 0:
+			if strings.HasPrefix(text[i:], Redacted) {
+				next = i + len(Redacted)
+			}
+		}
+		i = max(next, i+1)
+	}
+}
+
+// token hides a token of a well-known form that begins at i, and what follows Bearer and Basic.
+func (s *scan) token(i int) int {
+	text := s.text
+	if c := text[i]; c == 'B' || c == 'b' {
+		return s.scheme(i)
+	}
+	for f := range s.forms {
+		form := &s.forms[f]
+		if form.prefix[0] != text[i] || !strings.HasPrefix(text[i:], form.prefix) {
+			continue
+		}
+		end := runEnd(text, i+len(form.prefix), form.takes)
+		body := text[i+len(form.prefix) : end]
+		if len(body) < form.min || form.check != nil && !form.check(body) {
+			continue
+		}
+		if strings.HasSuffix(form.prefix, "/") {
+			i += len(form.prefix) // the host of a webhook stays
+		}
+		return s.hide(i, end)
+	}
+	return i
+}
+
+// scheme hides the credentials behind an HTTP authentication scheme.
+func (s *scan) scheme(i int) int {
+	text := s.text
+	word, isBasic := "bearer", false
+	if len(text) > i+6 && (text[i+1] == 'a' || text[i+1] == 'A') {
+		word, isBasic = "basic", true
+	}
+	if len(text) <= i+len(word)+1 || !strings.EqualFold(text[i:i+len(word)], word) || text[i+len(word)] != ' ' {
+		return i
+	}
+	start := i + len(word) + 1
+	end := runEnd(text, start, func(c byte) bool { return isWord(c) || strings.IndexByte("./+=~:", c) >= 0 })
+	value := text[start:end]
+	if isBasic {
+		// "Basic authentication" is prose: credentials are base64 of user:password.
+		plain, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(value, "="))
+		if err != nil || len(value) < 6 || !strings.Contains(string(plain), ":") || !utf8.Valid(plain) {
+			return i
+		}
+		return s.hide(start, end)
+	}
+	if len(value) < 8 || !mixed(value) || strings.HasPrefix(value, "realm=") {
+		return i
+	}
+	return s.hide(start, end)
+}
+
+// dash hides a private key, and the value of a flag that is an argument of its own.
+func (s *scan) dash(i int) int {
+	text := s.text
+	if !strings.HasPrefix(text[i:], "--") {
+		return s.shortFlag(i)
+	}
+	if strings.HasPrefix(text[i:], "-----BEGIN ") {
+		return s.privateKey(i)
+	}
+	if i > 0 && !isBlank(text[i-1]) && !isQuote(text[i-1]) && text[i-1] != '[' && text[i-1] != '(' {
+		return i
+	}
+	start := i + 2
+	end := runEnd(text, start, isKeyByte)
+	strength := keyStrength(text[start:end])
+	if strength == notSecret && text[start:end] != "user" {
+		return i
+	}
+	// --name value, "--name", "value" and ["--name","value"]; --name=value is an assignment.
+	at := end
+	for at < len(text) && (isQuote(text[at]) || text[at] == ',' || text[at] == ' ') {
+		at++
+	}
+	if at == end || at == len(text) || text[at] == '-' || text[at] == '\n' || text[at] == ']' {
+		return i
+	}
+	stop := runEnd(text, at, func(c byte) bool { return !isBlank(c) && !isQuote(c) })
+	if text[start:end] == "user" {
+		if colon := strings.IndexByte(text[at:stop], ':'); colon > 0 {
+			return s.hide(at+colon+1, stop)
+		}
+		return i
+	}
+	if !s.worthHiding(text[at:stop], strength, assigned) {
+		return i
+	}
+	return s.hide(at, stop)
+}
+
+// shortFlag hides the password of `curl -u user:password`.
+func (s *scan) shortFlag(i int) int {
+	text := s.text
+	if !strings.HasPrefix(text[i:], "-u ") || i > 0 && !isBlank(text[i-1]) {
+		return i
+	}
+	stop := runEnd(text, i+3, func(c byte) bool { return !isBlank(c) && !isQuote(c) })
+	colon := strings.IndexByte(text[i+3:stop], ':')
+	if colon <= 0 || strings.Contains(text[i+3:stop], "://") {
+		return i
+	}
+	return s.hide(i+3+colon+1, stop)
+}
+
+// maxKey bounds a private key whose end is missing. An RSA key of 16384 bits takes under 13 KB.
+const maxKey = 16 << 10
+
+// privateKey hides a PEM block, on one line with escaped line breaks or on many. What is cut off runs to the last line that could
+// belong to it.
+func (s *scan) privateKey(i int) int {
+	text := s.text
+	head := i + len("-----BEGIN ")
+	label := runEnd(text, head, func(c byte) bool { return isUpper(c) || isDigit(c) || c == ' ' })
+	if !strings.HasPrefix(text[label:], "-----") || !strings.Contains(text[head:label], "PRIVATE KEY") {
+		return i + 5
+	}
+	start := label + 5
+	window := text[start:min(len(text), start+maxKey)]
+	if end := strings.Index(window, "-----"); end >= 0 {
+		if strings.HasPrefix(window[end:], "-----END ") {
+			return s.hide(start, start+end)
+		}
+		window = window[:end] // the end is missing, and another block begins
+	}
+	end := 0
+	for end < len(window) {
+		line := window[end:]
+		if n := strings.IndexByte(line, '\n'); n >= 0 {
+			line = line[:n+1]
+		}
+		if !isPEMLine(line) {
+			break
+		}
+		end += len(line)
+	}
+	return s.hide(start, start+end)
+}
+
+// isPEMLine takes base64, the headers of an encrypted key and blank lines, also with line breaks written as \n.
+func isPEMLine(line string) bool {
+	line = strings.TrimSpace(line)
+	if strings.HasPrefix(line, "Proc-Type:") || strings.HasPrefix(line, "DEK-Info:") {
+		return true
+	}
+	for i := 0; i < len(line); i++ {
+		if c := line[i]; !isAlnum(c) && c != '+' && c != '/' && c != '=' && c != '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// base64Line hides a line of nothing but base64, as a private key has them when its first line is cut off. Hashes in hex stay.
+func (s *scan) base64Line(i int) int {
+	text := s.text
+	start := i
+	for start < len(text) && (text[start] == ' ' || text[start] == '\t') {
+		start++
+	}
+	end := runEnd(text, start, func(c byte) bool { return isAlnum(c) || c == '+' || c == '/' || c == '=' })
+	if end-start < 60 || end < len(text) && text[end] != '\n' && text[end] != '\r' {
+		return i
+	}
+	if !looksRandom(text[start:end]) {
+		return i
+	}
+	return s.hide(start, end)
+}
+
+// sqlPassword hides what follows PASSWORD or IDENTIFIED BY in a statement.
+func (s *scan) sqlPassword(i int) int {
+	text := s.text
+	if i < 4 || text[i-1] != ' ' {
+		return i
+	}
+	before := text[max(0, i-16) : i-1]
+	if !hasSuffixFold(before, " password") && !hasSuffixFold(before, "identified by") {
+		return i
+	}
+	end := strings.IndexByte(text[i+1:], '\'')
+	if end <= 0 || strings.IndexByte(text[i+1:i+1+end], '\n') >= 0 {
+		return i
+	}
+	return s.hide(i+1, i+1+end)
+}
+
+func hasSuffixFold(text, suffix string) bool {
+	return len(text) >= len(suffix) && strings.EqualFold(text[len(text)-len(suffix):], suffix)
+}
+
+// element hides the text of an XML element whose name says secret.
+func (s *scan) element(i int) int {
+	text := s.text
+	start := i
+	for start > 0 && i-start < 64 && isKeyByte(text[start-1]) {
+		start--
+	}
+	if start == i || start == 0 || text[start-1] != '<' {
+		return i
+	}
+	strength := keyStrength(text[start:i])
+	if strength == notSecret {
+		return i
+	}
+	end := strings.IndexByte(text[i+1:min(len(text), i+1+4096)], '<')
+	if end <= 0 || !s.worthHiding(text[i+1:i+1+end], strength, quoted) {
+		return i
+	}
+	return s.hide(i+1, i+1+end)
+}
