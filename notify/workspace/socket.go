@@ -22,6 +22,7 @@ type sockets struct {
 	tickets  map[string]*app             // one-time tickets from apps.connections.open
 	pending  map[string]chan<- socketAck // by envelope id
 	next     int
+	total    int  // opened so far
 	silent   bool // no pings, nothing delivered, acks ignored
 	refuse   bool // new connections get 503
 	loseAcks int  // how many of the next acks are ignored; -1: all
@@ -36,8 +37,14 @@ type socket struct {
 	app  *app
 	base string
 	conn *websocket.Conn
-	out  chan []byte   // frames to write
+	out  chan frame    // to write
 	gone chan struct{} // closed when the reader ended
+}
+
+// frame is one message to a client; the connection ends after the last.
+type frame struct {
+	data []byte
+	last bool
 }
 
 func (s *sockets) init() {
@@ -82,7 +89,7 @@ func (w *Workspace) serveSocket(rw http.ResponseWriter, r *http.Request) {
 		w.log.Debug("socket upgrade failed", "error", err)
 		return
 	}
-	s := &socket{app: a, base: "http://" + r.Host, conn: conn, out: make(chan []byte, 256), gone: make(chan struct{})}
+	s := &socket{app: a, base: "http://" + r.Host, conn: conn, out: make(chan frame, 256), gone: make(chan struct{})}
 	w.mu.Lock()
 	n := 0
 	for _, other := range w.sockets.open {
@@ -100,7 +107,8 @@ func (w *Workspace) serveSocket(rw http.ResponseWriter, r *http.Request) {
 	w.sockets.open = append(w.sockets.open, s)
 	hello, _ := json.Marshal(answer{"type": "hello", "num_connections": n + 1, "connection_info": answer{"app_id": a.ID},
 		"debug_info": answer{"host": "workspace", "build_number": 1, "approximate_connection_time": 3600}})
-	s.out <- hello
+	s.out <- frame{data: hello}
+	w.sockets.total++
 	w.publishSockets()
 	w.touch()
 	w.mu.Unlock()
@@ -172,10 +180,15 @@ func (w *Workspace) writeSocket(s *socket) {
 			} else { // it cannot answer pings that it does not get
 				_ = s.conn.SetReadDeadline(time.Now().Add(6 * w.opts.PingInterval))
 			}
-		case frame := <-s.out:
-			if !w.silent() {
-				_ = s.conn.SetWriteDeadline(time.Now().Add(10 * time.Second))
-				err = s.conn.WriteMessage(websocket.TextMessage, frame)
+		case f := <-s.out:
+			if w.silent() {
+				continue
+			}
+			_ = s.conn.SetWriteDeadline(time.Now().Add(10 * time.Second))
+			err = s.conn.WriteMessage(websocket.TextMessage, f.data)
+			if err == nil && f.last {
+				err = s.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(time.Second))
+				s.conn.Close()
 			}
 		}
 		if err != nil {
@@ -201,7 +214,7 @@ func disconnectFrame(reason string) []byte {
 // operation_timeout when no acknowledgement came in time.
 func (w *Workspace) deliver(a *app, kind string, payload answer, accepts bool) (json.RawMessage, *InteractionError) {
 	id := randomHex(4) + "-" + randomHex(2) + "-" + randomHex(2) + "-" + randomHex(2) + "-" + randomHex(6)
-	frame, _ := json.Marshal(answer{"envelope_id": id, "type": kind, "payload": payload, "accepts_response_payload": accepts, "retry_attempt": 0, "retry_reason": ""})
+	data, _ := json.Marshal(answer{"envelope_id": id, "type": kind, "payload": payload, "accepts_response_payload": accepts, "retry_attempt": 0, "retry_reason": ""})
 	acked := make(chan socketAck, 1)
 	w.mu.Lock()
 	var mine []*socket
@@ -226,7 +239,7 @@ func (w *Workspace) deliver(a *app, kind string, payload answer, accepts bool) (
 	timer := time.NewTimer(w.opts.AckTimeout)
 	defer timer.Stop()
 	select {
-	case s.out <- frame:
+	case s.out <- frame{data: data}:
 	case <-timer.C:
 		return nil, &InteractionError{Code: "operation_timeout"}
 	case <-w.stopCtx.Done():
@@ -251,7 +264,7 @@ func (w *Workspace) DisconnectSockets(reason string) {
 	w.mu.Unlock()
 	for _, s := range open {
 		select {
-		case s.out <- disconnectFrame(reason):
+		case s.out <- frame{data: disconnectFrame(reason), last: reason != "warning"}:
 		default:
 		}
 	}

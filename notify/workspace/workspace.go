@@ -185,6 +185,8 @@ type Snapshot struct {
 	Calls []Call
 	// Sockets is how many Socket Mode connections are open.
 	Sockets int
+	// SocketsOpened is how many were ever opened.
+	SocketsOpened int
 	// Notices are what Slack itself told people: timeouts and refusals.
 	Notices []Notice
 }
@@ -259,7 +261,7 @@ func (w *Workspace) snapshotLocked() *Snapshot {
 	}
 	s.Calls = append([]Call(nil), w.calls...)
 	s.Notices = append([]Notice(nil), w.notices...)
-	s.Sockets = len(w.sockets.open)
+	s.Sockets, s.SocketsOpened = len(w.sockets.open), w.sockets.total
 	return s
 }
 
