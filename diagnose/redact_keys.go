@@ -164,8 +164,7 @@ func (s *scan) assignment(i int) int {
 	case text[i] == ':' && spaces != value:
 		how = prose
 	}
-	if !s.worthHiding(text[start:end], strength, how) || strength == weak && how != assigned && namesSecret(key, text[start:end]) ||
-		strength == weak && how == assigned && !isEnvName(key) && namesSecret(key, text[start:end]) {
+	if !s.worthHiding(text[start:end], strength, how) || strength == weak && namesSecret(key, text[start:end]) {
 		return i
 	}
 	return s.hide(start, end)

@@ -28,7 +28,7 @@ func tokenForms() []tokenForm {
 		{"eyJ", 27, isDotted, mixed},
 		// Payment, mail, models, packages, clouds.
 		{"sk_live_", 10, isWord, nil}, {"sk_test_", 10, isWord, nil}, {"rk_live_", 10, isWord, nil}, {"rk_test_", 10, isWord, nil}, {"whsec_", 16, isTokenByte, nil},
-		{"sk-", 20, isWord, mixed}, {"hf_", 30, isAlnum, nil}, {"SG.", 40, isDotted, nil}, {"npm_", 30, isAlnum, nil}, {"pypi-", 40, isWord, nil},
+		{"sk-", 20, isWord, hasLongPart}, {"hf_", 30, isAlnum, nil}, {"SG.", 40, isDotted, nil}, {"npm_", 30, isAlnum, nil}, {"pypi-", 40, isWord, nil},
 		{"dckr_pat_", 20, isWord, nil}, {"dckr_oat_", 20, isWord, nil}, {"dop_v1_", 32, isAlnum, nil}, {"doo_v1_", 32, isAlnum, nil}, {"dor_v1_", 32, isAlnum, nil},
 		{"dapi", 32, isAlnum, onlyHex}, {"lin_api_", 20, isAlnum, nil}, {"shpat_", 32, isAlnum, nil}, {"shpss_", 32, isAlnum, nil}, {"shpca_", 32, isAlnum, nil}, {"shppa_", 32, isAlnum, nil},
 		{"PMAK-", 40, isWord, nil}, {"NRAK-", 20, isAlnum, nil}, {"key-", 32, isAlnum, onlyHex}, {"AGE-SECRET-KEY-1", 50, isAlnum, nil}, {"rubygems_", 40, isAlnum, nil}, {"pul-", 40, isAlnum, onlyHex},
@@ -47,6 +47,16 @@ func isPath(c byte) bool { return isWord(c) || c == '/' }
 
 func upperOrDigit(body string) bool {
 	return len(body) == 16 && strings.IndexFunc(body, func(r rune) bool { return r >= 'a' && r <= 'z' }) < 0
+}
+
+// hasLongPart tells a key from a name of words and hashes with dashes between them.
+func hasLongPart(body string) bool {
+	for part := range strings.FieldsFuncSeq(body, func(r rune) bool { return r == '-' || r == '_' }) {
+		if len(part) >= 16 && mixed(part) {
+			return true
+		}
+	}
+	return false
 }
 
 func onlyHex(body string) bool {

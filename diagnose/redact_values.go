@@ -112,6 +112,9 @@ func isName(v string) bool {
 
 // namesSecret says that the value is the name of a Secret rather than a secret: secret="shop/db".
 func namesSecret(key, value string) bool {
+	if isEnvName(key) {
+		return false // TOKEN=... in an environment is one
+	}
 	k := strings.ToLower(key)
 	return (strings.HasSuffix(k, "secret") || strings.HasSuffix(k, "token")) && isName(value) && (strings.ContainsAny(value, "-/.") || len(value) < 16) && !strings.Contains(k, "_")
 }
