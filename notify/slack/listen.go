@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -133,7 +134,8 @@ func (c *Client) fatal(err error) error {
 // connection runs one connection from its beginning to its end. slack-go would make the next one at once, 4,000 in three seconds when
 // Slack turns each away, so it is stopped as soon as it tries. again is how long Slack asks to wait.
 func (c *Client) connection(ctx, handling context.Context, w *desk) (again time.Duration, err error) {
-	sm := socketmode.New(c.api, socketmode.OptionPingInterval(c.o.SocketSilence), socketmode.OptionLog(silent{}), socketmode.OptionDialer(&websocket.Dialer{
+	api := slackgo.New(c.o.BotToken, slackgo.OptionAppLevelToken(c.o.AppToken), slackgo.OptionAPIURL(c.o.APIURL), slackgo.OptionHTTPClient(&once{http: c.http}))
+	sm := socketmode.New(api, socketmode.OptionPingInterval(c.o.SocketSilence), socketmode.OptionLog(silent{}), socketmode.OptionDialer(&websocket.Dialer{
 		Proxy: http.ProxyFromEnvironment, HandshakeTimeout: 10 * time.Second, WriteBufferSize: 32 << 10,
 		NetDialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 	}))
@@ -147,6 +149,8 @@ func (c *Client) connection(ctx, handling context.Context, w *desk) (again time.
 	var lastAck time.Time
 	shutdown := ctx.Done()
 	var closing <-chan time.Time
+	hello := time.NewTimer(c.o.SocketSilence)
+	defer hello.Stop()
 	for {
 		select {
 		case runErr := <-ended:
@@ -154,6 +158,9 @@ func (c *Client) connection(ctx, handling context.Context, w *desk) (again time.
 				failure = runErr
 			}
 			return again, failure
+		case <-hello.C:
+			failure = errors.New("Slack opened a socket and did not say hello on it")
+			stop()
 		case <-closing:
 			stop()
 			closing = nil
@@ -185,6 +192,7 @@ func (c *Client) connection(ctx, handling context.Context, w *desk) (again time.
 				}
 				stop()
 			case socketmode.EventTypeHello:
+				hello.Stop()
 				c.log.Info("connected to Slack's socket")
 				c.connected.Store(true)
 			case socketmode.EventTypeErrorBadMessage:
@@ -214,6 +222,19 @@ func badMessage(e socketmode.Event) string {
 		return bad.Cause.Error()
 	}
 	return "no cause given"
+}
+
+// once lets one call through: the one that asks for a connection. By the time that we see slack-go go for the next, it may have called.
+type once struct {
+	http *http.Client
+	used atomic.Bool
+}
+
+func (o *once) Do(r *http.Request) (*http.Response, error) {
+	if o.used.Swap(true) {
+		return nil, errors.New("this connection has ended")
+	}
+	return o.http.Do(r)
 }
 
 // silent keeps slack-go's own log away: it may print payloads.
