@@ -291,10 +291,8 @@ func (w *Workspace) wire(m *Message, base string, metadata bool) answer {
 		out["reply_users_count"] = len(m.ReplyUsers)
 	}
 	if m.IsReply() {
-		for _, msg := range w.convs[m.Channel].messages {
-			if msg.TS == m.ThreadTS {
-				out["parent_user_id"] = msg.User
-			}
+		if root := w.convs[m.Channel].get(m.ThreadTS); root != nil {
+			out["parent_user_id"] = root.User
 		}
 	}
 	for _, a := range w.apps {

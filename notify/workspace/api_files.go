@@ -45,6 +45,9 @@ func (w *Workspace) filesGetUploadURL(q *request) (answer, *apiError) {
 	f := &storedFile{appID: q.app.ID, ticket: randomHex(16), File: File{
 		ID: "F" + strings.ToUpper(randomHex(5)), Created: w.opts.Now().Unix(), Name: path.Base(name), Title: name, User: q.app.BotUserID, Size: size, AltText: q.arg("alt_txt"),
 	}}
+	if len(w.uploads) >= 100 { // begun and never completed
+		clear(w.uploads)
+	}
 	w.uploads[f.ticket] = f
 	return answer{"upload_url": q.base + "/upload/v1/" + f.ticket, "file_id": f.ID}, nil
 }
@@ -190,7 +193,7 @@ func (w *Workspace) filesComplete(q *request) (answer, *apiError) {
 			f.shared = append(f.shared, c.ID)
 		}
 		delete(w.uploads, f.ticket)
-		w.files[f.ID] = f
+		w.keepFile(f)
 		m.Files = append(m.Files, f.File)
 		out = append(out, w.fileOnWire(f.File, q.base))
 	}
@@ -200,6 +203,22 @@ func (w *Workspace) filesComplete(q *request) (answer, *apiError) {
 		w.add(c, &n)
 	}
 	return answer{"files": out}, nil
+}
+
+// maxFileBytes bounds the content of all files together. The oldest go first; their
+// messages stay.
+const maxFileBytes = 256 << 20
+
+// keepFile stores a completed upload. The lock is held.
+func (w *Workspace) keepFile(f *storedFile) {
+	w.files[f.ID] = f
+	w.fileOrder = append(w.fileOrder, f.ID)
+	w.fileBytes += len(f.content)
+	for w.fileBytes > maxFileBytes && len(w.fileOrder) > 1 {
+		w.fileBytes -= len(w.files[w.fileOrder[0]].content)
+		delete(w.files, w.fileOrder[0])
+		w.fileOrder = w.fileOrder[1:]
+	}
 }
 
 func (w *Workspace) filesInfo(q *request) (answer, *apiError) {

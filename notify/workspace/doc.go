@@ -14,7 +14,8 @@
 //
 // # What is not here yet
 //
-// Modals and App Home (views.* answers unknown_method), signed HTTP callbacks,
+// Modals and App Home (views.* answers unknown_method, so nothing takes a
+// trigger_id yet), signed HTTP callbacks,
 // scheduled messages, group direct messages, and the retries of the Events API.
 // Interactive elements other than buttons, overflow menus and static selects are
 // refused as invalid_blocks, in words that say that Slack has them.
@@ -33,6 +34,7 @@
 //	[role=dialog][data-dialog=confirm]      a confirm dialog; in it [data-dialog-confirm] and [data-dialog-deny]
 //	[data-composer=channel|thread]          the text box; Enter sends
 //	[data-notice=CODE]                      what Slack itself says, such as operation_timeout
+//	[data-broadcast=channel|here|everyone]  a mention that notifies everyone
 //	[data-file=ID]                          a file; [data-block=TYPE] a block
 //	[data-drawer=faults]                    the developer's drawer, opened by [data-open-drawer]
 //	body[data-connected=true]               the page has its state and follows changes

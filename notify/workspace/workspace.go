@@ -28,6 +28,8 @@ type Workspace struct {
 	convOrder []string
 	apps      []*app
 	files     map[string]*storedFile
+	fileOrder []string               // ids in files, oldest first
+	fileBytes int                    // of all files together
 	uploads   map[string]*storedFile // by upload ticket, until completed
 	notices   []Notice
 	calls     []Call
@@ -146,7 +148,9 @@ func (w *Workspace) Start(ctx context.Context, addr string) error {
 
 // Close ends the server, its sockets and its streams, and waits for them.
 func (w *Workspace) Close() error {
+	w.mu.Lock() // whoever adds to running looks at stopCtx under the lock
 	w.stop()
+	w.mu.Unlock()
 	w.closeSockets()
 	w.running.Wait()
 	return nil
@@ -331,6 +335,9 @@ func (w *Workspace) add(c *conversation, m *Message) {
 		m.TS = w.nextTS()
 	}
 	c.messages = append(c.messages, m)
+	if len(c.messages) > maxMessages {
+		c.messages = append([]*Message(nil), c.messages[maxMessages/4:]...)
+	}
 	if m.IsReply() && m.EphemeralTo == "" {
 		w.recount(c, m.ThreadTS)
 	}
@@ -403,6 +410,9 @@ type Notice struct {
 	Code string `json:"code"`
 	Text string `json:"text"`
 }
+
+// maxMessages bounds what one conversation keeps; the oldest quarter goes when it is full.
+const maxMessages = 20_000
 
 // maxKept bounds the notices and the calls that are kept.
 const maxKept = 5000

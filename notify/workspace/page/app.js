@@ -281,7 +281,13 @@ function toggleDrawer(open) {
 
 $("acting-as").addEventListener("change", (e) => { closeNotices(); actAs(e.target.value); });
 $("close-thread").addEventListener("click", () => show(store.channel, "", "", true));
-$("open-sidebar").addEventListener("click", () => document.body.classList.toggle("sidebar-open"));
+$("open-sidebar").addEventListener("click", () => {
+  document.body.classList.toggle("sidebar-open");
+  $("sidebar").querySelector("a, select")?.focus();
+});
+document.addEventListener("pointerdown", (e) => {
+  if (!$("sidebar").contains(e.target) && !$("open-sidebar").contains(e.target)) document.body.classList.remove("sidebar-open");
+});
 $("jump").addEventListener("click", () => scrollToEnd(panes.channel));
 for (const pane of Object.values(panes)) {
   // Who is at the end stays there when something grows or the window changes.
@@ -300,7 +306,8 @@ window.addEventListener("hashchange", () => { closeNotices(); fromHash(); });
 document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible" && store.channel) { markRead(store.channel); drawSidebar(); } });
 document.addEventListener("keydown", (e) => {
   if (e.key !== "Escape" || e.defaultPrevented || document.querySelector("dialog[open]")) return;
-  if (!$("drawer").hidden) toggleDrawer(false);
+  if (document.body.classList.contains("sidebar-open")) document.body.classList.remove("sidebar-open");
+  else if (!$("drawer").hidden) toggleDrawer(false);
   else if (store.thread) show(store.channel, "", "", true);
 });
 setInterval(() => { // "2 minutes ago" moves on

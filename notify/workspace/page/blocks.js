@@ -61,6 +61,7 @@ function element(block, e, ctx) {
     overflow ? "⋯" : [h("span", {}, shown), h("span", { class: "caret", "aria-hidden": "true" }, "▾")]);
   btn.addEventListener("click", async () => {
     const c = await popup(btn, choices, overflow ? "More actions" : shown);
+    if (c && !overflow) btn.firstChild.textContent = c.label;
     if (c) press(btn, block, { ...e, url: c.url }, c.value, ctx);
   });
   return btn;
@@ -68,7 +69,11 @@ function element(block, e, ctx) {
 
 async function press(btn, block, e, choice, ctx) {
   if (btn.getAttribute("aria-busy")) return;
-  if (e.confirm && !(await confirmDialog(e.confirm, textObject))) { if (btn.isConnected) btn.focus(); return; }
+  if (e.confirm) {
+    const yes = await confirmDialog(e.confirm, textObject);
+    if (btn.isConnected) btn.focus();
+    if (!yes) return;
+  }
   const url = e.url && safeURL(e.url);
   if (url) window.open(url, "_blank", "noopener,noreferrer");
   btn.setAttribute("aria-busy", "true");
