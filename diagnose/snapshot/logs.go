@@ -27,11 +27,7 @@ func (s *Snapshot) Log(ctx context.Context, which diagnose.LogRequest) ([]byte, 
 	if err := s.failure(logRead(which)); err != nil {
 		return nil, err
 	}
-	// A bound of zero or one beyond our own means our own; one more byte tells nothing, so none is read.
-	limit := which.LimitBytes
-	if limit <= 0 || limit > maxLog {
-		limit = maxLog
-	}
+	limit := boundLog(which.LimitBytes)
 	for _, part := range []string{which.Namespace, which.Pod, which.Container} {
 		if !validPart(part) {
 			return nil, fmt.Errorf("log of container %q of pod %q: %w", which.Container, joinName(which.Namespace, which.Pod), diagnose.ErrNotFound)
@@ -135,4 +131,12 @@ func hadEarlierRun(obj diagnose.Object, container string) bool {
 		}
 	}
 	return false
+}
+
+// boundLog gives the bound that a log is read with: a snapshot's own where none is asked for.
+func boundLog(limit int64) int64 {
+	if limit <= 0 || limit > maxLog {
+		return maxLog
+	}
+	return limit
 }

@@ -1,0 +1,136 @@
+package snapshot
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"sigs.k8s.io/yaml"
+)
+
+// Files gives the recording so far as the files of a snapshot, by their slash-separated names.
+func (r *Recorder) Files() (map[string][]byte, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	files := map[string][]byte{}
+	for gk, m := range r.kinds {
+		if len(m.objects) == 0 {
+			continue
+		}
+		var text bytes.Buffer
+		for _, o := range slices.SortedFunc(maps.Values(m.objects), byName) {
+			doc, err := yaml.Marshal(o)
+			if err != nil {
+				return nil, fmt.Errorf("writing %s %q: %w", gk.Kind, joinName(o.GetNamespace(), o.GetName()), err)
+			}
+			text.WriteString("---\n")
+			text.Write(doc)
+		}
+		name := m.kind.Resource
+		if gk.Group != "" {
+			name += "." + gk.Group
+		}
+		files[name+".yaml"] = text.Bytes()
+	}
+	for read, l := range r.logs {
+		name := read.Container + ".log"
+		if read.Previous {
+			name = read.Container + ".previous.log"
+		}
+		if !validPart(read.Namespace) || !validPart(read.Name) || !validPart(read.Container) {
+			return nil, fmt.Errorf("writing log of container %q of pod %q: that is no name", read.Container, joinName(read.Namespace, read.Name))
+		}
+		files[path.Join("logs", read.Namespace, read.Name, name)] = l.text
+	}
+	head, err := r.header()
+	if err != nil {
+		return nil, err
+	}
+	files[headerFile] = head
+	return files, nil
+}
+
+// header gives snapshot.json. Its failed reads are in order, so that equal recordings are equal files.
+func (r *Recorder) header() ([]byte, error) {
+	h := header{Now: r.now.Format(time.RFC3339Nano), Cluster: r.view.Cluster()}
+	for read, err := range r.failed {
+		entry := failedEntry{failedRead: read, Error: err.text}
+		for _, s := range sentinels() {
+			if err.is == s.err {
+				entry.Is = s.name
+			}
+		}
+		h.Failed = append(h.Failed, entry)
+	}
+	slices.SortFunc(h.Failed, func(a, b failedEntry) int {
+		return cmp.Or(cmp.Compare(a.Verb, b.Verb), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name),
+			cmp.Compare(a.Container, b.Container), cmp.Compare(a.Where, b.Where), cmp.Compare(fmt.Sprint(a.Previous), fmt.Sprint(b.Previous)))
+	})
+	text, err := json.MarshalIndent(h, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("writing %s: %w", headerFile, err)
+	}
+	return append(text, '\n'), nil
+}
+
+// Write writes the recording so far into a directory, which is made, readable by its owner only. One that holds files already is left
+// as it is, with an error. snapshot.json is written last: a directory without it is no whole recording.
+func (r *Recorder) Write(dir string) error {
+	files, err := r.Files()
+	if err != nil {
+		return err
+	}
+	if err := CheckRecordDir(dir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("recording to %q: %w", dir, err)
+	}
+	names := slices.SortedFunc(maps.Keys(files), func(a, b string) int {
+		return cmp.Or(boolCompare(a == headerFile, b == headerFile), cmp.Compare(a, b))
+	})
+	for _, name := range names {
+		full := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(full), 0o700); err != nil {
+			return fmt.Errorf("recording to %q: %w", dir, err)
+		}
+		if err := os.WriteFile(full, files[name], 0o600); err != nil {
+			return fmt.Errorf("recording to %q: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+func boolCompare(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+// CheckRecordDir says whether a recording could be written to dir: it must not exist, or be empty. A program asks before it spends
+// time on a diagnosis.
+func CheckRecordDir(dir string) error {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("recording to %q: %w", dir, err)
+	case len(entries) > 0:
+		return fmt.Errorf("recording to %q: the directory is not empty (it holds %q); name a new one, so that no other recording is mixed in", dir, entries[0].Name())
+	}
+	return nil
+}
