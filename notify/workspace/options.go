@@ -112,7 +112,7 @@ type Command struct {
 	Name        string `json:"name"`  // with the slash
 	Usage       string `json:"usage"` // what may follow it
 	Description string `json:"description"`
-	// Hints are whole lines that the composer offers, such as "list" or "logs shop/web".
+	// Hints are what the composer offers after the command, such as "list" or "logs ".
 	Hints []Hint `json:"hints"`
 }
 
@@ -197,12 +197,12 @@ func DefaultOptions(log *slog.Logger) Options {
 				Hints: []Hint{
 					{Text: "help", Says: "what the commands do"},
 					{Text: "list", Says: "what crash-loops now"},
-					{Text: "diagnose shop/web", Says: "why it crashes, from the cluster's evidence"},
-					{Text: "logs shop/web --previous", Says: "the crashed container's last lines"},
-					{Text: "describe shop/web", Says: "what kubectl describe says"},
-					{Text: "restart shop/web", Says: "restart its rollout"},
-					{Text: "scale-to-zero shop/web", Says: "stop it, remembering its replicas"},
-					{Text: "scale-back shop/web", Says: "bring the replicas back"},
+					{Text: "diagnose ", Says: "why it crashes: diagnose shop/web"},
+					{Text: "logs ", Says: "its last lines: logs shop/web --previous"},
+					{Text: "describe ", Says: "what kubectl describe says"},
+					{Text: "restart ", Says: "restart its rollout"},
+					{Text: "scale-to-zero ", Says: "stop it, remembering its replicas"},
+					{Text: "scale-back ", Says: "bring its replicas back"},
 					{Text: "whoami", Says: "who you are to the cluster"},
 				},
 			}},

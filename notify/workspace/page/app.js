@@ -94,6 +94,9 @@ function receive(c) {
 function drawPeople() {
   const people = [...store.users.values()].filter((u) => !u.bot);
   $("acting-as").replaceChildren(...people.map((u) => h("option", { value: u.id, disabled: u.deleted, selected: u.id === store.me }, u.real_name + (u.deleted ? " (deactivated)" : ""))));
+  const alone = people.filter((u) => !u.deleted).length === 1;
+  $("acting-as").disabled = alone;
+  document.querySelector("label[for=acting-as]").textContent = alone ? "You are" : "Acting as";
   $("acting-title").textContent = [user(store.me).title, user(store.me).guest ? "guest" : ""].filter(Boolean).join(" · ");
 }
 

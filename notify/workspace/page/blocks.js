@@ -152,7 +152,7 @@ function markdown(text) {
   const out = [];
   text.split("```").forEach((part, i) => {
     if (i % 2 === 1) { out.push(h("pre", { class: "code" }, h("code", {}, part.replace(/^[a-z]*\n/, "")))); return; }
-    for (const line of part.split("\n")) {
+    for (const line of part.replace(/^\n|\n$/g, "").split("\n")) {
       const head = /^#{1,6} (.*)$/.exec(line);
       const item = /^\s*[-*] (.*)$/.exec(line);
       const bold = (s) => s.replace(/\*\*([^*]+)\*\*/g, "*$1*").replace(/\[([^\]]+)\]\((https?:[^)\s]+)\)/g, "<$2|$1>");

@@ -96,7 +96,7 @@ function suggestions(value, caret, inThread) {
       if (before.startsWith(c.name + " ")) {
         const typed = before.slice(c.name.length + 1);
         for (const hint of c.hints || []) {
-          if (hint.text.startsWith(typed) && hint.text !== typed) out.push({ from: c.name.length + 1, text: hint.text, says: hint.says });
+          if (hint.text.startsWith(typed) && hint.text.trim() !== typed.trim()) out.push({ from: c.name.length + 1, text: hint.text, says: hint.says });
         }
       }
     }
