@@ -35,15 +35,18 @@ type Action struct {
 	Permissions func(Target) []access.Permission
 	// Rules are what the bot's own ServiceAccount needs.
 	Rules []rbacv1.PolicyRule
-	// Effect says in a confirm dialog what will happen.
-	Effect func(Target) string
 	// Instead says what to do with a kind that is not in Kinds.
 	Instead func(Target) string
 
-	danger bool
-	done   string // "restarted"
+	undo   string // the action that undoes it
 	reason string // of the Event
-	do     func(context.Context, work) (string, error)
+	do     func(context.Context, work) (result, error)
+}
+
+// result is what an action did: "restarted Deployment shop/web", and what a person should know besides.
+type result struct {
+	did   string
+	notes []string
 }
 
 // work is what an action gets to do its work with.
@@ -84,16 +87,6 @@ func Find(actions []Action, name string) (Action, bool) {
 	}
 	return actions[i], true
 }
-
-// Confirm is what is asked before a click counts. Slack allows 100 characters of title and 300 of text.
-func (a Action) Confirm(t Target) notify.Confirm {
-	return notify.Confirm{
-		Title: cut(a.Title+" "+t.Name+"?", 100), Text: cut(a.Effect(t), 300), Yes: cut(a.Title, 30), No: "Cancel",
-	}
-}
-
-// Danger says whether the button is drawn as a dangerous one.
-func (a Action) Danger() bool { return a.danger }
 
 // stamp names the person and the time on the object, for kubectl users.
 func stamp(action string, who notify.Person, user string, at time.Time) string {

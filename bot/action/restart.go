@@ -29,15 +29,12 @@ func Restart() Action {
 		Rules: []rbacv1.PolicyRule{{
 			APIGroups: []string{"apps"}, Resources: []string{"deployments", "statefulsets", "daemonsets"}, Verbs: []string{"get", "patch"},
 		}},
-		Effect: func(t Target) string {
-			return fmt.Sprintf("The pods of %s are replaced one after another, from the same template. Pods that work are replaced too.", t.Words())
-		},
 		Instead: restartInstead,
-		done:    "restarted", reason: "Restarted", do: restart,
+		reason:  "Restarted", do: restart,
 	}
 }
 
-func restart(ctx context.Context, w work) (says string, err error) {
+func restart(ctx context.Context, w work) (res result, err error) {
 	err = w.change(ctx, func(read workload) error {
 		if d, ok := read.(*appsv1.Deployment); ok && d.Spec.Paused {
 			return nothing("%s is paused, so a restart would start nothing. Resume it first: kubectl -n %s rollout resume %s", w.target.Words(), w.target.Namespace, w.target.kubectl())
@@ -45,9 +42,9 @@ func restart(ctx context.Context, w work) (says string, err error) {
 		if w.target.Kind != "DaemonSet" && replicas(read) == 0 {
 			return nothing("%s is scaled to zero: there is no pod to replace. scale-back brings back the replicas that scale-to-zero took away.", w.target.Words())
 		}
-		says = "Its pods are replaced one after another."
+		res = result{did: "restarted " + w.target.Words()}
 		if onDelete(read) {
-			says = "Its update strategy is OnDelete: each pod is replaced only when somebody deletes it."
+			res.notes = []string{"Its update strategy is OnDelete: each pod is replaced only when somebody deletes it."}
 		}
 		change, err := restartPatch(read, w.stamp)
 		if err != nil {
@@ -55,7 +52,7 @@ func restart(ctx context.Context, w work) (says string, err error) {
 		}
 		return w.patch(ctx, read, types.StrategicMergePatchType, change)
 	})
-	return says, err
+	return res, err
 }
 
 // restartPatch lets kubectl's own code mark the template, and takes the difference.

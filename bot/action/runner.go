@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,8 +38,12 @@ type Request struct {
 type Outcome struct {
 	// Changed says that the cluster was changed.
 	Changed bool
-	// Says is one line for the thread, which everyone reads; empty when nothing was changed.
-	Says string
+	// Says is what was done, to stand behind the person's name in the thread, which everyone reads: "restarted Deployment shop/web". Notes
+	// are what everyone should know besides, a sentence each. Both are empty when nothing was changed.
+	Says  string
+	Notes []string
+	// Undo is the name of the action that undoes it, empty when there is none.
+	Undo string
 	// Private is for the person alone.
 	Private string
 	// Refused says that the person may not, and Grant what an admin would run, or add to the access file, to allow it.
@@ -126,7 +131,7 @@ func (r *Runner) Run(ctx context.Context, q Request) (Outcome, error) {
 		pass.End(ctx, audit.Nothing, "asked for twice")
 		return out, nil
 	}
-	says, err := action.do(ctx, work{
+	res, err := action.do(ctx, work{
 		client: r.o.Client, log: r.o.Log, target: q.Target, stamp: stamp(q.Action, q.Person, pass.Decision.Identity.String(), time.Now()),
 	})
 	r.settle(key, err == nil)
@@ -141,13 +146,8 @@ func (r *Runner) Run(ctx context.Context, q Request) (Outcome, error) {
 		pass.End(ctx, audit.Failed, err.Error())
 		return out, explain(action, q.Target, err)
 	}
-	out.Changed = true
-	who := q.Person.Name
-	if who == "" {
-		who = pass.Decision.Identity.String()
-	}
-	out.Says = fmt.Sprintf("%s %s %s. %s", who, action.done, q.Target.Words(), says)
-	out.Private = fmt.Sprintf("Done: %s is %s. %s", q.Target.Words(), action.done, says)
+	out.Changed, out.Says, out.Notes, out.Undo = true, res.did, res.notes, action.undo
+	out.Private = strings.Join(append([]string{"Done: you " + res.did + "."}, res.notes...), " ")
 	pass.End(ctx, audit.Done, "")
 	r.event(ctx, action, q, pass.Decision.Identity)
 	return out, nil

@@ -20,17 +20,14 @@ func ScaleBack() Action {
 		Kinds:       []string{"Deployment", "StatefulSet"},
 		Permissions: scalePermissions,
 		Rules:       scaleRules(),
-		Effect: func(t Target) string {
-			return fmt.Sprintf("%s gets the replicas again that it had before it was scaled to zero.", t.Words())
-		},
 		Instead: func(t Target) string {
 			return fmt.Sprintf("Crashloop scales Deployments and StatefulSets only, so it has not scaled %s to zero.", t.Words())
 		},
-		done: "scaled back", reason: "ScaledBack", do: scaleBack,
+		undo: "scale-to-zero", reason: "ScaledBack", do: scaleBack,
 	}
 }
 
-func scaleBack(ctx context.Context, w work) (says string, err error) {
+func scaleBack(ctx context.Context, w work) (res result, err error) {
 	err = w.change(ctx, func(read workload) error {
 		t, now, remembered := w.target, replicas(read), read.GetAnnotations()[AnnotationReplicas]
 		switch {
@@ -59,8 +56,8 @@ func scaleBack(ctx context.Context, w work) (says string, err error) {
 		if err := w.patch(ctx, read, types.MergePatchType, change); err != nil {
 			return err
 		}
-		says = fmt.Sprintf("It gets its %s back.", count(int32(n), "replica"))
+		res = result{did: fmt.Sprintf("scaled %s back to %s", t.Words(), count(int32(n), "replica"))}
 		return nil
 	})
-	return says, err
+	return res, err
 }

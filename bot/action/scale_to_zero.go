@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"crashloop/bot/access"
 
@@ -22,11 +21,8 @@ func ScaleToZero() Action {
 		Rules: append(scaleRules(), rbacv1.PolicyRule{
 			APIGroups: []string{"autoscaling"}, Resources: []string{"horizontalpodautoscalers"}, Verbs: []string{"list"},
 		}),
-		Effect: func(t Target) string {
-			return fmt.Sprintf("All pods of %s are stopped, those that work too. Scale back brings back as many as there are now.", t.Words())
-		},
 		Instead: scaleInstead,
-		danger:  true, done: "scaled to zero", reason: "ScaledToZero", do: scaleToZero,
+		undo:    "scale-back", reason: "ScaledToZero", do: scaleToZero,
 	}
 }
 
@@ -41,7 +37,7 @@ func scaleRules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{{APIGroups: []string{"apps"}, Resources: []string{"deployments", "statefulsets"}, Verbs: []string{"get", "patch"}}}
 }
 
-func scaleToZero(ctx context.Context, w work) (says string, err error) {
+func scaleToZero(ctx context.Context, w work) (res result, err error) {
 	err = w.change(ctx, func(read workload) error {
 		now := replicas(read)
 		if now == 0 {
@@ -59,13 +55,10 @@ func scaleToZero(ctx context.Context, w work) (says string, err error) {
 		if err != nil {
 			return err
 		}
-		says = fmt.Sprintf("It had %s; scale-back brings them back.", count(now, "replica"))
-		if raisers := w.raisers(ctx, read); len(raisers) > 0 {
-			says += " " + strings.Join(raisers, " ")
-		}
+		res = result{fmt.Sprintf("scaled %s to zero; it had %s", w.target.Words(), count(now, "replica")), w.raisers(ctx, read)}
 		return nil
 	})
-	return says, err
+	return res, err
 }
 
 func scaleInstead(t Target) string {
