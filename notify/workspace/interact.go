@@ -332,7 +332,7 @@ func (a *Actor) send(channel, ts, blockID, actionID string, choice ...string) er
 	}
 	u := w.users[a.user]
 	action["action_ts"] = w.nextTS()
-	hook := w.newResponseURL(&responseURL{app: target, conv: c.ID, user: u.ID, original: m.TS, button: true})
+	hook := w.newResponseURL(&responseURL{app: target, conv: c.ID, user: u.ID, original: m.TS})
 	container := answer{"type": "message", "message_ts": m.TS, "channel_id": c.ID, "is_ephemeral": m.EphemeralTo != ""}
 	if m.ThreadTS != "" {
 		container["thread_ts"] = m.ThreadTS

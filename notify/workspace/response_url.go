@@ -17,7 +17,6 @@ type responseURL struct {
 	conv     string
 	user     string
 	original string // the clicked message, if any
-	button   bool
 	uses     int
 	expires  time.Time
 }

@@ -35,7 +35,6 @@ type socketAck struct {
 
 type socket struct {
 	app  *app
-	base string
 	conn *websocket.Conn
 	out  chan frame    // to write
 	gone chan struct{} // closed when the reader ended
@@ -89,7 +88,7 @@ func (w *Workspace) serveSocket(rw http.ResponseWriter, r *http.Request) {
 		w.log.Debug("socket upgrade failed", "error", err)
 		return
 	}
-	s := &socket{app: a, base: "http://" + r.Host, conn: conn, out: make(chan frame, 256), gone: make(chan struct{})}
+	s := &socket{app: a, conn: conn, out: make(chan frame, 256), gone: make(chan struct{})}
 	w.mu.Lock()
 	n := 0
 	for _, other := range w.sockets.open {
