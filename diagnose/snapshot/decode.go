@@ -75,7 +75,7 @@ func (r *reader) addObject(at place, raw json.RawMessage, apiVersion, kind strin
 		r.notes(fmt.Sprintf("%s: skipped, it has no apiVersion and kind", at))
 		return
 	}
-	if o.Items != nil && strings.HasSuffix(o.Kind, "List") && o.Metadata.Name == "" {
+	if strings.HasSuffix(o.Kind, "List") && o.Metadata.Name == "" { // its items may be null
 		itemVersion, itemKind := o.APIVersion, strings.TrimSuffix(o.Kind, "List")
 		if itemKind == "" {
 			itemVersion = ""
@@ -89,9 +89,7 @@ func (r *reader) addObject(at place, raw json.RawMessage, apiVersion, kind strin
 		return
 	}
 	if o.Metadata.Name == "" {
-		if o.Items == nil { // an empty List is no loss
-			r.notes(fmt.Sprintf("%s: skipped, this %s has no metadata.name", at, o.Kind))
-		}
+		r.notes(fmt.Sprintf("%s: skipped, this %s has no metadata.name", at, o.Kind))
 		return
 	}
 	gvk := served(gv.WithKind(o.Kind))

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -96,7 +97,7 @@ func (v *restless) Log(_ context.Context, which diagnose.LogRequest) ([]byte, er
 		return nil, diagnose.ErrGone
 	}
 	if which.Container == "growing" {
-		return diagnose.CutLog([]byte(strings.Repeat("line\n", v.reads)), which), nil
+		return diagnose.CutLog(fmt.Appendf(nil, "start\nline %d\n", v.reads), which), nil
 	}
 	return diagnose.CutLog([]byte("password=hunter2\none\ntwo\n"), which), nil
 }

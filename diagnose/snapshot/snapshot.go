@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"time"
 
@@ -43,15 +44,14 @@ var _ diagnose.View = (*Snapshot)(nil)
 // Open reads the directory dir. Nothing outside of it is read, also not through a symbolic link. The error names each document that
 // could not be read, by file and line.
 func Open(dir string, opts Options) (*Snapshot, error) {
-	files := directory(dir)
-	info, err := fs.Stat(files, ".")
+	info, err := os.Stat(dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening snapshot %q: %w", dir, err)
 	}
 	if !info.IsDir() {
 		return nil, fmt.Errorf("opening snapshot %q: it is a file; name the directory that holds it", dir)
 	}
-	s, err := FromFS(files, opts)
+	s, err := FromFS(directory(dir), opts)
 	if err != nil {
 		return nil, fmt.Errorf("opening snapshot %q: %w", dir, err)
 	}

@@ -62,7 +62,7 @@ func TestObjectsInAnyForm(t *testing.T) {
 		{"a List", "a.yaml", "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Pod, metadata: {name: a, namespace: shop}}\n- {apiVersion: v1, kind: Pod, metadata: {name: b, namespace: shop}}\n", "shop/a shop/b", 0},
 		{"an empty List", "a.yaml", "apiVersion: v1\nkind: List\nitems: []\nmetadata: {resourceVersion: \"\"}\n", "", 0},
 		{"a PodList without kinds in it", "a.json", `{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[{"metadata":{"name":"a","namespace":"shop"}}]}`, "shop/a", 0},
-		{"a PodList of null", "a.json", `{"kind":"PodList","apiVersion":"v1","metadata":{},"items":null}`, "", 1},
+		{"a PodList of null", "a.json", `{"kind":"PodList","apiVersion":"v1","metadata":{},"items":null}`, "", 0},
 		{"JSON, several in a row", "a.json", `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","namespace":"shop"}}` + "\n" + `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"b","namespace":"shop"}}`, "shop/a shop/b", 0},
 		{"JSON in an array", "a.json", `[{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","namespace":"shop"}}]`, "shop/a", 0},
 		{"no namespace", "a.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n", "default/a", 0},
