@@ -110,11 +110,13 @@ function drawSidebar() {
       h("span", { class: "entry-name" }, channelTitle(c)),
       n.count > 0 && h("span", { class: "count" + (n.mention ? " urgent" : ""), "aria-label": n.count + " unread" }, n.count)));
   };
+  const held = $("sidebar").contains(document.activeElement) ? document.activeElement.dataset.channel : null;
   const all = [...store.channels.values()];
   $("channels").replaceChildren(...all.filter((c) => !c.im).map(entry));
   const dms = all.filter((c) => c.im);
   const apps = store.apps.filter((a) => !dms.some((c) => c.members.includes(a.user)));
   $("dms").replaceChildren(...dms.map(entry), ...apps.map((a) => h("li", {}, h("button", { type: "button", class: "entry", "data-open-dm": a.user, click: () => openDM(a.user) }, avatar(user(a.user), true), h("span", { class: "entry-name" }, user(a.user).real_name)))));
+  if (held) $("sidebar").querySelector(`[data-channel="${CSS.escape(held)}"]`)?.focus();
   const total = all.reduce((sum, c) => sum + (c.id === store.channel ? 0 : unread(c.id).count), 0);
   document.title = (total ? `(${total}) ` : "") + channelTitle(store.channels.get(store.channel)) + " – " + store.team;
 }
@@ -252,7 +254,7 @@ function arrange(pane) {
     }
   }
   if (pane === panes.channel && !pane.list.querySelector(".message")) {
-    pane.list.append(h("li", { class: "empty" }, h("p", {}, "Nothing has been said here yet."), store.commands.length > 0 && h("p", {}, "Type ", h("code", { class: "inline" }, store.commands[0].name + " help"), " to see what the bot can do.")));
+    pane.list.append(h("li", { class: "empty", role: "note" }, h("p", {}, "Nothing has been said here yet."), store.commands.length > 0 && h("p", {}, "Type ", h("code", { class: "inline" }, store.commands[0].name + " help"), " to see what the bot can do.")));
   }
 }
 

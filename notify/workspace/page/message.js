@@ -54,6 +54,7 @@ export function drawMessage(m, pane, go) {
   const li = h("li", {
     class: "message" + (m.ephemeral ? " ephemeral" : ""), "data-ts": m.ts, "data-user": m.user, "data-in": m.channel,
     "data-ephemeral": m.ephemeral ? "true" : null, "data-thread": m.thread_ts || null, tabindex: "-1",
+    role: "article", "aria-label": name + ", " + clock + (m.ephemeral ? ", only visible to you" : ""),
   }, h("div", { class: "gutter" }, avatar(u), h("span", { class: "side-stamp", "aria-hidden": "true" }, clock)), body, tools);
   return li;
 }
