@@ -97,7 +97,7 @@ function drawPeople() {
   const alone = people.filter((u) => !u.deleted).length === 1;
   $("acting-as").disabled = alone;
   document.querySelector("label[for=acting-as]").textContent = alone ? "You are" : "Acting as";
-  $("acting-title").textContent = [user(store.me).title, user(store.me).guest ? "guest" : ""].filter(Boolean).join(" · ");
+  $("acting-title").textContent = user(store.me).title || "";
 }
 
 function drawSidebar() {
