@@ -69,6 +69,9 @@ func runComponent(name string, args []string, ended <-chan struct{}) int {
 	case "simulated-node":
 		defer stop()
 		return report(simulated.Run(ctx, args))
+	case "coredns":
+		defer stop()
+		return report(runCoreDNS(ctx, args))
 	case "watch":
 		defer stop()
 		return report(watch(ctx, ended, args))
