@@ -239,6 +239,9 @@ func (q *Queue) Pending() int {
 
 // Wait returns when nothing waits any more, or with ctx's error.
 func (q *Queue) Wait(ctx context.Context) error {
+	if err := q.restore(ctx); err != nil {
+		return fmt.Errorf("waiting for messages to be sent: %w", err)
+	}
 	for {
 		q.mu.Lock()
 		n, changed := q.pending, q.changed

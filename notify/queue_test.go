@@ -1,0 +1,800 @@
+package notify_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"crashloop/notify"
+)
+
+// chat is a channel in memory with Slack's manners; notify/slack tests the queue over HTTP.
+type chat struct {
+	mu       sync.Mutex
+	messages []said
+	calls    []string
+	n        int
+	// fail decides the fate of a call before it is carried out; lost loses the answer of one that was.
+	fail func(op, id string) error
+	lost func(op, id string) error
+	slow time.Duration
+	step func(string) // see TestCrashAtEveryStep
+}
+
+type said struct {
+	at                         time.Time
+	channel, thread, id, ts, m string
+	edits                      int
+}
+
+func (c *chat) call(ctx context.Context, op, id string, do func() error) error {
+	if c.step != nil {
+		c.step("before " + op)
+	}
+	if c.slow > 0 {
+		select {
+		case <-time.After(c.slow):
+		case <-ctx.Done():
+			return &notify.SendError{Op: op, Reason: "timeout", Retry: true, Unanswered: true, Err: ctx.Err()}
+		}
+	}
+	c.mu.Lock()
+	c.calls = append(c.calls, op+" "+id)
+	var err error
+	if c.fail != nil {
+		err = c.fail(op, id)
+	}
+	if err == nil {
+		err = do()
+	}
+	if err == nil && c.lost != nil {
+		err = c.lost(op, id)
+	}
+	c.mu.Unlock()
+	if c.step != nil {
+		c.step("after " + op)
+	}
+	return err
+}
+
+func (c *chat) Post(ctx context.Context, channel, thread, id string, m notify.Message) (ts string, err error) {
+	err = c.call(ctx, "post", id, func() error {
+		c.n++
+		ts = fmt.Sprintf("%d.%06d", time.Now().Unix(), c.n)
+		c.messages = append(c.messages, said{at: time.Now(), channel: channel, thread: thread, id: id, ts: ts, m: m.Text})
+		return nil
+	})
+	if err != nil {
+		ts = ""
+	}
+	return ts, err
+}
+
+func (c *chat) Update(ctx context.Context, channel, ts string, m notify.Message) error {
+	return c.call(ctx, "update", ts, func() error {
+		for i := range c.messages {
+			if c.messages[i].ts == ts && c.messages[i].channel == channel {
+				c.messages[i].m = m.Text
+				c.messages[i].edits++
+				return nil
+			}
+		}
+		return &notify.SendError{Op: "update", Reason: "message_not_found"}
+	})
+}
+
+func (c *chat) Find(ctx context.Context, channel, thread, id string, since time.Time) (ts string, found bool, err error) {
+	err = c.call(ctx, "find", id, func() error {
+		for _, s := range c.messages {
+			if s.id == id && s.channel == channel && s.thread == thread && s.at.After(since) {
+				ts, found = s.ts, true
+			}
+		}
+		return nil
+	})
+	return ts, found, err
+}
+
+func (c *chat) Ephemeral(context.Context, string, string, string, notify.Message) error { return nil }
+func (c *chat) Direct(context.Context, string, notify.Message) error                    { return nil }
+func (c *chat) Permalink(context.Context, string, string) (string, error)               { return "", nil }
+
+func (c *chat) all() []said {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.messages)
+}
+
+func (c *chat) texts() string {
+	var out []string
+	for _, s := range c.all() {
+		out = append(out, s.m)
+	}
+	return strings.Join(out, ", ")
+}
+
+func (c *chat) delete(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.messages = slices.DeleteFunc(c.messages, func(s said) bool { return s.id == id })
+}
+
+// ledger is a Ledger in memory.
+type ledger struct {
+	mu   sync.Mutex
+	held map[string][]byte
+	fail func(op, key string) error
+	step func(string)
+}
+
+func (l *ledger) do(op, key string, f func()) error {
+	if l.step != nil {
+		l.step("before " + op)
+	}
+	l.mu.Lock()
+	if l.fail != nil {
+		if err := l.fail(op, key); err != nil {
+			l.mu.Unlock()
+			return err
+		}
+	}
+	f()
+	l.mu.Unlock()
+	if l.step != nil {
+		l.step("after " + op)
+	}
+	return nil
+}
+
+func (l *ledger) Put(_ context.Context, key string, v []byte) error {
+	return l.do("put", key, func() { l.held[key] = slices.Clone(v) })
+}
+
+func (l *ledger) Delete(_ context.Context, key string) error {
+	return l.do("delete", key, func() { delete(l.held, key) })
+}
+
+func (l *ledger) List(_ context.Context, prefix string) (map[string][]byte, error) {
+	out := map[string][]byte{}
+	err := l.do("list", prefix, func() {
+		for k, v := range l.held {
+			if strings.HasPrefix(k, prefix) {
+				out[k] = v
+			}
+		}
+	})
+	return out, err
+}
+
+func (l *ledger) keys() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Sorted(maps.Keys(l.held))
+}
+
+func newLedger() *ledger { return &ledger{held: map[string][]byte{}} }
+
+// run starts a queue; stop ends it and waits.
+func run(t *testing.T, c *chat, l *ledger) (q *notify.Queue, stop func()) {
+	t.Helper()
+	q, err := notify.NewQueue(notify.QueueOptions{Transport: c, Ledger: l, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := q.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	}()
+	return q, func() { cancel(); <-done }
+}
+
+func say(s string) notify.Message { return notify.Message{Text: s} }
+
+func root(id, s string) notify.Post {
+	return notify.Post{Key: "incident/" + id + "/root", Channel: "C1", Message: say(s)}
+}
+
+func reply(id, key, s string) notify.Post {
+	return notify.Post{Key: "incident/" + id + "/" + key, ThreadKey: "incident/" + id + "/root", Channel: "C1", Message: say(s)}
+}
+
+func ensure(t *testing.T, q *notify.Queue, ps ...notify.Post) {
+	t.Helper()
+	for _, p := range ps {
+		if err := q.Ensure(t.Context(), p); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func settle(t *testing.T, q *notify.Queue) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	if err := q.Wait(ctx); err != nil {
+		t.Error(err)
+	}
+	synctest.Wait()
+}
+
+func TestRootAndReplyGoOutAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, l := &chat{}, newLedger()
+		q, stop := run(t, c, l)
+		defer stop()
+		start := time.Now()
+		ensure(t, q, reply("1", "detail", "detail"), root("1", "root")) // in the wrong order, as it may happen
+		settle(t, q)
+		got := c.all()
+		if len(got) != 2 || got[0].m != "root" || got[1].m != "detail" || got[1].thread != got[0].ts {
+			t.Errorf("%+v", got)
+		}
+		if d := time.Since(start); d != 0 {
+			t.Errorf("took %s", d)
+		}
+		if ch, ts, ok := q.Sent("incident/1/root"); !ok || ch != "C1" || ts != got[0].ts {
+			t.Errorf("Sent: %q %q %v", ch, ts, ok)
+		}
+	})
+}
+
+func TestPaceAndOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &chat{}
+		q, stop := run(t, c, newLedger())
+		defer stop()
+		start := time.Now()
+		for i := range 10 {
+			ensure(t, q, root(fmt.Sprint(i), fmt.Sprint(i)))
+		}
+		ensure(t, q, notify.Post{Key: "elsewhere", Channel: "C2", Message: say("elsewhere")})
+		settle(t, q)
+		if d := time.Since(start); d != 7*time.Second { // three at once, then one a second
+			t.Errorf("ten messages took %s, want 7s", d)
+		}
+		var order []string
+		for _, s := range c.all() {
+			if s.channel == "C2" {
+				if !s.at.Equal(start) {
+					t.Error("another channel had to wait")
+				}
+				continue
+			}
+			order = append(order, s.m)
+		}
+		if got := strings.Join(order, ""); got != "0123456789" {
+			t.Errorf("order %s", got)
+		}
+	})
+}
+
+func TestRateLimitHoldsOneChannelBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &chat{}
+		limited := true
+		c.fail = func(op, id string) error {
+			if limited && strings.HasPrefix(id, "incident/") {
+				limited = false
+				return &notify.SendError{Op: op, Reason: "ratelimited", Retry: true, After: 30 * time.Second}
+			}
+			return nil
+		}
+		q, stop := run(t, c, newLedger())
+		defer stop()
+		start := time.Now()
+		ensure(t, q, root("1", "a"), root("2", "b"), notify.Post{Key: "x", Channel: "C2", Message: say("x")})
+		settle(t, q)
+		got := c.all()
+		if len(got) != 3 || got[0].m != "x" || got[1].m != "a" || got[2].m != "b" {
+			t.Fatalf("%+v", got)
+		}
+		if d := got[1].at.Sub(start); d != 30*time.Second {
+			t.Errorf("the limited channel went on after %s", d)
+		}
+		if len(c.calls) != 4 {
+			t.Errorf("calls: %q", c.calls)
+		}
+	})
+}
+
+func TestEditsAreMerged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &chat{slow: 100 * time.Millisecond}
+		q, stop := run(t, c, newLedger())
+		defer stop()
+		ensure(t, q, root("1", "0"))
+		settle(t, q)
+		for i := 1; i <= 50; i++ {
+			ensure(t, q, root("1", fmt.Sprint(i)))
+			time.Sleep(time.Millisecond)
+		}
+		settle(t, q)
+		got := c.all()
+		if len(got) != 1 || got[0].m != "50" || got[0].edits > 2 {
+			t.Errorf("%+v", got)
+		}
+		ensure(t, q, root("1", "50")) // as it stands: nothing to do
+		settle(t, q)
+		if again := c.all(); again[0].edits != got[0].edits {
+			t.Error("an edit that changes nothing was sent")
+		}
+	})
+}
+
+func TestEditsDoNotHoldMessagesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &chat{}
+		q, stop := run(t, c, newLedger())
+		defer stop()
+		for i := range 30 {
+			ensure(t, q, root(fmt.Sprint(i), "old"))
+		}
+		settle(t, q)
+		time.Sleep(time.Minute)
+		for i := range 30 {
+			ensure(t, q, root(fmt.Sprint(i), "new"))
+		}
+		start := time.Now()
+		ensure(t, q, root("late", "late"))
+		settle(t, q)
+		for _, s := range c.all() {
+			if s.m == "late" && !s.at.Equal(start) {
+				t.Errorf("a new message waited %s behind edits", s.at.Sub(start))
+			}
+			if s.m == "old" {
+				t.Errorf("%s was not edited", s.id)
+			}
+		}
+	})
+}
+
+func TestLostAnswers(t *testing.T) {
+	unanswered := &notify.SendError{Op: "post", Reason: "connection reset", Retry: true, Unanswered: true}
+	for _, tt := range []struct {
+		name string
+		set  func(c *chat)
+	}{
+		{"it had arrived", func(c *chat) {
+			c.lost = func(op, _ string) error {
+				if op == "post" {
+					c.lost = nil
+					return unanswered
+				}
+				return nil
+			}
+		}},
+		{"it had not", func(c *chat) {
+			c.fail = func(op, _ string) error {
+				if op == "post" {
+					c.fail = nil
+					return unanswered
+				}
+				return nil
+			}
+		}},
+		{"it had, and history fails a while", func(c *chat) {
+			n := 0
+			c.lost = func(op, _ string) error {
+				if n++; op == "post" && n == 1 {
+					return unanswered
+				}
+				return nil
+			}
+			c.fail = func(op, _ string) error {
+				if op == "find" && n < 5 {
+					n++
+					return &notify.SendError{Op: op, Reason: "503", Retry: true}
+				}
+				return nil
+			}
+		}},
+		{"it arrives late", func(c *chat) {
+			c.fail = func(op, id string) error {
+				if op == "post" {
+					c.fail = nil
+					time.AfterFunc(2*time.Second, func() {
+						c.mu.Lock()
+						defer c.mu.Unlock()
+						c.messages = append(c.messages, said{at: time.Now(), channel: "C1", id: id, ts: "9.9", m: "late"})
+					})
+					return unanswered
+				}
+				return nil
+			}
+		}},
+		{"always a plain error", func(c *chat) {
+			n := 0
+			c.fail = func(op, _ string) error {
+				if n++; n < 4 {
+					return errors.New("no SendError at all")
+				}
+				return nil
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := &chat{}
+				tt.set(c)
+				q, stop := run(t, c, newLedger())
+				defer stop()
+				ensure(t, q, root("1", "root"), reply("1", "detail", "detail"))
+				settle(t, q)
+				got := c.all()
+				if len(got) != 2 || got[0].m != "root" || got[1].m != "detail" || got[1].thread != got[0].ts {
+					t.Errorf("%+v\n%q", got, c.calls)
+				}
+			})
+		})
+	}
+}
+
+func TestScopeForHistoryIsMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &chat{}
+		c.fail = func(op, _ string) error {
+			if op == "find" {
+				return &notify.SendError{Op: op, Reason: "missing_scope"}
+			}
+			return nil
+		}
+		n := 0
+		c.lost = func(op, _ string) error {
+			if n++; n == 1 {
+				return &notify.SendError{Op: op, Reason: "reset", Retry: true, Unanswered: true}
+			}
+			return nil
+		}
+		q, stop := run(t, c, newLedger())
+		defer stop()
+		ensure(t, q, root("1", "root"))
+		settle(t, q)
+		if got := c.texts(); got != "root, root" { // twice is better than perhaps not at all
+			t.Error(got)
+		}
+	})
+}
+
+func TestRefusals(t *testing.T) {
+	for _, reason := range []string{"channel_not_found", "not_in_channel", "invalid_auth", "missing_scope", "is_archived"} {
+		t.Run(reason, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, refused := &chat{}, true
+				c.fail = func(op, _ string) error {
+					if refused {
+						return &notify.SendError{Op: op, Reason: reason}
+					}
+					return nil
+				}
+				q, stop := run(t, c, newLedger())
+				defer stop()
+				ensure(t, q, root("1", "root"), reply("1", "detail", "detail"))
+				time.Sleep(10 * time.Minute)
+				if err := q.Healthy(); err == nil || !strings.Contains(err.Error(), reason) || !strings.Contains(err.Error(), notify.Advice(reason)) {
+					t.Errorf("healthy: %v", err)
+				}
+				if n := len(c.calls); n > 10 {
+					t.Errorf("%d calls in ten minutes", n)
+				}
+				c.mu.Lock()
+				refused = false
+				c.mu.Unlock()
+				settle(t, q)
+				if got := c.texts(); got != "root, detail" {
+					t.Error(got)
+				}
+				if err := q.Healthy(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+	t.Run("of one message", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c := &chat{}
+			c.fail = func(op, id string) error {
+				if strings.Contains(id, "bad") {
+					return &notify.SendError{Op: op, Reason: "invalid_blocks"}
+				}
+				return nil
+			}
+			q, stop := run(t, c, newLedger())
+			defer stop()
+			ensure(t, q, root("bad", "bad"), root("good", "good"))
+			time.Sleep(5 * time.Second)
+			if got := c.texts(); got != "good" || q.Pending() != 1 {
+				t.Errorf("%s, %d pending", got, q.Pending())
+			}
+		})
+	})
+}
+
+func TestDeletedByAPerson(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		repost bool
+		want   string
+	}{
+		{"stays deleted, and its thread is quiet", false, ""},
+		{"is sent anew once while it matters", true, "second, line"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, l := &chat{}, newLedger()
+				q, stop := run(t, c, l)
+				defer stop()
+				p := root("1", "first")
+				p.Repost = tt.repost
+				ensure(t, q, p)
+				settle(t, q)
+				c.delete("incident/1/root")
+				p.Message = say("second")
+				ensure(t, q, p, reply("1", "line", "line"))
+				settle(t, q)
+				if !tt.repost {
+					ensure(t, q, reply("1", "line2", "line2"))
+					settle(t, q)
+				}
+				got := c.all()
+				texts := []string{}
+				for _, s := range got {
+					if s.thread == "" || tt.repost {
+						texts = append(texts, s.m)
+					}
+				}
+				if strings.Join(texts, ", ") != tt.want {
+					t.Errorf("%+v", got)
+				}
+				if tt.repost {
+					c.delete("incident/1/root#2")
+					p.Message = say("third")
+					ensure(t, q, p)
+					settle(t, q)
+					if got := c.texts(); got != "line" {
+						t.Errorf("sent a third time: %s", got)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestForget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, l := &chat{}, newLedger()
+		q, stop := run(t, c, l)
+		defer stop()
+		ensure(t, q, root("1", "one"), root("10", "ten"))
+		settle(t, q)
+		if err := q.Forget(t.Context(), "incident/1/"); err != nil {
+			t.Fatal(err)
+		}
+		if got := l.keys(); len(got) != 1 || got[0] != "message/incident/10/root" {
+			t.Errorf("%q", got)
+		}
+		if _, _, ok := q.Sent("incident/1/root"); ok {
+			t.Error("not forgotten")
+		}
+	})
+}
+
+func TestRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, l := &chat{}, newLedger()
+		q, stop := run(t, c, l)
+		ensure(t, q, root("1", "root"), reply("1", "detail", "detail"))
+		settle(t, q)
+		stop()
+
+		q, stop = run(t, c, l)
+		ensure(t, q, root("1", "root"), reply("1", "detail", "detail"))
+		settle(t, q)
+		if len(c.calls) != 2 {
+			t.Errorf("after a restart something was sent again: %q", c.calls)
+		}
+		ensure(t, q, root("1", "edited"))
+		settle(t, q)
+		stop()
+		if got := c.texts(); got != "edited, detail" {
+			t.Error(got)
+		}
+	})
+}
+
+func TestShutdown(t *testing.T) {
+	t.Run("what can be sent is sent", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c := &chat{slow: 200 * time.Millisecond}
+			q, stop := run(t, c, newLedger())
+			ensure(t, q, root("1", "root"), reply("1", "detail", "detail"))
+			start := time.Now()
+			stop()
+			if got := c.texts(); got != "root, detail" || time.Since(start) > time.Second {
+				t.Errorf("%s, %s", got, time.Since(start))
+			}
+		})
+	})
+	t.Run("the rest is sent after the next start", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c, l := &chat{}, newLedger()
+			c.fail = func(op, _ string) error {
+				return &notify.SendError{Op: op, Reason: "ratelimited", Retry: true, After: time.Minute}
+			}
+			q, stop := run(t, c, l)
+			ensure(t, q, root("1", "old"), reply("1", "detail", "detail"))
+			time.Sleep(time.Second)
+			ensure(t, q, root("1", "new"))
+			start := time.Now()
+			stop()
+			if d := time.Since(start); d > 6*time.Second {
+				t.Errorf("shutdown took %s", d)
+			}
+			c.fail = nil
+			q, stop = run(t, c, l)
+			defer stop()
+			time.Sleep(time.Minute)
+			settle(t, q)
+			if got := c.texts(); got != "new, detail" {
+				t.Error(got)
+			}
+		})
+	})
+	t.Run("a call that hangs is cut off, then looked for", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c, l := &chat{slow: time.Hour}, newLedger()
+			q, stop := run(t, c, l)
+			ensure(t, q, root("1", "root"))
+			time.Sleep(time.Second)
+			start := time.Now()
+			stop()
+			if d := time.Since(start); d > 6*time.Second {
+				t.Errorf("shutdown took %s", d)
+			}
+			c.slow = 0
+			q, stop = run(t, c, l)
+			defer stop()
+			settle(t, q)
+			if got := c.texts(); got != "root" {
+				t.Error(got)
+			}
+		})
+	})
+}
+
+func TestLedgerFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, l := &chat{}, newLedger()
+		broken := true
+		l.fail = func(op, _ string) error {
+			if broken && op == "put" {
+				return errors.New("no permission to write ConfigMaps")
+			}
+			return nil
+		}
+		q, stop := run(t, c, l)
+		start := time.Now()
+		ensure(t, q, root("1", "root"), reply("1", "detail", "detail"))
+		settle(t, q)
+		if got := c.texts(); got != "root, detail" || time.Since(start) > 15*time.Second {
+			t.Errorf("%s after %s", got, time.Since(start))
+		}
+		l.mu.Lock()
+		broken = false
+		l.mu.Unlock()
+		time.Sleep(time.Minute)
+		if len(l.keys()) != 2 {
+			t.Errorf("not stored once it could be: %q", l.keys())
+		}
+		stop()
+		q, stop = run(t, c, l)
+		defer stop()
+		ensure(t, q, root("1", "root"))
+		settle(t, q)
+		if got := c.texts(); got != "root, detail" {
+			t.Error(got)
+		}
+	})
+}
+
+func TestTooMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &chat{}
+		c.fail = func(op, _ string) error { return &notify.SendError{Op: op, Reason: "not_in_channel"} }
+		q, err := notify.NewQueue(notify.QueueOptions{Transport: c, Ledger: newLedger(), Logger: slog.New(slog.DiscardHandler), MaxPending: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			ensure(t, q, root(fmt.Sprint(i), "x"))
+		}
+		if err := q.Ensure(t.Context(), root("4", "x")); err == nil {
+			t.Error("took more than it may hold")
+		}
+		ensure(t, q, root("0", "edited")) // what it holds can still change
+	})
+}
+
+// TestCrashAtEveryStep ends the process, as far as the queue can tell, before and after every call to the ledger and the chat, starts
+// anew and does the same work again: whatever the step, there is one root and one reply in the end.
+func TestCrashAtEveryStep(t *testing.T) {
+	const most = 200
+	for cut := 1; ; cut++ {
+		if cut > most {
+			t.Fatal("there is no end of steps")
+		}
+		finished := false
+		where := ""
+		ok := t.Run(fmt.Sprintf("step %d", cut), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, l := &chat{}, newLedger()
+				n := 0
+				var mu sync.Mutex
+				dead := make(chan struct{})
+				step := func(s string) {
+					mu.Lock()
+					n++
+					if n == cut {
+						where = s
+						close(dead)
+					}
+					mu.Unlock()
+					select {
+					case <-dead:
+						runtime.Goexit() // a dead process does nothing more
+					default:
+					}
+				}
+				c.step, l.step = step, step
+				work := func(c *chat, l *ledger) chan struct{} {
+					done := make(chan struct{})
+					go func() {
+						q, stop := run(t, c, l)
+						for _, p := range []notify.Post{root("1", "root"), reply("1", "detail", "detail"), root("1", "edited")} {
+							if q.Ensure(t.Context(), p) != nil {
+								return
+							}
+						}
+						if q.Wait(t.Context()) != nil {
+							return
+						}
+						stop()
+						close(done)
+					}()
+					return done
+				}
+				select {
+				case <-work(c, l):
+					finished = true
+				case <-dead:
+					// The same chat and ledger, as a new process finds them.
+					c = &chat{messages: c.all(), n: 100}
+					l.mu.Lock()
+					held := maps.Clone(l.held)
+					l.mu.Unlock()
+					l = &ledger{held: held}
+					<-work(c, l)
+				}
+				got := c.all()
+				if len(got) != 2 || got[0].m != "edited" || got[1].m != "detail" || got[1].thread != got[0].ts {
+					t.Errorf("cut off at %s: %+v", where, got)
+				}
+			})
+		})
+		if !ok || finished {
+			return
+		}
+	}
+}
