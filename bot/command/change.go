@@ -14,7 +14,7 @@ func changing(name string) command {
 		name: name, args: "NAME", short: a.Help, least: 1, most: 1, flags: namespaceFlag,
 		long:     sentence(a.Help) + " Undo: " + sentence(a.Undo),
 		examples: []string{name + " web", name + " shop/web", name + " shop/deployment/web"},
-		onClick:  changeByClick,
+		buttons:  map[string]onClick{name: changeByClick},
 		run: func(ctx context.Context, c *call) (notify.Message, error) {
 			m, err := c.resolve(ctx, c.args[0])
 			if err != nil {

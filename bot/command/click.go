@@ -14,15 +14,12 @@ func (d *Dispatcher) click(ctx context.Context, c notify.Click, incident *diagno
 	if incident == nil {
 		return say(fmt.Sprintf("This incident ended so long ago that the bot no longer knows it. %s list shows what keeps failing now.", d.o.Name)), nil
 	}
-	cmd, err := d.find(c.Action)
-	if err != nil || cmd.onClick == nil {
-		return say(fmt.Sprintf("This button is from another version of the bot, which no longer knows %q. %s help shows what there is.", cut(c.Action, 60), d.o.Name)), nil
+	for _, cmd := range d.commands {
+		if answer := cmd.buttons[c.Action]; answer != nil {
+			return answer(ctx, &call{Dispatcher: d, command: cmd, person: c.Person, channel: c.Channel}, *incident)
+		}
 	}
-	call := &call{Dispatcher: d, command: cmd, person: c.Person, channel: c.Channel}
-	if err := call.parse(nil); err != nil && cmd.least == 0 {
-		return notify.Message{}, err
-	}
-	return cmd.onClick(ctx, call, *incident)
+	return say(fmt.Sprintf("This button is from another version of the bot, which no longer knows %q. %s help shows what there is.", cut(c.Action, 60), d.o.Name)), nil
 }
 
 // changeByClick runs an action on an incident's workload. On one that is over, only what undoes is done: the workload may be well.

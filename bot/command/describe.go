@@ -31,10 +31,9 @@ func describe() command {
 			}
 			return c.describe(ctx, of, "")
 		},
-		onClick: func(ctx context.Context, c *call, inc diagnose.Incident) (notify.Message, error) {
-			of := target(inc.Subject)
-			return c.describe(ctx, of, inc.ID)
-		},
+		buttons: map[string]onClick{notify.ActionDescribe: func(ctx context.Context, c *call, inc diagnose.Incident) (notify.Message, error) {
+			return c.describe(ctx, target(inc.Subject), inc.ID)
+		}},
 	}
 }
 
@@ -54,7 +53,7 @@ func (c *call) describe(ctx context.Context, of action.Target, incident string) 
 		if err != nil {
 			return notify.Message{}, err
 		}
-		text = strings.TrimRight(c.o.Redact(plain(text)), "\n")
+		text = strings.TrimRight(c.o.Redact(notify.Clean(text)), "\n")
 		if len(text) > maxDescription {
 			text = strings.ToValidUTF8(text[:maxDescription], "") + "\n… (cut)"
 		}

@@ -26,9 +26,9 @@ func diagnosis() command {
 			}
 			return c.diagnose(ctx, m.target, "", incident)
 		},
-		onClick: func(ctx context.Context, c *call, inc diagnose.Incident) (notify.Message, error) {
+		buttons: map[string]onClick{notify.ActionDiagnose: func(ctx context.Context, c *call, inc diagnose.Incident) (notify.Message, error) {
 			return c.diagnose(ctx, target(inc.Subject), inc.Subject.Container, inc.ID)
-		},
+		}},
 	}
 }
 

@@ -24,9 +24,12 @@ type command struct {
 	flags       func(*pflag.FlagSet)
 	examples    []string
 	run         func(context.Context, *call) (notify.Message, error)
-	// onClick is the same by a button of an incident; nil when there is no such button.
-	onClick func(context.Context, *call, diagnose.Incident) (notify.Message, error)
+	// buttons are those of an incident's messages that do the same, by the name of their action.
+	buttons map[string]onClick
 }
+
+// onClick answers a button of an incident.
+type onClick func(context.Context, *call, diagnose.Incident) (notify.Message, error)
 
 // call is one use of a command.
 type call struct {
@@ -129,9 +132,9 @@ func (c *call) flagMistake(err error) string {
 	if errors.As(err, &unknown) {
 		var names []string
 		c.flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		if near := nearest(unknown.GetSpecifiedName(), names, 1); len(near) > 0 {
+		if near := nearest(unknown.GetSpecifiedName(), names, 2); len(near) > 0 {
 			says += "; did you mean --" + near[0] + "?"
-		} else {
+		} else if len(names) == 0 {
 			says += "; " + c.command.name + " has no flags"
 		}
 	}

@@ -66,8 +66,13 @@ func logs() command {
 			}
 			return c.logs(ctx, m, o)
 		},
-		onClick: func(ctx context.Context, c *call, inc diagnose.Incident) (notify.Message, error) {
-			return c.logsOf(ctx, inc)
+		buttons: map[string]onClick{
+			notify.ActionLogs: func(ctx context.Context, c *call, inc diagnose.Incident) (notify.Message, error) {
+				return c.logsOf(ctx, inc, false)
+			},
+			notify.ActionPreviousLogs: func(ctx context.Context, c *call, inc diagnose.Incident) (notify.Message, error) {
+				return c.logsOf(ctx, inc, true)
+			},
 		},
 	}
 }
@@ -120,32 +125,36 @@ func (c *call) logs(ctx context.Context, m match, o logOptions) (notify.Message,
 		if pod != "" {
 			of = action.Target{Kind: "Pod", Namespace: of.Namespace, Name: pod}
 		}
-		return c.showLog(ctx, of, "", o)
+		shown, _, err := c.showLog(ctx, of, "", o)
+		return shown, err
 	})
 }
 
-// logsOf reads for a button: the run that crashed, of the container that the incident is about.
-func (c *call) logsOf(ctx context.Context, inc diagnose.Incident) (notify.Message, error) {
+// logsOf reads for a button, of the container that the incident is about. A run that has only just begun has written nothing yet: then it is
+// the one before, which crashed.
+func (c *call) logsOf(ctx context.Context, inc diagnose.Incident, previous bool) (notify.Message, error) {
 	of := target(inc.Subject)
 	return c.read(ctx, of.String(), inc.ID, []access.Permission{podLogs(of.Namespace, "")}, func(ctx context.Context) (notify.Message, error) {
-		o := logOptions{previous: true, container: inc.Subject.Container, tail: defaultTail}
-		m, err := c.showLog(ctx, of, inc.Subject.Pod, o)
-		if !errors.Is(err, action.ErrNoLog) {
-			return m, err
+		o := logOptions{previous: previous, container: inc.Subject.Container, tail: defaultTail}
+		m, empty, err := c.showLog(ctx, of, inc.Subject.Pod, o)
+		if !previous && (empty || errors.Is(err, action.ErrNoLog)) {
+			o.previous = true
+			if before, empty, err := c.showLog(ctx, of, inc.Subject.Pod, o); err == nil && !empty {
+				return before, nil
+			}
 		}
-		o.previous = false
-		return c.showLog(ctx, of, inc.Subject.Pod, o)
+		return m, err
 	})
 }
 
-// showLog picks the pod and the container, and draws the end of the log.
-func (c *call) showLog(ctx context.Context, of action.Target, prefer string, o logOptions) (notify.Message, error) {
+// showLog picks the pod and the container, and draws the end of the log, or says that it is empty.
+func (c *call) showLog(ctx context.Context, of action.Target, prefer string, o logOptions) (m notify.Message, empty bool, err error) {
 	pods, err := c.o.Directory.Pods(ctx, of)
 	if err != nil {
-		return notify.Message{}, err
+		return notify.Message{}, false, err
 	}
 	if len(pods) == 0 {
-		return say(of.Words() + " has no pods just now, so there is no log."), nil
+		return say(of.Words() + " has no pods just now, so there is no log."), true, nil
 	}
 	pod := pods[0]
 	if i := slices.IndexFunc(pods, func(p action.Pod) bool { return p.Name == prefer }); i >= 0 {
@@ -153,7 +162,7 @@ func (c *call) showLog(ctx context.Context, of action.Target, prefer string, o l
 	}
 	container, err := pickContainer(pod, o.container)
 	if err != nil {
-		return notify.Message{}, err
+		return notify.Message{}, false, err
 	}
 	q := action.LogQuery{Namespace: of.Namespace, Pod: pod.Name, Container: container, Previous: o.previous, Tail: int64(o.tail), Since: o.since}
 	if o.grep != nil {
@@ -161,14 +170,14 @@ func (c *call) showLog(ctx context.Context, of action.Target, prefer string, o l
 	}
 	got, err := c.o.Logs.Log(ctx, q)
 	if err != nil {
-		return notify.Message{}, err
+		return notify.Message{}, false, err
 	}
 	which := "log"
 	if o.previous {
 		which = "previous log"
 	}
 	title := fmt.Sprintf("%s of container %s, pod %s/%s", which, container, of.Namespace, pod.Name)
-	return c.drawLog(title, of, pod.Name, container, got, o), nil
+	return c.drawLog(title, pod.Name+"-"+container+".log", got, o), len(got.Text) == 0, nil
 }
 
 func pickContainer(pod action.Pod, want string) (string, error) {
@@ -192,8 +201,8 @@ func pickContainer(pod action.Pod, want string) (string, error) {
 }
 
 // drawLog redacts first and searches then, so that a search cannot be used to guess at what is redacted.
-func (c *call) drawLog(title string, of action.Target, pod, container string, got action.LogText, o logOptions) notify.Message {
-	text := strings.TrimRight(c.o.Redact(plain(string(got.Text))), "\n")
+func (c *call) drawLog(title, file string, got action.LogText, o logOptions) notify.Message {
+	text := strings.TrimRight(c.o.Redact(notify.Clean(string(got.Text))), "\n")
 	var lines []string
 	if text != "" {
 		lines = strings.Split(text, "\n")
@@ -231,7 +240,7 @@ func (c *call) drawLog(title string, of action.Target, pod, container string, go
 	if got.Cut {
 		note += "; the log is so long that its beginning was not read"
 	}
-	return c.shown(sentence(title), note, pod+"-"+container+".log", strings.Join(lines, "\n"))
+	return c.shown(sentence(title), note, file, strings.Join(lines, "\n"))
 }
 
 // shown puts a text into the message, or into a file when it is long.

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -40,25 +39,6 @@ func cut(s string, n int) string {
 		return string(runes)
 	}
 	return string(runes[:n-1]) + "…"
-}
-
-// escapes are the terminal's colours, cursor movements and titles (ECMA-48: CSI and OSC sequences, and two-character ones).
-var escapes = regexp.MustCompile("\x1b(\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(\x07|\x1b\\\\)?|[@-Z\\\\^_]|[()][A-Z0-9])")
-
-// plain takes out of a program's output what only a terminal should see.
-func plain(s string) string {
-	s = escapes.ReplaceAllString(strings.ToValidUTF8(s, "�"), "")
-	return strings.Map(func(c rune) rune {
-		switch {
-		case c == '\n' || c == '\t':
-			return c
-		case c == '\r', c == 0x200e, c == 0x200f, c >= 0x202a && c <= 0x202e, c >= 0x2066 && c <= 0x2069:
-			return -1 // carriage returns hide what stands before them, direction marks reorder it
-		case unicode.IsControl(c):
-			return '�'
-		}
-		return c
-	}, s)
 }
 
 // ago says how long something has lasted, in one or two units.
