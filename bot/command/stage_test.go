@@ -163,9 +163,10 @@ func (s *stage) Reply(_ context.Context, m notify.Message) error {
 }
 
 func standing(id, namespace, workload, container string) Standing {
+	_, name, _ := strings.Cut(workload, "/")
 	return Standing{Incident: diagnose.Incident{
 		ID: id, State: diagnose.Open, Condition: diagnose.CrashLoop, Restarts: 7, Since: time.Now().Add(-5 * time.Minute),
-		Subject: diagnose.Subject{Cluster: "test", Namespace: namespace, Workload: workload, Pod: "web-1-a", Container: container, ContainerType: diagnose.App},
+		Subject: diagnose.Subject{Cluster: "test", Namespace: namespace, Workload: workload, Pod: name + "-1-a", Container: container, ContainerType: diagnose.App},
 	}, Diagnosis: &diagnose.Diagnosis{Cause: "config.env-missing", Summary: "DATABASE_URL is not set."}}
 }
 
