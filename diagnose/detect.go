@@ -26,11 +26,11 @@ func Find(ctx context.Context, v View, scope Scope, th Thresholds) ([]Symptom, e
 	s := &search{ctx: ctx, view: v, scope: scope, th: th, now: v.Now(), groups: map[string]*findings{}, failed: map[string][]sighting{}, success: map[string]time.Time{}}
 	podsErr := s.pods()
 	if podsErr != nil && !errors.Is(podsErr, ErrForbidden) && !errors.Is(podsErr, ErrNotFound) {
-		return nil, fmt.Errorf("looking for crash loops: listing pods: %w", podsErr)
+		return nil, fmt.Errorf("listing pods: %w", podsErr)
 	}
 	s.failures()
 	if err := s.workloads(); err != nil {
-		return nil, fmt.Errorf("looking for crash loops: %w", err)
+		return nil, err
 	}
 	out := make([]Symptom, 0, len(s.groups))
 	for _, g := range s.groups {
@@ -43,7 +43,7 @@ func Find(ctx context.Context, v View, scope Scope, th Thresholds) ([]Symptom, e
 	switch {
 	case len(out) > 0:
 	case podsErr != nil && !s.matched:
-		return nil, fmt.Errorf("looking for crash loops: listing pods: %w", podsErr)
+		return nil, fmt.Errorf("listing pods: %w", podsErr)
 	case scope.Name != "" && !s.matched:
 		where := "namespace " + scope.Namespace
 		if scope.Namespace == "" {

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	openPrefix  = "incident/"
-	endedPrefix = "ended/"
+	openPrefix  = "tracker/open/"
+	endedPrefix = "tracker/ended/"
 )
 
 // Restore takes up the incidents that were open when the bot stopped. It must be called before the watch starts, so that what the watch
