@@ -19,14 +19,17 @@ const Redacted = "[redacted]"
 // Redacting twice is the same as redacting once, and the number of lines never changes. A Redactor is safe for concurrent use.
 type Redactor struct {
 	known    []string
-	forms    []tokenForm
+	forms    *[256][]tokenForm // by their first letter
 	triggers *[256]uint8
 }
 
 // NewRedactor makes a Redactor. known are exact texts that must never come through, such as the bot's own tokens; those shorter than six
 // bytes are left out, as they would take ordinary words with them.
 func NewRedactor(known ...string) *Redactor {
-	r := &Redactor{forms: tokenForms()}
+	r := &Redactor{forms: new([256][]tokenForm)}
+	for _, f := range tokenForms() {
+		r.forms[f.prefix[0]] = append(r.forms[f.prefix[0]], f)
+	}
 	r.triggers = makeTriggers(r.forms)
 	for _, k := range known {
 		if len(k) >= 6 && !strings.Contains(Redacted, k) {

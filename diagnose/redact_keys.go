@@ -18,7 +18,7 @@ var strongNames = []string{
 	"password", "passwd", "passphrase", "passcode", "pwd", "clientsecret", "secretkey", "secretaccesskey", "accesskey", "accountkey", "apikey", "apisecret", "appsecret", "apitoken",
 	"authtoken", "accesstoken", "refreshtoken", "sessiontoken", "idtoken", "bearertoken", "securitytoken", "bottoken", "apptoken", "privatekey", "encryptionkey", "signingkey",
 	"signingsecret", "masterkey", "sharedkey", "credential", "webhooksecret", "jwtsecret", "sessionsecret", "cookiesecret", "secretid", "secrettoken", "csrftoken", "xsrftoken",
-	"licensekey", "encryptkey", "hmackey", "hmacsecret", "storagekey", "xamzsignature", "sharedaccesssignature",
+	"licensekey", "requirepass", "masterauth", "masterpass", "keypass", "storepass", "bindpass", "userpass", "dbpass", "rootpass", "smtppass", "cliauth", "encryptkey", "hmackey", "hmacsecret", "storagekey", "xamzsignature", "sharedaccesssignature",
 }
 
 var weakNames = []string{"token", "secret"}
@@ -47,11 +47,11 @@ func keyStrength(key string) strength {
 		if c == '_' || c == '-' || c == '.' {
 			continue
 		}
-		// Every name above holds one of these letters' pairs; most names hold none, and are done with here.
-		if n > 0 {
-			switch p := buf[n-1]; {
-			case p == 'p' && (c == 'a' || c == 'w' || c == 'i' || c == 'r'), p == 's' && (c == 'e' || c == 'i' || c == 'g'), p == 't' && c == 'o', p == 'k' && c == 'e',
-				p == 'c' && (c == 'r' || c == 'o'), p == 'a' && c == 'u':
+		// Every name above holds one of these; most names of settings hold none, and are done with here.
+		if n > 1 {
+			switch (uint32(buf[n-2])<<8|uint32(buf[n-1]))<<8 | uint32(c) {
+			case 'p'<<16 | 'a'<<8 | 's', 'p'<<16 | 'w'<<8 | 'd', 's'<<16 | 'e'<<8 | 'c', 'k'<<16 | 'e'<<8 | 'y', 't'<<16 | 'o'<<8 | 'k', 'c'<<16 | 'r'<<8 | 'e',
+				'a'<<16 | 'u'<<8 | 't', 's'<<16 | 'i'<<8 | 'g', 'c'<<16 | 'o'<<8 | 'o':
 				candidate = true
 			}
 		}
@@ -157,17 +157,32 @@ func (s *scan) assignment(i int) int {
 	}
 	how := assigned
 	switch {
-	case inQuotes:
+	case inQuotes && text[i] == ':':
 		how = quoted
 	case text[i] == ':' && spaces != value && s.startsLine(keyStart):
 		how = line
 	case text[i] == ':' && spaces != value:
 		how = prose
 	}
+	if how == line && strength == strong {
+		end = s.plainLineEnd(start, end)
+	}
 	if !s.worthHiding(text[start:end], strength, how) || strength == weak && namesSecret(key, text[start:end]) {
 		return i
 	}
 	return s.hide(start, end)
+}
+
+// plainLineEnd extends a value without quotes to the end of its line, as YAML has it, up to a comment.
+func (s *scan) plainLineEnd(start, end int) int {
+	text := s.text
+	for end < len(text) && text[end] != '\n' && text[end] != '\r' && end-start < maxValue {
+		if text[end] == '#' && isBlank(text[end-1]) || text[end] == '\\' || text[end] == '"' {
+			break
+		}
+		end++
+	}
+	return end
 }
 
 // randomValue hides the value of any name when it is one long word of random letters. i is the separator.
@@ -255,6 +270,12 @@ func (s *scan) valueAt(i int, whole bool) (start, end int, inQuotes bool) {
 		return start, min(end, limit), true
 	}
 	start = i
+	// {p;ssword}, as ODBC writes what holds a semicolon.
+	if whole && start < limit && text[start] == '{' && text[i-1] == '=' {
+		if n := strings.IndexAny(text[start:min(limit, start+128)], "}\"'=:\n "); n > 1 && text[start+n] == '}' {
+			return start, start + n + 1, false
+		}
+	}
 	if strings.HasPrefix(text[start:], Redacted) {
 		return start, start + len(Redacted), false
 	}

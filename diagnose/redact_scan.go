@@ -19,10 +19,12 @@ const (
 )
 
 // makeTriggers says for each byte what it may begin.
-func makeTriggers(forms []tokenForm) *[256]uint8 {
+func makeTriggers(forms *[256][]tokenForm) *[256]uint8 {
 	t := new([256]uint8)
-	for _, f := range forms {
-		t[f.prefix[0]] |= beginsToken
+	for c := range forms {
+		if len(forms[c]) > 0 {
+			t[c] |= beginsToken
+		}
 	}
 	for _, c := range "Bb" {
 		t[c] |= beginsToken
@@ -75,9 +77,10 @@ func (s *scan) token(i int) int {
 	if c := text[i]; c == 'B' || c == 'b' {
 		return s.scheme(i)
 	}
-	for f := range s.forms {
-		form := &s.forms[f]
-		if form.prefix[0] != text[i] || !strings.HasPrefix(text[i:], form.prefix) {
+	forms := s.forms[text[i]]
+	for f := range forms {
+		form := &forms[f]
+		if !strings.HasPrefix(text[i:], form.prefix) {
 			continue
 		}
 		end := runEnd(text, i+len(form.prefix), form.takes)
@@ -85,8 +88,8 @@ func (s *scan) token(i int) int {
 		if len(body) < form.min || form.check != nil && !form.check(body) {
 			continue
 		}
-		if strings.HasSuffix(form.prefix, "/") {
-			i += len(form.prefix) // the host of a webhook stays
+		if last := form.prefix[len(form.prefix)-1]; last == '/' || last == ' ' {
+			i += len(form.prefix) // the host of a webhook and the name of a setting stay
 		}
 		return s.hide(i, end)
 	}
@@ -159,10 +162,19 @@ func (s *scan) dash(i int) int {
 	return s.hide(at, stop)
 }
 
-// shortFlag hides the password of `curl -u user:password`.
+// shortFlag hides the password of `curl -u user:password`, `redis-cli -a password` and `mysql -ppassword`.
 func (s *scan) shortFlag(i int) int {
 	text := s.text
-	if !strings.HasPrefix(text[i:], "-u ") || i > 0 && !isBlank(text[i-1]) {
+	if i == 0 || !isBlank(text[i-1]) || i+3 >= len(text) {
+		return i
+	}
+	before := text[max(0, i-128):i]
+	switch {
+	case text[i+1] == 'a' && text[i+2] == ' ' && strings.Contains(before, "redis-cli"):
+		return s.hide(i+3, runEnd(text, i+3, isArgument))
+	case text[i+1] == 'p' && !isBlank(text[i+2]) && text[i+2] != '-' && strings.Contains(before, "mysql"):
+		return s.hide(i+2, runEnd(text, i+2, isArgument))
+	case text[i+1] != 'u' || text[i+2] != ' ':
 		return i
 	}
 	stop := runEnd(text, i+3, func(c byte) bool { return !isBlank(c) && !isQuote(c) })

@@ -25,7 +25,7 @@ func tokenForms() []tokenForm {
 		// Google: API keys and OAuth access tokens.
 		{"AIza", 30, isWord, nil}, {"ya29.", 20, isDotted, nil}, {"GOCSPX-", 20, isWord, nil},
 		// JSON Web Tokens, Kubernetes' ServiceAccount tokens among them, and other JSON in base64: docker logins, Grafana keys.
-		{"eyJ", 27, isDotted, mixed},
+		{"eyJ", 27, isJSONWord, mixed},
 		// Payment, mail, models, packages, clouds.
 		{"sk_live_", 10, isWord, nil}, {"sk_test_", 10, isWord, nil}, {"rk_live_", 10, isWord, nil}, {"rk_test_", 10, isWord, nil}, {"whsec_", 16, isTokenByte, nil},
 		{"sk-", 20, isWord, hasLongPart}, {"hf_", 30, isAlnum, nil}, {"SG.", 40, isDotted, nil}, {"npm_", 30, isAlnum, nil}, {"pypi-", 40, isWord, nil},
@@ -34,10 +34,23 @@ func tokenForms() []tokenForm {
 		{"PMAK-", 40, isWord, nil}, {"NRAK-", 20, isAlnum, nil}, {"key-", 32, isAlnum, onlyHex}, {"AGE-SECRET-KEY-1", 50, isAlnum, nil}, {"rubygems_", 40, isAlnum, nil}, {"pul-", 40, isAlnum, onlyHex},
 		// Vault: service, batch and recovery tokens, and the service tokens before 1.10.
 		{"hvs.", 20, isWord, nil}, {"hvb.", 20, isWord, nil}, {"hvr.", 20, isWord, nil}, {"s.", 24, isAlnum, func(b string) bool { return len(b) == 24 && mixed(b) }},
+		// Password hashes as crypt(3) writes them.
+		{"$2a$", 30, isCrypt, nil}, {"$2b$", 30, isCrypt, nil}, {"$2y$", 30, isCrypt, nil}, {"$6$", 30, isCrypt, nil}, {"$apr1$", 20, isCrypt, nil}, {"$argon2", 30, isCrypt, nil},
+		// Settings of Redis and words before a password that no mark divides from it.
+		{"requirepass ", 1, isArgument, notQuote}, {"masterauth ", 1, isArgument, notQuote}, {"sshpass -p ", 1, isArgument, nil}, {"password is ", 6, isArgument, mixed}, {"Password is ", 6, isArgument, mixed},
 		// Webhooks whose URL is the credential.
 		{"hooks.slack.com/services/", 20, isPath, nil}, {"hooks.slack.com/workflows/", 20, isPath, nil}, {"discord.com/api/webhooks/", 40, isPath, nil},
 	}
 }
+
+func isJSONWord(c byte) bool { return isDotted(c) || c == '+' || c == '/' || c == '=' }
+
+func isCrypt(c byte) bool { return isAlnum(c) || strings.IndexByte("./$=,", c) >= 0 }
+
+// isArgument takes a word of a command line.
+func isArgument(c byte) bool { return !isBlank(c) && !isQuote(c) && c != '\\' }
+
+func notQuote(body string) bool { return !isReference(body) }
 
 func isDotted(c byte) bool { return isWord(c) || c == '.' }
 

@@ -24,10 +24,10 @@ func (s *scan) worthHiding(value string, strength strength, how form) bool {
 		return mixed(value) && !isCapitalized(value) || strings.ContainsAny(value, "!$%^*#@~") && len(value) >= 6
 	case how == prose:
 		return len(value) >= 12 && mixed(value) && !isName(value)
+	case how != assigned && isMessage(value):
+		return false
 	case strength == weak:
 		return len(value) >= 6 && !isNumber(value) && (how == assigned && len(value) >= 8 || mixed(value) || len(value) >= 16 || strings.ContainsAny(value, "!$%^*#@~")) && !strings.ContainsAny(value, " ()<>{}")
-	case how == quoted || how == line:
-		return !isSentence(value)
 	}
 	return true
 }
@@ -40,6 +40,8 @@ func isReference(v string) bool {
 		return true
 	case strings.HasPrefix(v, "$") && len(v) > 1:
 		return isEnvName(v[1:])
+	case strings.HasPrefix(v, "{") && strings.HasSuffix(v, "}") && !strings.ContainsAny(v, "\"'=: "):
+		return false // ODBC's quotes
 	case strings.HasPrefix(v, "{"), strings.HasPrefix(v, "["):
 		return !strings.HasPrefix(v, Redacted) // an object or a list: what is in it is judged by itself
 	}
@@ -123,18 +125,18 @@ func isCapitalized(v string) bool {
 	return isUpper(v[0]) && strings.IndexFunc(v[1:], func(r rune) bool { return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' }) < 0
 }
 
-// isSentence says that a value is a message: several words, all plain.
-func isSentence(v string) bool {
-	words := strings.Fields(v)
-	if len(words) < 3 {
-		return false
+// isMessage says that a text in a value's place speaks of the value: "must be at least 32 characters", "is required".
+func isMessage(v string) bool {
+	first, rest, _ := strings.Cut(v, " ")
+	if isPlainWord(first) {
+		return true
 	}
-	for _, w := range words {
-		if mixed(w) && !isCapitalized(w) {
-			return false
-		}
+	switch strings.ToLower(strings.TrimRight(first, ".,;:!")) {
+	case "must", "should", "cannot", "can't", "could", "couldn't", "can", "does", "doesn't", "did", "has", "have", "was", "were", "are", "will", "value", "field", "this", "the", "a", "an", "at", "too",
+		"expected", "got", "no", "unable", "please", "wrong", "incorrect", "bad", "needs", "rejected", "authentication", "verification", "mismatch", "minimum", "length", "only", "with", "without", "in", "of", "for":
+		return rest != ""
 	}
-	return true
+	return false
 }
 
 // plainKey takes names whose values are long and random by nature, and no secrets.
