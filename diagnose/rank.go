@@ -71,11 +71,11 @@ func lineLevelAt(l *Log, n int) Level { return readEntry(l.Line(n)).level }
 // related says that a finding speaks of what a trace carries: it stands inside it or right before it, or the trace's words name what
 // the finding turns on.
 func related(f *Finding, t *Trace) bool {
-	if f.At >= t.First-3 && f.At <= t.Last+3 {
-		return true
+	if f.At >= t.First {
+		return true // in it, or said on the way out
 	}
-	if f.At > t.Last {
-		return true // said on the way out
+	if level := lineLevelAt(f.Log, f.At); f.At >= t.First-3 && (level >= Error || level == NoLevel) {
+		return true
 	}
 	says := strings.ToLower(t.Message + " " + t.CauseMessage + " " + t.Class + " " + t.CauseClass)
 	for _, k := range f.Keys {

@@ -7,6 +7,39 @@ func All() []diagnose.Rule {
 	return []diagnose.Rule{
 		appPanic(),
 		appException(),
+		appBadArguments(),
+		appInvalidConfig(),
+		appCompleted(),
 		appExitCode(),
+
+		imageExecFormat(),
+		imageCommandNotFound(),
+		imagePullFailed(),
+
+		configEnvMissing(),
+		configFileMissing(),
+		configConfigMapMissing(),
+		configSecretMissing(),
+		configKeyMissing(),
+
+		resourcesOOMLimit(),
+		resourcesKilled(),
+
+		volumePVCMissing(),
+		volumePVCPending(),
+
+		probeSlowStart(),
+		probeWrongPort(),
+		probeUnhealthy(),
+
+		dependencyNoEndpoints(),
+		dependencyServiceMissing(),
+		dependencyWrongPort(),
+		dependencySelectorMismatch(),
+		dependencyPodPending(),
+		dependencyNotReady(),
+		dependencyCrashLooping(),
+		dependencyExternal(),
+		dependencyNetworkPolicy(),
 	}
 }

@@ -107,6 +107,9 @@ func loadCases(t testing.TB) []testCase {
 					reason = c.want["reason"][0]
 				}
 				text := strings.NewReplacer("EXIT", exit[0], "REASON", reason).Replace(string(standard))
+				if c.files["pod.yaml"] != nil { // the case's own pod of the standard workload
+					text = text[:strings.LastIndex(text, "\n---\n")]
+				}
 				c.files["zz-standard.yaml"] = &fstest.MapFile{Data: []byte(text)}
 			}
 			if c.files["snapshot.json"] == nil {

@@ -1,0 +1,90 @@
+package rules
+
+import (
+	"fmt"
+	"strings"
+
+	"crashloop/diagnose"
+)
+
+func appBadArguments() diagnose.Rule {
+	return diagnose.Rule{
+		ID: "app.bad-arguments", Category: "app-error", Title: "The program does not understand its command line",
+		Doc: diagnose.Doc{
+			Means:   "The program, or the shell that should start it, rejects a flag or argument that it was given, or misses one. After an upgrade it often means that the flag was renamed or removed between the versions.",
+			Confirm: "`kubectl logs POD --previous` names the flag or prints usage; `kubectl get pod POD -o jsonpath='{.spec.containers[*].args}'` shows what it was given.",
+			Mend:    "Correct command or args in the pod template (or the chart's values). In the spec each argument is an item of its own, and `$$` stands for one `$`.",
+			Source:  "kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container",
+		},
+		Log: []diagnose.Pattern{
+			{Name: "flag", Words: []string{"flag", "option", "argument", "switch"}, Regexp: `(?i)(?:(?:unknown|unrecogni[sz]ed|illegal|unexpected|undefined|unsupported|no such|ambiguous)(?: (?:long|short|shorthand|command[- ]line|startup|VM|cli|global))? (?:flags?|options?|arguments?|switch)|(?:invalid|bad)(?: (?:long|short|command[- ]line))? (?:flag|option|switch))(?: (?:provided|found|name))?(?:: | \(?)(?:-- )?(?P<quote>['"`+"`"+`‘]?)(?P<arg>[-\w][^\s'"`+"`"+`’,]*)`},
+			{Name: "value", Words: []string{"invalid argument \"", "invalid value \"", "invalid value '"}, Regexp: `invalid (?:argument|value) ["'](?P<value>[^"']*)["'] for (?:flag )?["']?(?P<arg>-[\w-]+)`},
+			{Name: "goflag", Words: []string{"flag provided but not defined"}, Regexp: `flag provided but not defined: (?P<arg>\S+)`},
+			{Name: "shorthand", Words: []string{"unknown shorthand flag"}, Regexp: `unknown shorthand flag: '(?P<arg>[^']+)'`},
+			{Name: "needs", Words: []string{"flag needs an argument", "requires an argument", "expected one argument", "option requires", "requires a value", "needs a value"}, Regexp: `(?i)(?:flag needs an argument: |argument |option |flag )['"` + "`" + `]?(?P<arg>--?[\w-]+)?|(?:option requires an argument|requires a value)`},
+			{Name: "required", Words: []string{"required flag", "the following arguments are required", "the following required arguments were not provided", "missing required argument", "missing required option", "missing required flag", "missing argument", "too few arguments", "too many arguments", "accepts at most", "accepts no arg", "requires at least", "required option", "must specify", "is required"}, Regexp: `(?i)(?:required flag(?:\(s\))?|the following (?:required )?arguments (?:are required|were not provided)|missing (?:required )?(?:argument|option|flag)s?|too (?:few|many) arguments|required option|accepts (?:at most|no) arg\S*|requires at least \d+ arg\S*)[:\s]*['"` + "`" + `]?(?P<arg>[-\w<][^\s'"` + "`" + `,]*)?`},
+			{Name: "found", Words: []string{"unexpected argument", "wasn't expected", "not expected"}, Regexp: `(?:unexpected argument|[Ff]ound argument) '(?P<arg>[^']+)'`},
+			{Name: "command", Words: []string{"unknown command", "unknown subcommand", "no such command", "unrecognized subcommand", "invalid choice", "is not a command", "unrecognized command"}, Regexp: `(?i)(?:unknown (?:sub)?command|no such command|unrecognized (?:sub)?command|invalid choice)[:\s]*['"` + "`" + `]?(?P<arg>[\w.-]+)`},
+			{Name: "shell", Words: []string{"syntax error", "unterminated quoted string", "unexpected eof while looking"}, Regexp: `(?i)(?:^|\s|/)(?:sh|bash|ash|dash)\b.*?(?:syntax error|unterminated quoted string|unexpected EOF)[:\s]*(?P<arg>.*)`},
+			{Name: "java", Words: []string{"could not create the java virtual machine", "unrecognized vm option", "unrecognized option"}, Regexp: `(?:Unrecognized (?:VM )?option:? ?'?(?P<arg>[^'\s]+)|Could not create the Java Virtual Machine)`},
+			{Name: "badoption", Words: []string{"bad option", "invalid option", "unknown variable"}, Regexp: `(?i)(?:bad option|invalid option|unknown variable)[:\s]+(?:-- )?['"]?(?P<arg>[^\s'"]+)`},
+		},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			t := c.Last()
+			if len(hits) == 0 || t == nil || t.ExitCode == 0 {
+				return nil
+			}
+			h := hits[len(hits)-1]
+			arg := ""
+			for i := len(hits) - 1; i >= 0; i-- {
+				if a := strings.Trim(hits[i].Group("arg"), ".:"); a != "" && (arg == "" || argued(c, strings.TrimLeft(arg, "-")) == "") {
+					h, arg = hits[i], a
+				}
+			}
+			f := diagnose.FromHit(h, diagnose.Likely, diagnose.Words)
+			if arg != "" {
+				f.Keys = []string{arg}
+			}
+			if h.Pattern == "flag" && !strings.HasPrefix(arg, "-") && h.Group("quote") == "" && argued(c, arg) == "" {
+				return nil // a sentence about something else
+			}
+			if strings.Contains(h.Text, "nginx") && strings.Contains(h.Text, "[emerg]") {
+				return nil // a directive of its configuration
+			}
+			switch {
+			case h.Pattern == "shell":
+				f.Weight = 20
+				f.Summary = fmt.Sprintf("%s ends because the shell command that starts it has a syntax error: %s", c.Who(), shorten(strings.TrimSpace(h.Text), 120))
+				f.Advice = "Correct the command in the pod template"
+			case h.Pattern == "required" || h.Pattern == "needs":
+				f.Summary = fmt.Sprintf("%s ends because its command line lacks something: %s", c.Who(), shorten(strings.TrimSpace(h.Text), 140))
+				f.Advice = "Add it to args in the pod template"
+			case h.Pattern == "command":
+				f.Summary = fmt.Sprintf("%s ends because it does not know the command %s", c.Who(), arg)
+				f.Advice = "Correct args in the pod template"
+			default:
+				f.Summary = fmt.Sprintf("%s ends because it does not know the argument %s", c.Who(), arg)
+				f.Advice = "Correct args in the pod template"
+			}
+			where := argued(c, strings.TrimSpace(arg))
+			if where == "" {
+				where = argued(c, strings.TrimLeft(strings.SplitN(arg, "=", 2)[0], "-"))
+			}
+			shell := h.Pattern == "shell" && c.Container != nil && len(c.Container.Command)+len(c.Container.Args) > 0
+			if where != "" && arg != "" || shell {
+				f.Proof, f.Confidence = diagnose.Corroborated, diagnose.Certain
+				if where == "" {
+					where = c.SpecField("command")
+				}
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: where, Text: shorten(strings.Join(append(append([]string{}, c.Container.Command...), c.Container.Args...), " "), 300)})
+				if !shell {
+					f.Summary += ", which " + where + " gives it"
+				}
+			} else if t.ExitCode == 2 || t.ExitCode == 64 {
+				f.Weight += 10
+			}
+			f.Fixes = []diagnose.Fix{{Title: "See and correct what it is given", Command: c.Kubectl("edit", c.Target())}}
+			return []diagnose.Finding{f}
+		},
+	}
+}

@@ -1,0 +1,51 @@
+package rules
+
+import (
+	"fmt"
+	"strings"
+
+	"crashloop/diagnose"
+)
+
+func appCompleted() diagnose.Rule {
+	return diagnose.Rule{
+		ID: "app.completed", Category: "app-error", Title: "The program finishes, and is started again",
+		Doc: diagnose.Doc{
+			Means:   "The program did its work and ended with exit code 0. The pod's restartPolicy is Always, so the kubelet starts it again, and waits longer each time. Nothing failed: the container is run as a service and behaves like a task.",
+			Confirm: "`kubectl describe pod POD` shows Last State: Terminated, Reason: Completed, Exit Code: 0, and no event that a probe failed.",
+			Mend:    "Run it as a Job or CronJob if it is a task. If it should stay, give it a command that stays in the foreground: no `&`, no daemon mode, no shell that only starts something.",
+			Source:  "kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle (restart policy)",
+		},
+		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
+			t := c.Last()
+			if t == nil || t.ExitCode != 0 || !ran(t) || t.Reason == "OOMKilled" || c.Pod == nil || c.Subject.ContainerType == diagnose.Init {
+				return nil
+			}
+			always := c.Spec.RestartPolicy == "Always" || c.Spec.RestartPolicy == "" || c.Subject.ContainerType == diagnose.Sidecar
+			if !always || probeKilled(c).killed || stopped(c) {
+				return nil
+			}
+			f := diagnose.Finding{Confidence: diagnose.Certain, Proof: diagnose.Structural, Evidence: c.CiteLast()}
+			f.Summary = fmt.Sprintf("%s finishes normally (exit code 0)", c.Who())
+			if d := c.Ran(); d > 0 {
+				f.Summary += " after " + diagnose.Duration(d)
+			}
+			f.Summary += ", and its restart policy Always starts it again each time"
+			f.Advice = "Run it as a Job or CronJob if it is a task, or give it a command that stays in the foreground"
+			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "spec.restartPolicy", Text: "Always"})
+			if cmd := append(append([]string{}, c.Container.Command...), c.Container.Args...); len(cmd) > 0 {
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("command and args"), Text: shorten(strings.Join(cmd, " "), 200)})
+			}
+			if len(c.Events()) == 0 {
+				f.Confidence = diagnose.Likely // a probe's kill would stand in events, and there are none to read
+			}
+			f.Fixes = []diagnose.Fix{{Title: "Run the same image as a task", Command: c.Kubectl("create", "job", c.Subject.Name()+"-once", "--image="+c.Container.Image)}}
+			return []diagnose.Finding{f}
+		},
+	}
+}
+
+// stopped says that the pod is being taken down, or was told to stop from outside.
+func stopped(c *diagnose.Case) bool {
+	return c.Pod.DeletionTimestamp != nil || c.Pod.Status.Reason == "Evicted" || c.Pod.Status.Reason == "Preempting"
+}

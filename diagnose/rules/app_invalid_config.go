@@ -1,0 +1,89 @@
+package rules
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"crashloop/diagnose"
+)
+
+func appInvalidConfig() diagnose.Rule {
+	anyPath := regexp.MustCompile(`(?P<path>/[\w.@+-]+(?:/[\w.@+-]+)+)`)
+	place := regexp.MustCompile(`(?i)\bline:? (?P<line>\d+)|:(?P<line2>\d+)(?::\d+)?\b`)
+	// What a configuration error is only the messenger of.
+	other := regexp.MustCompile(`(?i)host not found in|bind\(\) to|address already in use|no such file or directory|permission denied|cannot load certificate|no such host|connection refused|EACCES|ENOENT|could not build .* hash`)
+	return diagnose.Rule{
+		ID: "app.invalid-config", Category: "app-error", Title: "Its configuration is there but wrong",
+		Doc: diagnose.Doc{
+			Means:   "The program reads its configuration and refuses it: it does not parse, or holds a setting or value that this version does not accept.",
+			Confirm: "`kubectl logs POD --previous` names the file, the line or the setting; the volumeMounts tell which ConfigMap or Secret it comes from.",
+			Mend:    "Correct the value in the ConfigMap or Secret and restart the workload. After an upgrade, compare with the new version's reference: settings get renamed and removed.",
+			Source:  "The program's own messages; yaml.org, json.org, toml.io, nginx.org/en/docs",
+		},
+		Log: []diagnose.Pattern{
+			{Name: "nginx", Words: []string{"[emerg]"}, Regexp: `\[emerg\].*?(?P<what>(?:unknown|unexpected|invalid|directive|duplicate|no |"|host|conflicting|could not|unable|zero|the |too |location).*)`},
+			{Name: "parse", Words: []string{"yaml:", "toml:", "did not find expected", "mapping values are not allowed", "cannot unmarshal", "scannererror", "parsererror", "jsondecodeerror", "invalid character", "error converting yaml", "unexpected token", "unexpected end of json", "error parsing", "failed to parse", "unable to parse", "could not parse", "cannot parse", "parse error", "parsing error", "syntax error in", "error while parsing", "failed parsing", "tomldecodeerror", "parsingerror", "missingsectionheader", "malformed", "failed to unmarshal", "failed to decode", "error decoding", "unmarshal errors", "jsonparseexception", "syntax error on line", "syntax error at line", "not valid json", "not valid yaml", "invalid json", "invalid yaml", "invalid toml", "can't parse", "config parse", "unparsable", "bad indentation", "found character that cannot start"}},
+			{Name: "invalid", Words: []string{"invalid config", "invalid configuration", "config is invalid", "configuration is invalid", "config error", "configuration error", "configerror", "config validation", "validation failed", "failed validation", "bad configuration", "bad config", "error in config", "error loading config", "error loading the config", "failed to load config", "failed to load the config", "could not load config", "unable to load config", "cannot load config", "failed to read config", "error reading config", "improperlyconfigured", "failed to bind properties", "bad directive", "unknown directive", "unknown configuration", "unrecognized configuration parameter", "invalid value for", "invalid setting", "unknown setting", "unsupported config", "unknown field", "unknown property", "unknown key", "unknown config", "configuration problem", "configuration file contains errors", "fatal config file error", "invalid option for", "misconfigur", "invalid command '", "bad value for", "illegal value", "field not found", "config check failed", "failed to initialize config", "wrong value for", "not a valid value", "errors in the configuration", "must be one of", "application failed to start", "additional properties are not allowed", "error during config", "problem with configuration", "validationerror", "unknown variable '", "invalid loglevel", "invalid log level"}},
+		},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			t := c.Last()
+			if len(hits) == 0 || t == nil || t.ExitCode == 0 && !probeKilled(c).killed {
+				return nil
+			}
+			var out []diagnose.Finding
+			for _, h := range slices.Backward(hits) {
+				if other.MatchString(h.Text) || h.Level == diagnose.Info || h.Level == diagnose.Debug || len(out) == 2 {
+					continue
+				}
+				f := diagnose.FromHit(h, diagnose.Likely, diagnose.Words)
+				switch {
+				case h.Pattern == "nginx" || strings.Contains(strings.ToLower(h.Text), "config"):
+					f.Weight = 10
+				case h.Pattern == "parse":
+					// Parsing is what programs do all day; it counts as configuration when a file or the start says so.
+					f.Weight = -20
+					if c.Ran().Minutes() > 2 {
+						f.Confidence = diagnose.Possible
+					}
+				}
+				what := strings.TrimSpace(h.Text)
+				f.Summary = fmt.Sprintf("%s refuses its configuration: %s", c.Who(), shorten(what, 200))
+				f.Advice = "Correct it and restart the workload"
+				for _, g := range anyPath.FindAllStringSubmatch(h.Text, 6) {
+					m, ok := mountAt(c, g[1])
+					if !ok {
+						continue
+					}
+					f.Keys = append(f.Keys, g[1])
+					if !m.isConfig() {
+						continue
+					}
+					object, words := m.object(c.Subject.Namespace)
+					f.Proof, f.Confidence = diagnose.Corroborated, diagnose.Certain
+					f.Root = object
+					says := "key " + m.key + " is not accepted"
+					if l := groups(place, h.Text); l != nil && firstOf(l["line"], l["line2"]) != "" {
+						says = "key " + m.key + " line " + firstOf(l["line"], l["line2"]) + " is not accepted"
+					}
+					f.Chain = []diagnose.Link{{Object: object, Says: says}}
+					f.Summary = fmt.Sprintf("%s refuses its configuration, key %s of %s: %s", c.Who(), m.key, words, shorten(what, 180))
+					f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts[" + m.Name + "]"), Text: m.MountPath + " is " + words})
+					f.Advice = "Correct that key and restart the workload"
+					kind, _, _ := strings.Cut(words, " ")
+					if strings.HasPrefix(object, "ConfigMap/") {
+						f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Correct the " + kind, Command: c.Kubectl("edit", "configmap", m.volume.ConfigMap.Name)})
+					}
+					break
+				}
+				if len(f.Fixes) == 0 {
+					f.Fixes = append(f.Fixes, diagnose.Fix{Title: "See what configures it", Command: c.Kubectl("get", c.Target(), "-o", "yaml")})
+				}
+				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Restart it once the configuration is right", Command: c.Kubectl("rollout", "restart", c.Target())})
+				out = append(out, f)
+			}
+			return out
+		},
+	}
+}

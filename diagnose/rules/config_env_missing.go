@@ -1,0 +1,188 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"crashloop/diagnose"
+)
+
+func configEnvMissing() diagnose.Rule {
+	const name = `(?P<env>[A-Z][A-Z0-9_]{2,63})`
+	return diagnose.Rule{
+		ID: "config.env-missing", Category: "missing-config", Title: "An environment variable that the program needs is not set",
+		Doc: diagnose.Doc{
+			Means:   "The program ends because it does not find an environment variable, or finds it empty, and neither env nor envFrom of the container sets it.",
+			Confirm: "`kubectl logs POD --previous` names the variable; `kubectl set env POD --list` shows those that are set.",
+			Mend:    "Set it in the pod template, from a ConfigMap or Secret where it belongs there. The previous revision or another container of the pod may show the value.",
+			Source:  "kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container",
+		},
+		Log: []diagnose.Pattern{
+			// Python: KeyError: 'DATABASE_URL', and os.environ's own.
+			{Name: "key", Words: []string{"keyerror"}, Regexp: `KeyError: ['"]` + name + `['"]`},
+			// "environment variable X is not set", "env var X is required", "X environment variable must be set", ...
+			{Name: "words", Words: []string{"environment variable", "env variable", "env var", "envvar", "environment key"}, Regexp: `(?i)(?:environment variables?|env variables?|env vars?|envvars?|environment key)[^A-Z\n]{0,40}?\b(?-i:` + name + `)\b`},
+			{Name: "before", Words: []string{"environment variable", "env variable", "env var", "envvar"}, Regexp: `\b` + name + `['"` + "`" + `]?\s+(?i:environment variables?|env variables?|env vars?|envvars?)\b`},
+			{Name: "unset", Words: []string{"not set", "is unset", "not defined", "undefined", "is required", "must be set", "is missing", "missing required", "not provided", "not found", "must be provided", "not specified", "must be specified", "is empty", "cannot be empty", "can't be empty", "should be set", "required but", "must not be empty", "not configured", "required variable", "missing env", "be defined", "required key", "unbound variable", "parameter not set", "parameter null or not set", "field required", "missing value", "no value", "please set", "you must set", "need to set", "you need to specify"}, Regexp: `(?:^|[\s'"` + "`" + `$({:=,\[])` + name + `['"` + "`" + `)}\]]?[\s:]*(?:[a-z]+\s+){0,4}?(?i:(?:is |was |are )?(?:not set|unset|undefined|not defined|required|missing|not provided|not found|empty|not specified|not configured)|must (?:be (?:set|provided|specified|defined|given)|not be empty)|(?:cannot|can't|should not) be (?:empty|blank|null|undefined)|should be set|unbound variable|parameter (?:null or )?not set|required key missing value|field required|missing value|Input required)`},
+			{Name: "missing", Words: []string{"missing", "required", "please set", "must set", "need to set", "specify one of", "provide"}, Regexp: `(?i:missing(?: required)?(?: environment| config(?:uration)?| env)?(?: variables?| settings?| vars?| keys?| values?)?(?: for)?|required (?:key|variable|setting|env)|please (?:set|provide|define)|(?:must|need to|have to|should) (?:set|specify|provide|define)|specify one of)[:\s]+['"` + "`" + `$\[{]*` + name + `\b`},
+			// kelseyhightower/envconfig, caarlos0/env, joho; Spring's placeholders.
+			{Name: "envconfig", Words: []string{"required key"}, Regexp: `required key ` + name + ` missing value`},
+			{Name: "spring", Words: []string{"could not resolve placeholder"}, Regexp: `Could not resolve placeholder '(?P<env>[A-Za-z][A-Za-z0-9_.-]{2,80})'`},
+			// Elixir: (System.EnvError) could not fetch environment variable "X" because it is not set; Ruby: key not found: "X".
+			{Name: "fetch", Words: []string{"key not found", "could not fetch environment variable", "environment variable"}, Regexp: `(?:key not found: |environment variable )"` + name + `"`},
+			// Images of databases.
+			{Name: "postgres", Words: []string{"superuser password is not specified"}, Regexp: `superuser password is not specified(?P<postgres>)`},
+			{Name: "mysql", Words: []string{"password option is not specified"}, Regexp: `[Pp]assword option is not specified(?P<mysql>)`},
+			// Rust: env::VarError, "NotPresent"; the variable stands in the expect message, if anywhere.
+			{Name: "rust", Words: []string{"notpresent", "environment variable not found"}, Regexp: `\b` + name + `\b.*(?:NotPresent|environment variable not found)`},
+		},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			var out []diagnose.Finding
+			for _, h := range slices.Backward(hits) {
+				env := h.Group("env")
+				switch h.Pattern {
+				case "postgres":
+					env = "POSTGRES_PASSWORD"
+				case "mysql":
+					env = "MYSQL_ROOT_PASSWORD"
+					if c.Container != nil && strings.Contains(c.Container.Image, "mariadb") {
+						env = "MARIADB_ROOT_PASSWORD"
+					}
+				}
+				if env == "" || h.Pattern == "unset" && notAVariable(env) || h.Pattern == "missing" && notAVariable(env) {
+					continue
+				}
+				if f, ok := envMissing(c, h, env); ok {
+					out = append(out, f)
+				}
+				if len(out) == 3 {
+					break
+				}
+			}
+			return out
+		},
+	}
+}
+
+// notAVariable tells words in capitals that no one names a variable.
+func notAVariable(w string) bool {
+	switch w {
+	case "ERROR", "FATAL", "WARN", "WARNING", "INFO", "DEBUG", "PANIC", "CRITICAL", "HTTP", "HTTPS", "URL", "URI", "TLS", "SSL", "API", "JSON", "YAML", "XML", "SQL", "DNS", "TCP", "UDP", "UTC", "GMT", "ENV", "FILE", "PATH", "NULL", "TRUE", "FALSE", "NOT", "SEVERE", "NOTICE", "EMERG", "LOG", "HINT", "DETAIL", "STATEMENT", "ENOENT", "EACCES", "ENOTFOUND", "GET", "POST", "PUT", "DELETE", "JWT", "CSRF", "UUID", "PVC", "CPU", "GPU", "RBAC", "CRD", "CSS", "HTML", "MODULE_NOT_FOUND", "OAUTH", "SMTP", "LDAP", "AWS", "GCP", "RSA", "NONE", "SELECT", "TABLE", "COLUMN", "ACCESS", "DENIED", "PRIMARY", "KEY", "INDEX", "REQUIRED", "MISSING":
+		return true
+	}
+	return !strings.Contains(w, "_") && len(w) < 4
+}
+
+func envMissing(c *diagnose.Case, h diagnose.Hit, env string) (diagnose.Finding, bool) {
+	f := diagnose.FromHit(h, diagnose.Likely, diagnose.Words)
+	f.Keys = []string{env}
+	set, empty, where := envSet(c, env)
+	if set && !empty {
+		return f, false // the program has it, whatever it says: its value may be wrong, but it is not missing
+	}
+	if c.Container != nil && !set && unreadEnv(c) == "" {
+		f.Confidence, f.Proof = diagnose.Certain, diagnose.Corroborated
+		f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("env"), Text: env + " is not among the variables that env and envFrom set: " + list(envNames(c))})
+	} else if !set && unreadEnv(c) != "" {
+		f.Settle = "Whether " + unreadEnv(c) + " holds it."
+		f.Proof = diagnose.Corroborated
+		f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("envFrom"), Text: "also takes all keys of " + unreadEnv(c) + ", which is not readable here"})
+	}
+	f.Summary = fmt.Sprintf("%s ends because the environment variable %s is not set", c.Who(), env)
+	if empty {
+		f.Confidence, f.Proof = diagnose.Certain, diagnose.Corroborated
+		f.Summary = fmt.Sprintf("%s ends because the environment variable %s is empty", c.Who(), env)
+		f.Evidence = append(f.Evidence, diagnose.Evidence{Source: where, Text: "sets it to nothing"})
+	}
+	f.Advice = "Set it in the pod template"
+	value := "VALUE"
+	// Where it was set, or is set beside it.
+	if before := c.Previous(); before != nil {
+		for _, ct := range slices.Concat(before.Spec.Containers, before.Spec.InitContainers) {
+			for _, e := range ct.Env {
+				if ct.Name == c.Subject.Container && e.Name == env {
+					f.Summary += "; the revision before set it"
+					f.Advice = "Set it again, or go back to that revision"
+					if e.Value != "" {
+						value = e.Value
+					}
+					f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "the pod template before", Text: env + " was set"})
+				}
+			}
+		}
+	}
+	for _, ct := range slices.Concat(c.Spec.Containers, c.Spec.InitContainers) {
+		for _, e := range ct.Env {
+			if ct.Name != c.Subject.Container && e.Name == env {
+				f.Summary += fmt.Sprintf("; container %s of the same pod has it", ct.Name)
+				if e.Value != "" {
+					value = e.Value
+				}
+			}
+		}
+	}
+	if near := diagnose.Nearest(env, envNames(c)); near != "" && value == "VALUE" {
+		f.Advice += fmt.Sprintf("; there is %s, which may be meant", near)
+	}
+	f.Fixes = []diagnose.Fix{
+		{Title: "Set " + env, Command: c.Kubectl("set", "env", c.Target(), "-c", c.Subject.Container, env+"="+value)},
+		{Title: "Or take it from a Secret", Patch: containerPatch(c, fmt.Sprintf("env:\n- name: %s\n  valueFrom:\n    secretKeyRef:\n      name: %s\n      key: %s", env, c.Subject.Name(), env))},
+	}
+	return f, true
+}
+
+// envSet says whether the container's spec sets a variable, and whether to nothing.
+func envSet(c *diagnose.Case, env string) (set, empty bool, where string) {
+	if c.Container == nil {
+		return false, false, ""
+	}
+	for _, e := range c.Container.Env {
+		if e.Name == env || strings.EqualFold(strings.NewReplacer("_", "", ".", "", "-", "").Replace(e.Name), strings.NewReplacer("_", "", ".", "", "-", "").Replace(env)) {
+			return true, e.Value == "" && e.ValueFrom == nil, c.SpecField("env[" + e.Name + "]")
+		}
+	}
+	for _, from := range c.Container.EnvFrom {
+		if from.ConfigMapRef == nil {
+			continue
+		}
+		if v, ok := c.ConfigMapData(from.ConfigMapRef.Name)[strings.TrimPrefix(env, from.Prefix)]; ok && strings.HasPrefix(env, from.Prefix) {
+			return true, v == "", "ConfigMap " + from.ConfigMapRef.Name
+		}
+	}
+	return false, false, ""
+}
+
+// unreadEnv names an envFrom source whose keys cannot be read, "" when all are known.
+func unreadEnv(c *diagnose.Case) string {
+	for _, from := range c.Container.EnvFrom {
+		if from.SecretRef != nil && keysOfObject(c, diagnose.Secrets, from.SecretRef.Name) == nil {
+			return "Secret " + from.SecretRef.Name
+		}
+		if from.ConfigMapRef != nil && c.ConfigMapData(from.ConfigMapRef.Name) == nil && !c.Missing(diagnose.ConfigMaps, c.Subject.Namespace, from.ConfigMapRef.Name) {
+			return "ConfigMap " + from.ConfigMapRef.Name
+		}
+	}
+	return ""
+}
+
+func envNames(c *diagnose.Case) []string {
+	var out []string
+	if c.Container == nil {
+		return out
+	}
+	for _, e := range c.Container.Env {
+		out = append(out, e.Name)
+	}
+	for _, from := range c.Container.EnvFrom {
+		if from.ConfigMapRef != nil {
+			var keys []string
+			for k := range c.ConfigMapData(from.ConfigMapRef.Name) {
+				keys = append(keys, from.Prefix+k)
+			}
+			slices.Sort(keys)
+			out = append(out, keys...)
+		}
+	}
+	return out
+}

@@ -1,0 +1,133 @@
+package rules
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"crashloop/diagnose"
+)
+
+func configFileMissing() diagnose.Rule {
+	const file = `(?P<path>[A-Za-z]?[~./\w][^\s'"` + "`" + `:,;()\[\]]*)`
+	const quote = `['"` + "`" + `]?`
+	return diagnose.Rule{
+		ID: "config.file-missing", Category: "missing-config", Title: "A file that the program needs is not there",
+		Doc: diagnose.Doc{
+			Means:   "The program ends because it cannot open a file that it needs, most often its configuration. Either no volume is mounted at that path, or the mounted ConfigMap or Secret has no such key.",
+			Confirm: "`kubectl logs POD --previous` names the path; compare it with the volumeMounts in `kubectl get pod POD -o yaml`, and with the keys of the ConfigMap or Secret behind them.",
+			Mend:    "Mount the file there, add the key, or tell the program the right path.",
+			Source:  "open(2), ENOENT; kubernetes.io/docs/tasks/configure-pod-container/configure-pod-configmap",
+		},
+		Log: []diagnose.Pattern{
+			{Name: "open", Words: []string{"no such file or directory"}, Regexp: `(?i)(?:open|stat|lstat|read|load|loading|reading|opening|access|find|readfile|file|config(?:uration)?(?: file)?|cannot open|can't open|can't read|cannot read|cannot load(?: certificate(?: key)?)?|BIO_new_file\(|open\(\)|failed to (?:open|load|read)|cat|from|python3?: can't open file) ?:?\(?` + quote + file + quote + `\)?[^/]{0,40}?(?i:no such file or directory)`},
+			{Name: "errno", Words: []string{"no such file or directory"}, Regexp: `(?i)no such file or directory(?: \(os error 2\))?\)?:?,? ?(?:@ rb_sysopen - |open |stat |lstat |scandir |access |cannot open )?` + quote + file + quote},
+			{Name: "path", Words: []string{"no such file or directory"}, Regexp: `(?:^|[\s'"])(?P<path>/[^\s'":,;()]+)['"]?:? \(?(?i:no such file or directory)`},
+			{Name: "java", Words: []string{"filenotfoundexception", "nosuchfileexception"}, Regexp: `(?:FileNotFoundException|NoSuchFileException): (?:class path resource \[)?` + file},
+			{Name: "dotnet", Words: []string{"could not find file", "could not find a part of the path", "physical path was"}, Regexp: `(?i)(?:could not find (?:file|a part of the path)|physical path was) '(?P<path>[^']+)'`},
+			{Name: "words", Words: []string{"does not exist", "not found", "no such file", "missing", "cannot find", "can't find", "unable to find", "could not find", "failed to find", "could not be found"}, Regexp: `(?i)(?:config(?:uration)?|settings|file|certificate|key|keystore|credentials?|kubeconfig|template|schema|policy|license)[^/"']{0,40}?['"(]?(?P<path>/[^\s'",;()]+\.[a-z0-9]{1,12})['")]?[^/]{0,20}?(?:does not exist|not found|no such file|is missing|could not be found|cannot be found)`},
+			{Name: "find", Words: []string{"cannot find", "can't find", "unable to find", "could not find", "failed to find", "couldn't find", "missing"}, Regexp: `(?i)(?:cannot find|can't find|unable to find|could not find|failed to find|couldn't find|missing)(?: the)? (?:config(?:uration)?|settings|certificate|credentials?|key|license)?(?: ?file)?:? ?['"(]?(?P<path>/[^\s'",;()]+\.[a-z0-9]{1,12})`},
+			{Name: "viper", Words: []string{"not found in \"["}, Regexp: `Config File "(?P<path>[^"]+)" Not Found in "\[(?P<dirs>[^\]]*)\]"`},
+			{Name: "php", Words: []string{"failed to open stream", "failed opening required"}, Regexp: `(?i)(?:require(?:_once)?|include(?:_once)?|fopen|file_get_contents|parse_ini_file)\((?P<path>[^)]+)\):.*no such file|failed opening required '(?P<path2>[^']+)'`},
+		},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			var out []diagnose.Finding
+			seen := map[string]bool{}
+			for _, h := range slices.Backward(hits) {
+				file := strings.TrimRight(firstOf(h.Group("path"), h.Group("path2")), `.,;:'"`)
+				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) || isCommand(h.Text) {
+					continue
+				}
+				seen[file] = true
+				out = append(out, fileMissing(c, h, file))
+				if len(out) == 3 {
+					break
+				}
+			}
+			return out
+		},
+	}
+}
+
+func firstOf(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
+}
+
+// likelyFile tells a path from a word: it holds a slash or a dot.
+func likelyFile(s string) bool {
+	return strings.ContainsAny(s, "/.") && !strings.HasSuffix(s, ".sock") && !strings.HasPrefix(s, "/proc/") && !strings.HasPrefix(s, "/sys/") && !strings.HasPrefix(s, "//") && !strings.Contains(s, ".so.") && !strings.HasSuffix(s, ".so")
+}
+
+// isCommand says that a line speaks of a program that cannot be run rather than of a file that cannot be read.
+func isCommand(line string) bool {
+	l := strings.ToLower(line)
+	return strings.Contains(l, "exec ") && !strings.Contains(l, "open ") || strings.HasPrefix(l, "env: ") || strings.Contains(l, "bad interpreter") || strings.Contains(l, "shared librar") || strings.Contains(l, "fork/exec") || strings.Contains(l, ".s.pgsql") || strings.Contains(l, ".sock")
+}
+
+func fileMissing(c *diagnose.Case, h diagnose.Hit, file string) diagnose.Finding {
+	f := diagnose.FromHit(h, diagnose.Likely, diagnose.Words)
+	f.Keys = []string{file, path.Base(file)}
+	f.Summary = fmt.Sprintf("%s ends because the file %s is not there", c.Who(), file)
+	f.Advice = "Mount it there, or tell the program where it is"
+	f.Fixes = []diagnose.Fix{{Title: "See what the container mounts", Command: c.Kubectl("get", "pod", c.Subject.Pod, "-o", "jsonpath={.spec.containers[*].volumeMounts}")}}
+	m, ok := mountAt(c, file)
+	switch {
+	case ok && m.isConfig():
+		object, words := m.object(c.Subject.Namespace)
+		keys := keysOf(c, m)
+		f.Proof = diagnose.Corroborated
+		f.Root = object
+		f.Summary += fmt.Sprintf(": %s, mounted at %s, has no %s", words, m.MountPath, m.key)
+		if object != "" {
+			f.Chain = []diagnose.Link{{Object: object, Says: "has no key " + m.key}}
+		}
+		f.Advice = "Add the key"
+		if len(keys) > 0 && !slices.Contains(keys, m.key) {
+			f.Confidence = diagnose.Certain
+			f.Summary += "; it has " + list(keys)
+			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: words + " keys", Text: list(keys)})
+			if near := diagnose.Nearest(m.key, keys); near != "" {
+				f.Advice = fmt.Sprintf("Add the key, or use %s if that is what is meant", near)
+			}
+		}
+		f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts[" + m.Name + "]"), Text: m.MountPath})
+	case ok:
+		_, words := m.object(c.Subject.Namespace)
+		f.Summary += fmt.Sprintf(" (%s is mounted at %s)", words, m.MountPath)
+		f.Advice = "Put the file into that volume, or mount it from a ConfigMap or Secret"
+	case c.Container != nil && strings.HasPrefix(file, "/"):
+		f.Proof = diagnose.Corroborated
+		if before := c.Previous(); before != nil {
+			for _, ct := range before.Spec.Containers {
+				for _, vm := range ct.VolumeMounts {
+					if ct.Name == c.Subject.Container && strings.HasPrefix(file, strings.TrimSuffix(vm.MountPath, "/")) {
+						f.Confidence = diagnose.Certain
+						f.Summary += fmt.Sprintf("; the revision before mounted %s", vm.MountPath)
+						f.Advice = "Mount it again, or go back to that revision"
+					}
+				}
+			}
+		}
+		var mounts []string
+		for _, vm := range c.Container.VolumeMounts {
+			if !strings.HasPrefix(vm.MountPath, "/var/run/secrets/") {
+				mounts = append(mounts, vm.MountPath)
+			}
+		}
+		f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts"), Text: "nothing is mounted at " + path.Dir(file) + "; mounted are: " + list(mounts)})
+		f.Fixes = append(f.Fixes, diagnose.Fix{
+			Title: "Mount it from a ConfigMap",
+			Patch: podPatch(c, fmt.Sprintf("containers:\n- name: %s\n  volumeMounts:\n  - name: config\n    mountPath: %s\n    subPath: %s\nvolumes:\n- name: config\n  configMap:\n    name: %s", c.Subject.Container, file, path.Base(file), c.Subject.Name())),
+		})
+	}
+	if where := argued(c, file); where != "" {
+		f.Evidence = append(f.Evidence, diagnose.Evidence{Source: where, Text: "names " + file})
+	}
+	return f
+}

@@ -1,0 +1,122 @@
+package rules
+
+import (
+	"fmt"
+	"strings"
+
+	"crashloop/diagnose"
+)
+
+// missingObject is the finding for a ConfigMap or Secret that the pod needs and that is not there.
+func missingObject(c *diagnose.Case, s statement, kind diagnose.Kind, name string) diagnose.Finding {
+	f := fromStatement(s)
+	ns := c.Subject.Namespace
+	f.Root = kind.Kind + "/" + ns + "/" + name
+	f.Chain = []diagnose.Link{{Object: f.Root, Says: "does not exist"}}
+	f.Summary = fmt.Sprintf("%s cannot start: %s %s does not exist in namespace %s", c.Who(), kind.Kind, name, ns)
+	if where := usedAt(c, kind, name); where != "" {
+		f.Evidence = append(f.Evidence, diagnose.Evidence{Source: where, Text: "asks for " + kind.Kind + " " + name})
+	}
+	other := elsewhere(c, kind, name)
+	near := diagnose.Nearest(name, names(c, kind))
+	switch {
+	case len(other) > 0:
+		f.Summary += fmt.Sprintf("; one of that name is in %s", list(other))
+		f.Advice = fmt.Sprintf("Create it in %s: a pod can only use its own namespace's", ns)
+	case near != "":
+		f.Summary += fmt.Sprintf("; the nearest name there is %s", near)
+		f.Advice = fmt.Sprintf("Create %s, or use %s if that is what is meant", name, near)
+		f.Evidence = append(f.Evidence, diagnose.Evidence{Source: kind.Kind + "s in " + ns, Text: list(names(c, kind))})
+	default:
+		f.Advice = fmt.Sprintf("Create it, or take the reference out of the pod template")
+	}
+	for _, e := range c.EventsOf(kind.Kind, ns, name) {
+		f.Evidence = append(f.Evidence, e.Cite())
+	}
+	lower := strings.ToLower(kind.Kind)
+	if kind == diagnose.Secrets {
+		f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Create it with the keys that the pod asks for", Command: c.Kubectl("create", "secret", "generic", name, "--from-literal=KEY=VALUE")})
+	} else {
+		f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Create it with the keys that the pod asks for", Command: c.Kubectl("create", "configmap", name, "--from-literal=KEY=VALUE")})
+	}
+	if keys := keysAsked(c, kind, name); len(keys) > 0 {
+		args := []string{"create", lower, name}
+		if kind == diagnose.Secrets {
+			args = []string{"create", "secret", "generic", name}
+		}
+		for _, k := range keys {
+			args = append(args, "--from-literal="+k+"=VALUE")
+		}
+		f.Fixes[0].Command = c.Kubectl(args...)
+	}
+	f.Fixes = append(f.Fixes, diagnose.Fix{Title: "See which there are", Command: c.Kubectl("get", lower+"s")})
+	return f
+}
+
+// usedAt says where the pod's spec asks for a ConfigMap or Secret.
+func usedAt(c *diagnose.Case, kind diagnose.Kind, name string) string {
+	secret := kind == diagnose.Secrets
+	if c.Container != nil {
+		for _, e := range c.Container.EnvFrom {
+			if !secret && e.ConfigMapRef != nil && e.ConfigMapRef.Name == name || secret && e.SecretRef != nil && e.SecretRef.Name == name {
+				return c.SpecField("envFrom")
+			}
+		}
+		for _, e := range c.Container.Env {
+			if e.ValueFrom == nil {
+				continue
+			}
+			if r := e.ValueFrom.ConfigMapKeyRef; !secret && r != nil && r.Name == name {
+				return c.SpecField("env[" + e.Name + "]")
+			}
+			if r := e.ValueFrom.SecretKeyRef; secret && r != nil && r.Name == name {
+				return c.SpecField("env[" + e.Name + "]")
+			}
+		}
+	}
+	for _, v := range c.Spec.Volumes {
+		if !secret && v.ConfigMap != nil && v.ConfigMap.Name == name || secret && v.Secret != nil && v.Secret.SecretName == name {
+			return "spec.volumes[" + v.Name + "]"
+		}
+		if v.Projected != nil {
+			for _, s := range v.Projected.Sources {
+				if !secret && s.ConfigMap != nil && s.ConfigMap.Name == name || secret && s.Secret != nil && s.Secret.Name == name {
+					return "spec.volumes[" + v.Name + "]"
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// keysAsked lists the keys of a ConfigMap or Secret that the pod names.
+func keysAsked(c *diagnose.Case, kind diagnose.Kind, name string) []string {
+	var out []string
+	if c.Container == nil {
+		return nil
+	}
+	for _, e := range c.Container.Env {
+		if e.ValueFrom == nil {
+			continue
+		}
+		if r := e.ValueFrom.ConfigMapKeyRef; kind == diagnose.ConfigMaps && r != nil && r.Name == name {
+			out = append(out, r.Key)
+		}
+		if r := e.ValueFrom.SecretKeyRef; kind == diagnose.Secrets && r != nil && r.Name == name {
+			out = append(out, r.Key)
+		}
+	}
+	for _, v := range c.Spec.Volumes {
+		if kind == diagnose.ConfigMaps && v.ConfigMap != nil && v.ConfigMap.Name == name {
+			for _, i := range v.ConfigMap.Items {
+				out = append(out, i.Key)
+			}
+		}
+		if kind == diagnose.Secrets && v.Secret != nil && v.Secret.SecretName == name {
+			for _, i := range v.Secret.Items {
+				out = append(out, i.Key)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,167 @@
+package rules
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"crashloop/diagnose"
+)
+
+// mount is a volume that a container mounts at or above a path.
+type mount struct {
+	corev1.VolumeMount
+	volume *corev1.Volume
+	key    string // of the ConfigMap or Secret, for the path; empty when it is not one of its files
+}
+
+// mountAt returns the mount that a path lies under, the deepest one.
+func mountAt(c *diagnose.Case, file string) (mount, bool) {
+	if c.Container == nil || !strings.HasPrefix(file, "/") {
+		return mount{}, false
+	}
+	file = path.Clean(file)
+	best := mount{}
+	found := false
+	for _, m := range c.Container.VolumeMounts {
+		at := path.Clean(m.MountPath)
+		if file != at && !strings.HasPrefix(file, strings.TrimSuffix(at, "/")+"/") || found && len(at) <= len(path.Clean(best.MountPath)) {
+			continue
+		}
+		best, found = mount{VolumeMount: m}, true
+		for i := range c.Spec.Volumes {
+			if c.Spec.Volumes[i].Name == m.Name {
+				best.volume = &c.Spec.Volumes[i]
+			}
+		}
+		best.key = strings.TrimPrefix(strings.TrimPrefix(file, at), "/")
+		if m.SubPath != "" {
+			best.key = path.Join(m.SubPath, best.key)
+		}
+	}
+	return best, found
+}
+
+// object names what the mounted volume is made of, as in chains, and in words.
+func (m mount) object(namespace string) (object, words string) {
+	if m.volume == nil {
+		return "", "volume " + m.Name
+	}
+	switch v := m.volume; {
+	case v.ConfigMap != nil:
+		return "ConfigMap/" + namespace + "/" + v.ConfigMap.Name, "ConfigMap " + v.ConfigMap.Name
+	case v.Secret != nil:
+		return "Secret/" + namespace + "/" + v.Secret.SecretName, "Secret " + v.Secret.SecretName
+	case v.PersistentVolumeClaim != nil:
+		return "PersistentVolumeClaim/" + namespace + "/" + v.PersistentVolumeClaim.ClaimName, "claim " + v.PersistentVolumeClaim.ClaimName
+	case v.EmptyDir != nil:
+		return "", "emptyDir " + v.Name
+	case v.HostPath != nil:
+		return "", "hostPath " + v.HostPath.Path
+	case v.Projected != nil:
+		return "", "projected volume " + v.Name
+	}
+	return "", "volume " + m.Name
+}
+
+// isConfig says that the volume holds configuration: a ConfigMap, a Secret or a projection of them.
+func (m mount) isConfig() bool {
+	return m.volume != nil && (m.volume.ConfigMap != nil || m.volume.Secret != nil || m.volume.Projected != nil || m.volume.DownwardAPI != nil)
+}
+
+// keysOf lists the keys of the ConfigMap or Secret behind a mount, as far as they may be read.
+func keysOf(c *diagnose.Case, m mount) []string {
+	if m.volume == nil {
+		return nil
+	}
+	switch {
+	case m.volume.ConfigMap != nil:
+		return keysOfObject(c, diagnose.ConfigMaps, m.volume.ConfigMap.Name)
+	case m.volume.Secret != nil:
+		return keysOfObject(c, diagnose.Secrets, m.volume.Secret.SecretName)
+	}
+	return nil
+}
+
+func keysOfObject(c *diagnose.Case, kind diagnose.Kind, name string) []string {
+	o, err := c.Get(kind, c.Subject.Namespace, name)
+	if err != nil {
+		return nil
+	}
+	var keys []string
+	switch o := o.(type) {
+	case *corev1.ConfigMap:
+		for k := range o.Data {
+			keys = append(keys, k)
+		}
+		for k := range o.BinaryData {
+			keys = append(keys, k)
+		}
+	case *corev1.Secret:
+		for k := range o.Data {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// names lists the objects of a kind in the subject's namespace.
+func names(c *diagnose.Case, kind diagnose.Kind) []string {
+	objects, _ := c.List(kind, c.Subject.Namespace)
+	var out []string
+	for _, o := range objects {
+		out = append(out, o.GetName())
+	}
+	return out
+}
+
+// elsewhere lists the other namespaces that have an object of that kind and name.
+func elsewhere(c *diagnose.Case, kind diagnose.Kind, name string) []string {
+	objects, _ := c.List(kind, "")
+	var out []string
+	for _, o := range objects {
+		if o.GetName() == name && o.GetNamespace() != c.Subject.Namespace {
+			out = append(out, o.GetNamespace())
+		}
+	}
+	return out
+}
+
+// list writes names as a sentence does, a few of them.
+func list(names []string) string {
+	switch {
+	case len(names) == 0:
+		return "none"
+	case len(names) > 6:
+		return strings.Join(names[:6], ", ") + fmt.Sprintf(" and %d more", len(names)-6)
+	}
+	return strings.Join(names, ", ")
+}
+
+// argued says where the container's own command or arguments hold a text: "spec.containers[web].args", or "".
+func argued(c *diagnose.Case, text string) string {
+	if c.Container == nil || text == "" {
+		return ""
+	}
+	for _, a := range c.Container.Command {
+		if strings.Contains(a, text) {
+			return c.SpecField("command")
+		}
+	}
+	for _, a := range c.Container.Args {
+		if strings.Contains(a, text) {
+			return c.SpecField("args")
+		}
+	}
+	return ""
+}
+
+// itemKey matches the item of a volume that stands for a key.
+func itemKey(key string) func(corev1.KeyToPath) bool {
+	key = strings.TrimRight(key, ".,;:")
+	return func(i corev1.KeyToPath) bool { return i.Key == key }
+}

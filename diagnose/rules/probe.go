@@ -1,0 +1,224 @@
+package rules
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"crashloop/diagnose"
+)
+
+// probing is what is known of a container that the kubelet kills for a failed probe.
+type probing struct {
+	killed  bool   // the kubelet says so
+	likely  bool   // the probe fails and the way of ending fits, but no event says that it was killed
+	which   string // "liveness" or "startup"
+	probe   *corev1.Probe
+	kill    diagnose.Event
+	failure diagnose.Event // the last failure that says something
+	text    string         // of that failure, without the kubelet's introduction
+}
+
+// probeKilled reads the events about the container's liveness and startup probes. Their texts differ with the version: "Container web
+// failed liveness probe, will be restarted", and before 1.14 "Killing container with id docker://web:Container failed liveness probe..
+// Container will be killed and recreated."
+func probeKilled(c *diagnose.Case) probing {
+	p := probing{}
+	if c.Container == nil {
+		return p
+	}
+	for _, e := range c.ContainerEvents() {
+		if e.Container == "" && !strings.Contains(e.Message, c.Subject.Container) && e.Reason == "Killing" {
+			continue
+		}
+		switch {
+		case e.Reason == "Killing" && e.Has("failed liveness probe"):
+			p.killed, p.which, p.kill = true, "liveness", e
+		case e.Reason == "Killing" && e.Has("failed startup probe"):
+			p.killed, p.which, p.kill = true, "startup", e
+		}
+	}
+	for _, e := range c.ContainerEvents() {
+		if e.Reason != "Unhealthy" && e.Reason != "ProbeWarning" {
+			continue
+		}
+		for _, which := range []string{"liveness", "startup"} {
+			if !e.Has(which+" probe") || p.which != "" && p.which != which && p.killed {
+				continue
+			}
+			text := e.Message
+			if _, rest, ok := strings.Cut(text, "failed: "); ok {
+				text = rest
+			} else if _, rest, ok := strings.Cut(text, "errored: "); ok {
+				text = rest
+			} else if _, rest, ok := strings.Cut(text, ": "); ok && strings.HasPrefix(strings.ToLower(text), which) {
+				text = rest
+			}
+			text = strings.TrimSpace(text)
+			if p.text == "" || text != "" {
+				p.failure, p.text = e, text
+			}
+			if p.which == "" {
+				p.which = which
+			}
+		}
+	}
+	switch p.which {
+	case "liveness":
+		p.probe = c.Container.LivenessProbe
+	case "startup":
+		p.probe = c.Container.StartupProbe
+	}
+	if p.probe == nil {
+		p.probe = &corev1.Probe{}
+		if c.Container.LivenessProbe == nil && c.Container.StartupProbe == nil {
+			p.killed = false // it was taken out of the template since
+		}
+	}
+	t := c.Last()
+	if t == nil {
+		p.killed = false
+		return p
+	}
+	// A kill ends with 0, 2, 143 or 137, as the program takes SIGTERM; another code is a death of its own, which made the probe fail.
+	byKill := t.ExitCode == 0 || t.ExitCode == 2 || t.ExitCode == 143 || t.ExitCode == 137 || t.ExitCode == 130
+	if t.Reason == "OOMKilled" {
+		p.killed = false
+		return p
+	}
+	if !byKill && p.killed && p.kill.Count*2 < c.Status.RestartCount {
+		p.killed = false
+	}
+	p.likely = !p.killed && byKill && p.failure.Count >= int32(threshold(p.probe)) && (t.ExitCode == 137 || t.ExitCode == 143)
+	return p
+}
+
+func threshold(p *corev1.Probe) int { return int(orDefault(p.FailureThreshold, 3)) }
+
+func orDefault(n, def int32) int32 {
+	if n == 0 {
+		return def
+	}
+	return n
+}
+
+// window is how long a container has from its start until the probe has failed often enough.
+func window(p *corev1.Probe) time.Duration {
+	return time.Duration(p.InitialDelaySeconds+orDefault(p.PeriodSeconds, 10)*orDefault(p.FailureThreshold, 3)) * time.Second
+}
+
+// field is the spec field that holds the probe.
+func (p probing) field(c *diagnose.Case) string { return c.SpecField(p.which + "Probe") }
+
+// early says that the container never lived longer than the probe's window: it was killed while it was still starting.
+func (p probing) early(c *diagnose.Case) bool {
+	ran := c.Ran()
+	if ran == 0 {
+		return true
+	}
+	period := time.Duration(orDefault(p.probe.PeriodSeconds, 10)) * time.Second
+	grace := 30 * time.Second
+	if s := c.Spec.TerminationGracePeriodSeconds; s != nil {
+		grace = time.Duration(*s) * time.Second
+	}
+	if p.probe.TerminationGracePeriodSeconds != nil {
+		grace = time.Duration(*p.probe.TerminationGracePeriodSeconds) * time.Second
+	}
+	limit := window(p.probe) + period + 5*time.Second
+	if t := c.Last(); t != nil && t.ExitCode == 137 {
+		limit += grace // it did not heed SIGTERM
+	}
+	return ran <= limit
+}
+
+// finding starts a finding of a probe's kill.
+func (p probing) finding(c *diagnose.Case) diagnose.Finding {
+	f := diagnose.Finding{Confidence: diagnose.Certain, Proof: diagnose.Structural}
+	if p.killed {
+		f.Evidence = append(f.Evidence, p.kill.Cite())
+	} else {
+		f.Confidence, f.Proof = diagnose.Likely, diagnose.Corroborated
+	}
+	if p.failure.Message != "" {
+		f.Evidence = append(f.Evidence, p.failure.Cite())
+	}
+	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: p.field(c), Text: diagnose.ProbeWords(p.probe)})
+	f.Evidence = append(f.Evidence, c.CiteLast()...)
+	f.Settle = "The kubelet's Killing and Unhealthy events tell."
+	return f
+}
+
+// says begins the sentence that every one of these causes begins with.
+func (p probing) says(c *diagnose.Case) string {
+	return fmt.Sprintf("%s is killed by its %s probe", c.Who(), p.which)
+}
+
+// port is the port that the probe asks, 0 when it is a command or cannot be told.
+func (p probing) port(c *diagnose.Case) int {
+	number := func(v string) int {
+		if n, err := strconv.Atoi(v); err == nil {
+			return n
+		}
+		for _, cp := range c.Container.Ports {
+			if cp.Name == v {
+				return int(cp.ContainerPort)
+			}
+		}
+		return 0
+	}
+	switch {
+	case p.probe.HTTPGet != nil:
+		return number(p.probe.HTTPGet.Port.String())
+	case p.probe.TCPSocket != nil:
+		return number(p.probe.TCPSocket.Port.String())
+	case p.probe.GRPC != nil:
+		return int(p.probe.GRPC.Port)
+	}
+	return 0
+}
+
+// listening is the pattern of lines in which servers say that they are up.
+func listening() diagnose.Pattern {
+	return diagnose.Pattern{
+		Name: "listening",
+		Words: []string{
+			"listening", "started on", "running on", "running at", "ready to accept connections", "started server", "server started", "serving on", "serving http", "bound to", "bind to", "tomcat started", "start worker process",
+			"application startup complete", "server is up", "started application", "ready for connections", "start listening", "accepting connections", "now listening", "server ready", "started at", "ready on", "available at", "ready - started", "http server on", "starting server on", "starting http", "booting on", "jvm running for",
+			"process running for",
+		},
+	}
+}
+
+// listenPorts takes the ports out of the lines in which servers say that they are up.
+func listenPorts(hits []diagnose.Hit) (ports []int, at diagnose.Hit) {
+	re := regexp.MustCompile(`(?i)(?:port\(?s?\)?\s*[:=]?\s*|[\]\w.*]:|\s:|^:|=:)(\d{2,5})(?:[^0-9.:]|\.?$|/)`)
+	for i := len(hits) - 1; i >= 0; i-- {
+		h := hits[i]
+		if h.Pattern != "listening" || h.Level >= diagnose.Error {
+			continue
+		}
+		for _, m := range re.FindAllStringSubmatch(h.Text, 4) {
+			if n, err := strconv.Atoi(m[1]); err == nil && n > 9 && n < 65536 {
+				if len(ports) == 0 {
+					at = h
+				}
+				ports = append(ports, n)
+			}
+		}
+	}
+	return ports, at
+}
+
+// up returns the first line in which the program says that it serves, in the log.
+func up(hits []diagnose.Hit) (diagnose.Hit, bool) {
+	for _, h := range hits {
+		if h.Pattern == "listening" && h.Level < diagnose.Error {
+			return h, true
+		}
+	}
+	return diagnose.Hit{}, false
+}

@@ -1,0 +1,102 @@
+package rules
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"crashloop/diagnose"
+)
+
+func probeSlowStart() diagnose.Rule {
+	return diagnose.Rule{
+		ID: "probe.slow-start", Category: "liveness-probe", Title: "The liveness probe kills the container while it is still starting",
+		Doc: diagnose.Doc{
+			Means:   "The liveness probe begins to ask before the program is ready to answer, and the kubelet kills the container once it has failed often enough: after initialDelaySeconds and periodSeconds times failureThreshold. The program itself is healthy and would come up if it had the time.",
+			Confirm: "`kubectl describe pod POD`: Unhealthy \"Liveness probe failed\" and Killing \"failed liveness probe\" events; each run lasts about as long as the probe's window, and the log ends before the program says that it is ready.",
+			Mend:    "Give it a startupProbe with a window longer than the slowest start: the liveness probe waits until it has succeeded. Raising initialDelaySeconds works too, but slows every later detection.",
+			Source:  "kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes",
+		},
+		Log: []diagnose.Pattern{listening()},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			p := probeKilled(c)
+			if !p.killed && !p.likely || p.which != "liveness" || !p.early(c) || p.probe.Exec != nil && p.text != "" && !refused(p.text) {
+				return nil
+			}
+			if status(p.text) != 0 && status(p.text) != 503 {
+				return nil
+			}
+			w := window(p.probe)
+			f := p.finding(c)
+			f.Summary = fmt.Sprintf("%s while it is still starting: it gets %s", p.says(c), diagnose.Duration(w))
+			if d := c.Ran(); d > 0 {
+				f.Summary += fmt.Sprintf(" and was killed after %s", diagnose.Duration(d))
+			}
+			needed := 2 * w
+			if h, ok := up(hits); ok {
+				if status(p.text) == 503 {
+					return nil // it serves, and says itself that it is not well
+				}
+				f.Evidence = append(f.Evidence, h.Cite())
+				f.Weight = -40
+				if f.Confidence == diagnose.Certain {
+					f.Confidence = diagnose.Likely
+				}
+			}
+			period := time.Duration(orDefault(p.probe.PeriodSeconds, 10)) * time.Second
+			failures := int(max(needed, 60*time.Second)/period) + 1
+			f.Advice = fmt.Sprintf("Give it a startup probe: %d failures of %s allow it %s to start", failures, diagnose.Duration(period), diagnose.Duration(time.Duration(failures)*period))
+			f.Fixes = []diagnose.Fix{{
+				Title: "Add a startup probe that allows a slow start; the liveness probe waits for it",
+				Patch: containerPatch(c, fmt.Sprintf("startupProbe:\n%s  periodSeconds: %d\n  failureThreshold: %d", indent(handler(p), 2), orDefault(p.probe.PeriodSeconds, 10), failures)),
+			}}
+			return []diagnose.Finding{f}
+		},
+	}
+}
+
+// handler writes what the probe asks, for a patch.
+func handler(p probing) string {
+	switch {
+	case p.probe.HTTPGet != nil:
+		s := fmt.Sprintf("httpGet:\n  path: %s\n  port: %s", p.probe.HTTPGet.Path, p.probe.HTTPGet.Port.String())
+		if p.probe.HTTPGet.Scheme == "HTTPS" {
+			s += "\n  scheme: HTTPS"
+		}
+		return s
+	case p.probe.TCPSocket != nil:
+		return "tcpSocket:\n  port: " + p.probe.TCPSocket.Port.String()
+	case p.probe.GRPC != nil:
+		return fmt.Sprintf("grpc:\n  port: %d", p.probe.GRPC.Port)
+	case p.probe.Exec != nil:
+		var b strings.Builder
+		b.WriteString("exec:\n  command:")
+		for _, a := range p.probe.Exec.Command {
+			fmt.Fprintf(&b, "\n  - %q", a)
+		}
+		return b.String()
+	}
+	return "tcpSocket:\n  port: 8080"
+}
+
+// refused says that a probe's failure is a refused connection.
+func refused(text string) bool {
+	t := strings.ToLower(text)
+	return strings.Contains(t, "connection refused") || strings.Contains(t, "connect: ") || strings.Contains(t, "connection reset") || strings.Contains(t, "eof")
+}
+
+// timedOut says that a probe's failure is an answer that did not come in time.
+func timedOut(text string) bool {
+	t := strings.ToLower(text)
+	return strings.Contains(t, "context deadline exceeded") || strings.Contains(t, "client.timeout") || strings.Contains(t, "i/o timeout") || strings.Contains(t, "timed out") || strings.Contains(t, "timeout: failed to connect")
+}
+
+// status is the HTTP status that a probe got, 0 when it got none.
+func status(text string) int {
+	_, rest, ok := strings.Cut(text, "statuscode: ")
+	n := 0
+	if ok {
+		fmt.Sscanf(rest, "%d", &n)
+	}
+	return n
+}

@@ -1,0 +1,50 @@
+package rules
+
+import (
+	"fmt"
+
+	"crashloop/diagnose"
+)
+
+func probeUnhealthy() diagnose.Rule {
+	return diagnose.Rule{
+		ID: "probe.unhealthy", Category: "liveness-probe", Title: "The liveness probe is right: the program says that it is not well",
+		Doc: diagnose.Doc{
+			Means:   "The program answers its liveness probe with an error, or stopped answering after it had served for a while. The kubelet restarts it as it was told to; the reason is in the program or in what it depends on.",
+			Confirm: "`kubectl describe pod POD` shows Unhealthy with a status code of 500 or more, or a refusal long after the start; the program's log around that time says why.",
+			Mend:    "Mend what the program complains of. A liveness probe should not fail because a dependency is down - restarting does not help that; ask the dependency in the readiness probe instead.",
+			Source:  "kubernetes.io/docs/concepts/workloads/pods/probes",
+		},
+		Log: []diagnose.Pattern{{Name: "error", Words: []string{"error", "fatal", "exception", "unhealthy", "failed", "deadlock", "unavailable", "cannot", "could not"}}},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			p := probeKilled(c)
+			if !p.killed && !p.likely {
+				return nil
+			}
+			code := status(p.text)
+			late := !p.early(c) && refused(p.text)
+			if code < 500 && !late {
+				return nil
+			}
+			f := p.finding(c)
+			if code >= 500 {
+				f.Weight = 20
+				f.Summary = fmt.Sprintf("%s, because it answers with HTTP %d", p.says(c), code)
+			} else {
+				f.Summary = fmt.Sprintf("%s: after %s of service it no longer accepts connections", p.says(c), diagnose.Duration(c.Ran()))
+			}
+			// The program's own trouble, where it says it.
+			for i := len(hits) - 1; i >= 0; i-- {
+				if hits[i].Level >= diagnose.Error || hits[i].Level == diagnose.NoLevel {
+					f.Evidence = append([]diagnose.Evidence{hits[i].Cite()}, f.Evidence...)
+					f.Log, f.At = hits[i].Log, hits[i].Line
+					f.Summary += "; it says: " + shorten(hits[i].Text, 140)
+					break
+				}
+			}
+			f.Advice = "The probe is right: mend what the program complains of. If that is something it depends on, ask for it in the readiness probe rather than here"
+			f.Fixes = []diagnose.Fix{{Title: "Read the log around the failures", Command: previousLog(c)}}
+			return []diagnose.Finding{f}
+		},
+	}
+}
