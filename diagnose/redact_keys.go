@@ -261,7 +261,7 @@ func (s *scan) valueAt(i int, whole bool) (start, end int, inQuotes bool) {
 				return start, end, true
 			case escaped && text[end] == '\\' && end+1 < limit && text[end+1] == quote:
 				return start, end, true
-			case !escaped && text[end] == '\\':
+			case !escaped && text[end] == '\\' && end+1 < limit && text[end+1] != '\n':
 				end++
 			case !escaped && text[end] == quote:
 				return start, end, true

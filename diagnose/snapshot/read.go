@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	goyaml "go.yaml.in/yaml/v2"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 )
@@ -107,39 +108,53 @@ func readWhole(files fs.FS, name string) ([]byte, error) {
 
 // readJSON reads one JSON document or several in a row.
 func (r *reader) readJSON(name string, text []byte) {
+	docs, at, err := splitJSON(place{file: name, document: 1, line: 1}, text)
+	for _, d := range docs {
+		r.add(d.at, d.raw)
+	}
+	if err != nil {
+		r.fail(at, err) // what follows a syntax error cannot be told apart
+	}
+}
+
+// jsonDocument is one of several JSON texts in a row.
+type jsonDocument struct {
+	at  place
+	raw json.RawMessage
+}
+
+// splitJSON takes a text apart into its JSON values. at is the place of the first one; the one that it returns is that of the error.
+func splitJSON(at place, text []byte) ([]jsonDocument, place, error) {
+	var docs []jsonDocument
 	dec := json.NewDecoder(bytes.NewReader(text))
-	for n := 1; ; n++ {
+	var seen int64 // the lines up to here are counted
+	for {
 		start := dec.InputOffset()
-		var raw json.RawMessage
-		err := dec.Decode(&raw)
-		if errors.Is(err, io.EOF) {
-			return
-		}
 		for start < int64(len(text)) && isSpace(text[start]) {
 			start++
 		}
-		at := place{file: name, document: n, line: lineAt(text, start)}
-		if err != nil {
-			if errors.Is(err, io.ErrUnexpectedEOF) {
-				err = errors.New("the file ends in the middle of a JSON value; it may have been cut off")
-			}
-			at.line = max(at.line, lineAt(text, errorOffset(err)))
-			r.fail(at, err)
-			return // what follows a syntax error cannot be told apart
+		at.line += bytes.Count(text[seen:start], []byte("\n"))
+		seen = start
+		var raw json.RawMessage
+		err := dec.Decode(&raw)
+		var syntax *json.SyntaxError
+		switch {
+		case errors.Is(err, io.EOF):
+			return docs, at, nil
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return docs, at, errors.New("the file ends in the middle of a JSON value; it may have been cut off")
+		case errors.As(err, &syntax):
+			at.line += bytes.Count(text[seen:min(max(syntax.Offset, seen), int64(len(text)))], []byte("\n"))
+			return docs, at, err
+		case err != nil:
+			return docs, at, err
 		}
-		r.add(at, raw)
+		docs = append(docs, jsonDocument{at, raw})
+		at.document++
 	}
 }
 
 func isSpace(b byte) bool { return b == ' ' || b == '\n' || b == '\t' || b == '\r' }
-
-func errorOffset(err error) int64 {
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		return syntax.Offset
-	}
-	return 0
-}
 
 // readYAML reads the documents of a YAML file. A document begins at a line that begins with three dashes, whatever stands around it:
 // YAML allows no text of a document to do so.
@@ -149,15 +164,7 @@ func (r *reader) readYAML(name string, text []byte) {
 	start := 1
 	flush := func() {
 		if len(bytes.TrimSpace(doc)) > 0 {
-			at := place{file: name, document: n, line: start}
-			raw, err := yaml.YAMLToJSON(doc)
-			if err != nil {
-				at.line, err = yamlLine(start, err)
-				r.fail(at, err)
-			} else {
-				r.add(at, raw)
-			}
-			n++
+			n += r.readDocument(place{file: name, document: n, line: start}, doc)
 		}
 		doc = nil
 	}
@@ -179,6 +186,48 @@ func (r *reader) readYAML(name string, text []byte) {
 	}
 	doc = text[begin:]
 	flush()
+}
+
+// readDocument reads one YAML document, or JSON texts in a row, and says how many it was.
+func (r *reader) readDocument(at place, doc []byte) int {
+	flow := false
+	if first := bytes.TrimLeft(doc, " \t\r\n"); len(first) > 0 && (first[0] == '{' || first[0] == '[') {
+		flow = true
+		// JSON is YAML, and much faster to read as what it is.
+		if docs, _, err := splitJSON(at, doc); err == nil {
+			for _, d := range docs {
+				r.add(d.at, d.raw)
+			}
+			return len(docs)
+		}
+	}
+	raw, err := yaml.YAMLToJSON(doc)
+	if err == nil && flow {
+		err = nothingBehind(doc)
+	}
+	if err != nil {
+		at.line, err = yamlLine(at.line, err)
+		r.fail(at, err)
+	} else {
+		r.add(at, raw)
+	}
+	return 1
+}
+
+// nothingBehind makes sure that a document in braces is the last thing in its text: the YAML library stops reading behind it.
+func nothingBehind(doc []byte) error {
+	dec := goyaml.NewDecoder(bytes.NewReader(doc))
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		return err
+	}
+	switch err := dec.Decode(&v); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
+		return err
+	}
+	return errors.New("two values in a row; put a line of three dashes between them")
 }
 
 func isMark(line []byte, mark string) bool {
