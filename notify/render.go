@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"crashloop/diagnose"
 )
@@ -93,13 +95,26 @@ func verb(c diagnose.Condition) string {
 // cause is what is wrong and what to do first.
 func cause(inc diagnose.Incident, d *diagnose.Diagnosis) (why, todo string) {
 	if d == nil {
-		return oneLine(fmt.Sprintf("%s %s. The cause is being looked for.", who(inc.Subject), strings.TrimSuffix(inc.Says, ".")), 700), ""
+		return seen(inc, 600) + " The cause is being looked for.", ""
 	}
 	why = sentence(oneLine(d.Summary, 700))
 	if len(d.Fixes) > 0 {
 		todo = sentence(oneLine(d.Fixes[0].Title, 300))
 	}
 	return why, todo
+}
+
+// seen is what opened the incident, as a sentence.
+func seen(inc diagnose.Incident, limit int) string {
+	says := oneLine(inc.Says, limit)
+	if says == "" {
+		says = verb(inc.Condition)
+	}
+	if inc.Subject.Container == "" && inc.Says != "" { // it speaks of pods, not of a container
+		first, n := utf8.DecodeRuneInString(says)
+		return sentence(string(unicode.ToUpper(first)) + says[n:])
+	}
+	return sentence(who(inc.Subject) + " " + says)
 }
 
 // who is the subject in words: "Container web", "Init container migrate", or the workload when no container can be named.

@@ -12,28 +12,32 @@ import (
 // How much of each part the detail shows, in characters and in entries. Together they stay below what one Slack message takes; what is
 // left out is counted.
 const (
+	detailSummary      = 500
 	detailFixes        = 4
 	detailFix          = 900 // of one command or patch
-	detailFixesText    = 2600
+	detailFixesText    = 2100
 	detailChain        = 8
+	detailChainText    = 1200
 	detailEvidence     = 8
-	detailEvidenceText = 260
+	detailEvidenceText = 1400
 	detailLogLines     = 20
 	detailLogLine      = 300
-	detailLogText      = 2200
+	detailLogText      = 1800
 	detailRuns         = 5
-	detailAlternatives = 3
+	detailElse         = 3
+	detailElseText     = 500
 	detailGaps         = 4
+	detailGapsText     = 400
 )
 
 // Detail is the first reply in an incident's thread: the whole diagnosis, to check it and to act on it.
 func Detail(inc diagnose.Incident, d diagnose.Diagnosis, o RenderOptions) Message {
-	summary := sentence(oneLine(d.Summary, 700))
+	summary := sentence(oneLine(d.Summary, detailSummary))
 	m := Message{Text: oneLine("Diagnosis: "+summary, 600)}
 	add := func(b ...Block) { m.Blocks = append(m.Blocks, b...) }
 	add(Block{Text: []Span{B(certainty(d.Confidence) + ": "), T(summary)}})
 	if c := d.Change; c != nil {
-		spans := []Span{B("Set off by: "), C(c.Object), T(" " + oneLine(c.Says, 500))}
+		spans := []Span{B("Set off by: "), C(oneLine(c.Object, 120)), T(" " + oneLine(c.Says, 250))}
 		if !c.At.IsZero() {
 			spans = append(spans, T(", "), Span{Time: c.At.Unix()})
 		}
@@ -52,7 +56,10 @@ func Detail(inc diagnose.Incident, d diagnose.Diagnosis, o RenderOptions) Messag
 		add(title("What else it could be"), alternatives(d.Alternatives))
 	}
 	if len(d.Gaps) > 0 {
-		add(title("What could not be read"), bullets(d.Gaps, detailGaps, 220))
+		add(title("What could not be read"), list(lines(d.Gaps, 220), detailGaps, detailGapsText))
+	}
+	if inc.Says != "" {
+		add(Block{Context: []Span{T("Seen: " + seen(inc, 300))}})
 	}
 	return m
 }
@@ -70,7 +77,7 @@ func fixes(all []diagnose.Fix) []Block {
 		if i == detailFixes || left < 100 {
 			return append(out, more(len(all)-i, "more way out", "more ways out"))
 		}
-		head := oneLine(f.Title, 300)
+		head := oneLine(f.Title, 250)
 		if len(all) > 1 {
 			head = fmt.Sprintf("%d. %s", i+1, head)
 		}
@@ -108,47 +115,70 @@ func more(n int, one, many string) Block {
 	return Block{Context: []Span{T(fmt.Sprintf("%d %s", n, what))}}
 }
 
+// chain shows the way from the symptom to the root. When it is long, links in the middle are left out: the last one is the root.
 func chain(links []diagnose.Link) Block {
-	var list [][]Span
-	for i, l := range links {
-		if i == detailChain-1 && len(links) > detailChain { // the last link is the root: it is always shown
-			list = append(list, []Span{T(fmt.Sprintf("… %d more in between", len(links)-detailChain))})
-			l = links[len(links)-1]
-			return Block{List: append(list, []Span{C(oneLine(l.Object, 160)), T(" " + oneLine(l.Says, 220))})}
+	show := func(l diagnose.Link) []Span { return []Span{C(oneLine(l.Object, 120)), T(" " + oneLine(l.Says, 180))} }
+	last := show(links[len(links)-1])
+	out, left := [][]Span{}, detailChainText-width(last)
+	for i, l := range links[:len(links)-1] {
+		item := show(l)
+		if left -= width(item); left < 0 || i >= detailChain-1 {
+			out = append(out, []Span{T(fmt.Sprintf("… %d more in between", len(links)-1-i))})
+			break
 		}
-		list = append(list, []Span{C(oneLine(l.Object, 160)), T(" " + oneLine(l.Says, 220))})
+		out = append(out, item)
 	}
-	return Block{List: list}
+	return Block{List: append(out, last)}
+}
+
+func width(spans []Span) int { return utf8.RuneCountInString(plainSpans(spans)) }
+
+// list is a bulleted list of so many entries and characters at most, the first entry always; it says how many are left out.
+func list(items [][]Span, most, chars int) Block {
+	var out [][]Span
+	for i, item := range items {
+		if chars -= width(item); i > 0 && (i == most || chars < 0) {
+			return Block{List: append(out, []Span{T(fmt.Sprintf("… and %d more", len(items)-i))})}
+		}
+		out = append(out, item)
+	}
+	return Block{List: out}
+}
+
+// lines makes one entry of each text.
+func lines(texts []string, limit int) [][]Span {
+	out := make([][]Span, len(texts))
+	for i, s := range texts {
+		out[i] = []Span{T(oneLine(s, limit))}
+	}
+	return out
 }
 
 func evidence(all []diagnose.Evidence, o RenderOptions) Block {
-	var list [][]Span
+	items := make([][]Span, len(all))
 	for i, e := range all {
-		if i == detailEvidence {
-			list = append(list, []Span{T(fmt.Sprintf("… and %d more", len(all)-i))})
-			break
-		}
+		source := oneLine(e.Source, 100)
 		if o.HideLogs && strings.HasPrefix(e.Source, "log ") {
-			list = append(list, []Span{T(oneLine(e.Source, 120) + ": not shown in channels")})
+			items[i] = []Span{T(source + ": not shown in channels")}
 			continue
 		}
-		list = append(list, []Span{T(oneLine(e.Source, 120) + ": "), C(oneLine(e.Text, detailEvidenceText))})
+		items[i] = []Span{T(source + ": "), C(oneLine(e.Text, 260))}
 	}
-	return Block{List: list}
+	return list(items, detailEvidence, detailEvidenceText)
 }
 
 // excerpt is the last log lines that matter.
 func excerpt(inc diagnose.Incident, x diagnose.Excerpt, o RenderOptions) []Block {
 	of := "Log of " + who(inc.Subject)
 	if x.Container != "" {
-		of = "Log of " + x.Container
+		of = "Log of " + oneLine(x.Container, 63)
 	}
 	if x.Previous {
 		of += ", crashed instance"
 	}
 	switch {
 	case x.Missing != "":
-		return []Block{{Text: []Span{B(of + ": "), T("could not be read: " + oneLine(x.Missing, 300))}}}
+		return []Block{{Text: []Span{B(of + ": "), T("could not be read: " + oneLine(x.Missing, 200))}}}
 	case x.Empty:
 		return []Block{{Text: []Span{B(of + ": "), T("empty. The program wrote nothing before it ended.")}}}
 	case len(x.Lines) == 0:
@@ -156,22 +186,22 @@ func excerpt(inc diagnose.Incident, x diagnose.Excerpt, o RenderOptions) []Block
 	case o.HideLogs:
 		return []Block{{Text: []Span{B(of + ": "), T("not shown in channels. The Logs button shows it to whoever may read it.")}}}
 	}
-	lines := x.Lines
+	rest := x.Lines
 	skipped := 0
-	if len(lines) > detailLogLines {
-		skipped = len(lines) - detailLogLines
-		lines = lines[skipped:]
+	if len(rest) > detailLogLines {
+		skipped = len(rest) - detailLogLines
+		rest = rest[skipped:]
 	}
-	for { // the last lines matter most, and those that evidence quotes
-		text := logText(lines)
-		if utf8.RuneCountInString(text) <= detailLogText || len(lines) == 1 {
+	for { // the last lines matter most
+		text := logText(rest)
+		if utf8.RuneCountInString(text) <= detailLogText || len(rest) == 1 {
 			out := []Block{title(of), {Code: Cut(text, detailLogText)}}
 			if skipped > 0 {
 				out = append(out, more(skipped, "line before these is left out; the Logs button shows all", "lines before these are left out; the Logs button shows all"))
 			}
 			return out
 		}
-		lines, skipped = lines[1:], skipped+1
+		rest, skipped = rest[1:], skipped+1
 	}
 }
 
@@ -200,17 +230,17 @@ func timeline(d diagnose.Diagnosis) []Block {
 	if len(runs) > detailRuns {
 		runs = runs[len(runs)-detailRuns:]
 	}
-	var list [][]Span
+	var items [][]Span
 	for _, r := range runs {
-		list = append(list, run(r))
+		items = append(items, run(r))
 	}
 	if at, ok := nextTry(&d); ok {
-		list = append(list, []Span{T("next try "), {Time: at.Unix()}})
+		items = append(items, []Span{T("next try "), {Time: at.Unix()}})
 	}
-	if len(list) == 0 {
+	if len(items) == 0 {
 		return nil
 	}
-	return []Block{title(fmt.Sprintf("Restarts: %d", d.Restarts)), {List: list}}
+	return []Block{title(fmt.Sprintf("Restarts: %d", d.Restarts)), {List: items}}
 }
 
 func run(r diagnose.Run) []Span {
@@ -241,25 +271,9 @@ func span(d time.Duration) string {
 }
 
 func alternatives(all []diagnose.Alternative) Block {
-	var list [][]Span
+	items := make([][]Span, len(all))
 	for i, a := range all {
-		if i == detailAlternatives {
-			list = append(list, []Span{T(fmt.Sprintf("… and %d more", len(all)-i))})
-			break
-		}
-		list = append(list, []Span{C(oneLine(a.Cause, 60)), T(" (" + strings.ToLower(certainty(a.Confidence)) + "): " + oneLine(a.Says, 260))})
+		items[i] = []Span{C(oneLine(a.Cause, 60)), T(" (" + strings.ToLower(certainty(a.Confidence)) + "): " + oneLine(a.Says, 220))}
 	}
-	return Block{List: list}
-}
-
-func bullets(all []string, most, limit int) Block {
-	var list [][]Span
-	for i, s := range all {
-		if i == most {
-			list = append(list, []Span{T(fmt.Sprintf("… and %d more", len(all)-i))})
-			break
-		}
-		list = append(list, []Span{T(oneLine(s, limit))})
-	}
-	return Block{List: list}
+	return list(items, detailElse, detailElseText)
 }

@@ -51,7 +51,7 @@ func ActionLine(a Action) Message {
 	}
 	m := Message{Text: oneLine(emoji+" "+name+" "+did, 600), Blocks: []Block{{Text: []Span{T(emoji + " "), who, T(" " + did)}}}}
 	if len(a.Notes) > 0 {
-		m.Blocks = append(m.Blocks, bullets(a.Notes, 6, 400))
+		m.Blocks = append(m.Blocks, list(lines(a.Notes, 400), 6, 3000))
 	}
 	if a.Undo != nil {
 		m.Blocks = append(m.Blocks, Block{Actions: &Controls{Buttons: []Button{*a.Undo}}})
