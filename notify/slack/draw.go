@@ -79,7 +79,7 @@ func (d *drawing) fit(s string, limit int) string {
 	if n > most {
 		s = notify.Cut(s, most)
 		kept := utf8.RuneCountInString(s)
-		d.cut += n - kept
+		d.cut += n - kept + 1 // its last character is an ellipsis
 		n = kept
 	}
 	d.left -= n
