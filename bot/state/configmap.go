@@ -296,73 +296,46 @@ type refused struct {
 }
 
 // plan says which shards a batch changes. A key stays in its shard while it fits there; else it is put into another one first and then
-// removed. c.mu is held.
+// removed from wherever else it stands. c.mu is held.
 func (c *ConfigMaps) plan(batch []*change) (writes, []refused) {
 	p := writes{edits: map[int][]edit{}}
 	var failed []refused
-	grown := map[int]int{}
-	where := map[string]int{} // as it will be after this batch
-	sizes := map[string]int{}
-	size := func(key string, n int) int {
-		if s, ok := sizes[key]; ok {
-			return s
-		}
-		if e, ok := c.shards[n].values[key]; ok {
-			return e.size(key)
-		}
-		return 0
-	}
+	grown := map[int]int{}            // what the batch adds to each shard so far
+	holds := map[string]map[int]int{} // the sizes that a key has in the shards that hold it
 	put, drop := map[int]bool{}, map[int]bool{}
 	for _, ch := range batch {
-		from, had := where[ch.key]
-		if !had {
-			from, had = c.where[ch.key]
-		}
-		if had && from < 0 {
-			had = false // this batch has deleted it
-		}
-		if ch.value == nil {
-			p.changes = append(p.changes, ch)
-			if had {
-				p.edits[from] = append(p.edits[from], edit{ch, nil})
-				grown[from] -= size(ch.key, from)
-				where[ch.key], sizes[ch.key] = -1, 0
-				drop[from] = true
-			}
-			continue
-		}
-		c.seq++
-		ch.value.seq = c.seq
-		need := ch.value.size(ch.key)
-		to := -1
-		if had && c.shards[from].size+grown[from]-size(ch.key, from)+need <= shardLimit {
-			to = from
-			grown[from] -= size(ch.key, from)
-		} else {
-			for n := range c.shards {
-				if (!had || n != from) && c.shards[n].size+grown[n]+need <= shardLimit {
-					to = n
-					break
+		in := holds[ch.key]
+		if in == nil {
+			in = map[int]int{}
+			for n, s := range c.shards {
+				if e, ok := s.values[ch.key]; ok {
+					in[n] = e.size(ch.key)
 				}
 			}
-			if to < 0 && len(c.shards) < maxShards {
-				c.shards = append(c.shards, &shard{values: map[string]entry{}})
-				to = len(c.shards) - 1
-			}
-			if to < 0 {
+			holds[ch.key] = in
+		}
+		to := -1
+		if ch.value != nil {
+			c.seq++
+			ch.value.seq = c.seq
+			need := ch.value.size(ch.key)
+			if to = c.room(need, in, grown); to < 0 {
 				failed = append(failed, refused{ch, fmt.Errorf("the state is full: %d ConfigMaps of %d KiB", maxShards, shardLimit>>10)})
 				continue
 			}
-			if had {
-				p.edits[from] = append(p.edits[from], edit{ch, nil})
-				grown[from] -= size(ch.key, from)
-				drop[from] = true
+			p.edits[to] = append(p.edits[to], edit{ch, ch.value})
+			grown[to] += need - in[to]
+			in[to] = need
+			put[to] = true
+		}
+		for n, size := range in {
+			if n != to {
+				p.edits[n] = append(p.edits[n], edit{ch, nil})
+				grown[n] -= size
+				delete(in, n)
+				drop[n] = true
 			}
 		}
-		p.edits[to] = append(p.edits[to], edit{ch, ch.value})
-		grown[to] += need
-		where[ch.key], sizes[ch.key] = to, need
-		put[to] = true
 		p.changes = append(p.changes, ch)
 	}
 	for n := range put {
@@ -374,6 +347,26 @@ func (c *ConfigMaps) plan(batch []*change) (writes, []refused) {
 		}
 	}
 	return p, failed
+}
+
+// room finds the shard for a value: the one that has the key already, if it fits there, else the first with room, else a new one; -1 when
+// there is none.
+func (c *ConfigMaps) room(need int, in, grown map[int]int) int {
+	for n, size := range in {
+		if c.shards[n].size+grown[n]-size+need <= shardLimit {
+			return n
+		}
+	}
+	for n, s := range c.shards {
+		if _, had := in[n]; !had && s.size+grown[n]+need <= shardLimit {
+			return n
+		}
+	}
+	if len(c.shards) >= maxShards {
+		return -1
+	}
+	c.shards = append(c.shards, &shard{values: map[string]entry{}})
+	return len(c.shards) - 1
 }
 
 // commit writes one shard with the edits made. When somebody else has written it since, theirs is read and the edits are made on that.
