@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -58,26 +59,25 @@ func (d *Directory) Namespaces(ctx context.Context) ([]string, error) {
 // Named finds what is called exactly so: topmost workloads and pods, or objects of the kind that is asked for. An empty namespace or kind
 // means any.
 func (d *Directory) Named(ctx context.Context, namespace, kind, name string) ([]Object, error) {
+	each, err := d.all(ctx, func(r resource) bool { return kind == "" && runsPods(r.kind) || kind == r.kind }, namespace,
+		metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", name).String(), Limit: 500})
+	if err != nil {
+		return nil, err
+	}
 	var found []Object
-	for _, r := range served() {
-		if kind == "" && !runsPods(r.kind) || kind != "" && kind != r.kind {
+	for _, one := range each {
+		if one.meta.Name != name {
 			continue
 		}
-		list, err := d.list(ctx, r, namespace, metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", name).String(), Limit: 500})
+		o, err := d.object(ctx, one.resource, one.meta)
 		if err != nil {
 			return nil, err
 		}
-		for i := range list.Items {
-			o, err := d.object(ctx, r, &list.Items[i])
-			if err != nil {
-				return nil, err
-			}
-			if kind == "" && o.Pod == "" && o.Target.Name != name {
-				continue // a ReplicaSet or a Job of something that is found by its own name
-			}
-			if !slices.Contains(found, o) {
-				found = append(found, o)
-			}
+		if kind == "" && o.Pod == "" && o.Target.Name != name {
+			continue // a ReplicaSet or a Job of something that is found by its own name
+		}
+		if !slices.Contains(found, o) {
+			found = append(found, o)
 		}
 	}
 	return found, nil
@@ -85,19 +85,43 @@ func (d *Directory) Named(ctx context.Context, namespace, kind, name string) ([]
 
 // Names lists workloads that nothing else controls, up to a bound; an empty namespace means all.
 func (d *Directory) Names(ctx context.Context, namespace string) ([]Object, error) {
+	each, err := d.all(ctx, func(r resource) bool { return runsPods(r.kind) && r.kind != "Pod" }, namespace, metav1.ListOptions{Limit: maxNames})
+	if err != nil {
+		return nil, err
+	}
 	var all []Object
-	for _, r := range served() {
-		if !runsPods(r.kind) || r.kind == "Pod" {
-			continue
+	for _, one := range each {
+		if metav1.GetControllerOf(one.meta) == nil {
+			all = append(all, Object{Target: Target{one.kind, one.meta.Namespace, one.meta.Name}})
 		}
-		list, err := d.list(ctx, r, namespace, metav1.ListOptions{Limit: maxNames})
-		if err != nil {
-			return nil, err
-		}
-		for i := range list.Items {
-			if m := &list.Items[i]; metav1.GetControllerOf(m) == nil {
-				all = append(all, Object{Target: Target{r.kind, m.Namespace, m.Name}})
-			}
+	}
+	return all, nil
+}
+
+// listed is the metadata of an object, and how it is served.
+type listed struct {
+	resource
+	meta *metav1.PartialObjectMetadata
+}
+
+// all lists the kinds that are wanted, at the same time, and keeps their order.
+func (d *Directory) all(ctx context.Context, want func(resource) bool, namespace string, o metav1.ListOptions) ([]listed, error) {
+	kinds := slices.DeleteFunc(served(), func(r resource) bool { return !want(r) })
+	lists := make([]*metav1.PartialObjectMetadataList, len(kinds))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, r := range kinds {
+		group.Go(func() (err error) {
+			lists[i], err = d.list(ctx, r, namespace, o)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	var all []listed
+	for i, list := range lists {
+		for j := range list.Items {
+			all = append(all, listed{kinds[i], &list.Items[j]})
 		}
 	}
 	return all, nil
