@@ -45,7 +45,7 @@ func newAddressPatterns() *addressPatterns {
 		// db:5432, 10.96.0.12:5432, [fd00::1]:5432
 		hostPort: regexp.MustCompile(`(?i)(?:^|[\s"'(\[{=,@/#<]|ipv4#)(\[[0-9a-f:]{2,45}\]|[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?):(\d{2,5})(?:[^0-9a-z:]|:[^0-9]|$)`),
 		// server at "db" (10.96.0.12), port 5432; on host "db" ... port 5432; connect to db port 5432; server on 'db'
-		quoted: regexp.MustCompile(`(?i)(?:server at|on host|to host|for host|server on|connect to|connecting to|connection to|host)\s+['"]?([a-z0-9][a-z0-9._-]*)['"]?(?:\s+\(([0-9a-f.:]+)\))?(?:,?\s+(?:and accepting TCP/IP connections on\s+)?port:?\s+(\d{1,5}))?`),
+		quoted: regexp.MustCompile(`(?i)(?:connection to server at|connect to server at|connect to server:? on|server at|on host|to host|for host|server on|connect to|connecting to|connection to|host)\s+['"]?([a-z0-9][a-z0-9._-]*)['"]?(?:\s+\(([0-9a-f.:]+)\))?(?:,?\s+(?:and accepting TCP/IP connections on\s+)?port:?\s+(\d{1,5}))?`),
 	}
 }
 
@@ -100,7 +100,7 @@ func (p *addressPatterns) find(text string) []Address {
 		add(m[1], m[2])
 	}
 	for _, m := range p.quoted.FindAllStringSubmatch(text, 8) {
-		if commonWord(m[1]) {
+		if quoted := strings.ContainsAny(m[0], `'"`); commonWord(m[1]) && (m[3] == "" || !quoted) {
 			continue
 		}
 		add(m[1], m[3])

@@ -49,6 +49,14 @@ func (c *Case) follow(a Address, h Hit) (Finding, bool) {
 		return Finding{}, false
 	}
 	s := t.service
+	if net.ParseIP(a.Host) != nil {
+		// People know the Service by its name.
+		a.Host = s.Name
+		if s.Namespace != c.Subject.Namespace {
+			a.Host += "." + s.Namespace
+		}
+		f.Keys = append(f.Keys, a.Host)
+	}
 	if s.Spec.Type == corev1.ServiceTypeExternalName {
 		return c.external(a, h, f, s.Spec.ExternalName), true
 	}

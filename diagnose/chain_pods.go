@@ -231,10 +231,11 @@ func (c *Case) adopt(f Finding, said, root, says string, sub other) Finding {
 
 // extend appends the other diagnosis's chain, evidence and fixes.
 func (c *Case) extend(f Finding, sub other) Finding {
-	if len(sub.Chain) > 1 {
+	self := objectOf(c.Subject)
+	if sub.Root != self && len(sub.Chain) > 1 {
 		f.Chain = append(f.Chain, sub.Chain[1:]...)
 	}
-	if sub.Root != "" {
+	if sub.Root != "" && sub.Root != self { // a circle ends where it was entered
 		f.Root = sub.Root
 	}
 	f.Evidence = append(f.Evidence, sub.Evidence[:min(len(sub.Evidence), 4)]...)

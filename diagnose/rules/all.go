@@ -41,5 +41,7 @@ func All() []diagnose.Rule {
 		dependencyCrashLooping(),
 		dependencyExternal(),
 		dependencyNetworkPolicy(),
+
+		nodeUnschedulable(),
 	}
 }

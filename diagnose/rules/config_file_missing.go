@@ -24,6 +24,7 @@ func configFileMissing() diagnose.Rule {
 			{Name: "open", Words: []string{"no such file or directory"}, Regexp: `(?i)(?:open|stat|lstat|read|load|loading|reading|opening|access|find|readfile|file|config(?:uration)?(?: file)?|cannot open|can't open|can't read|cannot read|cannot load(?: certificate(?: key)?)?|BIO_new_file\(|open\(\)|failed to (?:open|load|read)|cat|from|python3?: can't open file) ?:?\(?` + quote + file + quote + `\)?[^/]{0,40}?(?i:no such file or directory)`},
 			{Name: "errno", Words: []string{"no such file or directory"}, Regexp: `(?i)no such file or directory(?: \(os error 2\))?\)?:?,? ?(?:@ rb_sysopen - |open |stat |lstat |scandir |access |cannot open )?` + quote + file + quote},
 			{Name: "path", Words: []string{"no such file or directory"}, Regexp: `(?:^|[\s'"])(?P<path>/[^\s'":,;()]+)['"]?:? \(?(?i:no such file or directory)`},
+			{Name: "nginx", Words: []string{"no such file or directory"}, Regexp: `(?i)(?:cannot load certificate(?: key)?|BIO_new_file\(|SSL_CTX_\w+\(|open\(\)|stat\(\)) "?(?P<path>/[^\s"']+)"?.*no such file or directory`},
 			{Name: "java", Words: []string{"filenotfoundexception", "nosuchfileexception"}, Regexp: `(?:FileNotFoundException|NoSuchFileException): (?:class path resource \[)?` + file},
 			{Name: "dotnet", Words: []string{"could not find file", "could not find a part of the path", "physical path was"}, Regexp: `(?i)(?:could not find (?:file|a part of the path)|physical path was) '(?P<path>[^']+)'`},
 			{Name: "words", Words: []string{"does not exist", "not found", "no such file", "missing", "cannot find", "can't find", "unable to find", "could not find", "failed to find", "could not be found"}, Regexp: `(?i)(?:config(?:uration)?|settings|file|certificate|key|keystore|credentials?|kubeconfig|template|schema|policy|license)[^/"']{0,40}?['"(]?(?P<path>/[^\s'",;()]+\.[a-z0-9]{1,12})['")]?[^/]{0,20}?(?:does not exist|not found|no such file|is missing|could not be found|cannot be found)`},
@@ -36,7 +37,7 @@ func configFileMissing() diagnose.Rule {
 			seen := map[string]bool{}
 			for _, h := range slices.Backward(hits) {
 				file := strings.TrimRight(firstOf(h.Group("path"), h.Group("path2")), `.,;:'"`)
-				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) || isCommand(h.Text) {
+				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) || isCommand(h.Text) || exit(c) == 127 && strings.Contains(h.Text, file+": No such file") {
 					continue
 				}
 				seen[file] = true

@@ -120,3 +120,11 @@ func events(c *diagnose.Case, reason string, texts ...string) []diagnose.Event {
 	}
 	return out
 }
+
+// exit is the exit code of the run that ended last, -1 when there is none.
+func exit(c *diagnose.Case) int32 {
+	if t := c.Last(); t != nil {
+		return t.ExitCode
+	}
+	return -1
+}

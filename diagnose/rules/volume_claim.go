@@ -163,7 +163,7 @@ func claimPending(c *diagnose.Case, claim *corev1.PersistentVolumeClaim) (diagno
 		why, advice = "it names no StorageClass and the cluster has none", "Install a provisioner with a default class, or make a volume by hand"
 	case claim.Spec.StorageClassName == nil && !defaulted && classErr == nil:
 		why, advice = fmt.Sprintf("it names no StorageClass and none is the default (there are: %s)", list(classes)), "Name one of the classes in the claim"
-	case last != nil && last.Has("provisioning"):
+	case last != nil && last.Reason == "ProvisioningFailed":
 		why, advice = "its provisioner failed: "+shorten(last.Message, 220), "Mend what the provisioner complains of"
 	case last != nil && last.Reason == "FailedBinding":
 		why, advice = "no volume fits it: "+shorten(last.Message, 200), "Make a volume that fits its size, access mode and class, or name a class that makes one"
