@@ -74,7 +74,7 @@ func TestNothingOutsideOfTheDirectoryIsRead(t *testing.T) {
 		}
 	}
 	pod := "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop}\n"
-	for name, text := range map[string]string{filepath.Join(outside, "pod.yaml"): pod, filepath.Join(outside, "app.log"): "stolen", filepath.Join(dir, "sub", "pod.yaml"): pod} {
+	for name, text := range map[string]string{filepath.Join(outside, "pod.yaml"): pod, filepath.Join(outside, "app.log"): "stolen", filepath.Join(dir, "sub", "pods.yaml"): pod} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

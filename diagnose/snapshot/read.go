@@ -50,7 +50,9 @@ func (r *reader) readAll() error {
 				continue
 			}
 			for _, e := range below {
-				r.readFile(path.Join(entry.Name(), e.Name()), e)
+				if isDumped(e.Name()) {
+					r.readFile(path.Join(entry.Name(), e.Name()), e)
+				}
 			}
 			continue
 		}
@@ -62,6 +64,16 @@ func (r *reader) readAll() error {
 		r.now = r.newest
 	}
 	return errors.Join(r.errs...)
+}
+
+// isDumped knows the files that `kubectl cluster-info dump` writes for a namespace (k8s.io/kubectl, pkg/cmd/clusterinfo). Whatever else
+// lies in a folder is not taken for a part of the snapshot.
+func isDumped(name string) bool {
+	switch strings.TrimSuffix(name, path.Ext(name)) {
+	case "events", "replication-controllers", "services", "daemonsets", "deployments", "replicasets", "pods":
+		return true
+	}
+	return false
 }
 
 // readFile reads one file, if its name says that it holds objects.

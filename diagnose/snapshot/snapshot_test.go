@@ -85,6 +85,25 @@ func TestObjectsInAnyForm(t *testing.T) {
 	}
 }
 
+func TestNamespacesBoundWhatIsListed(t *testing.T) {
+	pod := func(namespace string) string {
+		return "---\napiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: " + namespace + "}\n"
+	}
+	s, err := FromFS(files("a.yaml", pod("shop")+pod("billing")+"---\napiVersion: v1\nkind: Node\nmetadata: {name: n}\n", "chart/templates.yaml", "{{ no snapshot }}"), Options{Namespaces: []string{"shop"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := names(t, s, diagnose.Pods, ""); got != "shop/a" {
+		t.Errorf("all namespaces: %q", got)
+	}
+	if got := names(t, s, diagnose.Pods, "billing"); got != "billing/a" {
+		t.Errorf("another namespace, by its name: %q", got)
+	}
+	if got := names(t, s, diagnose.Nodes, ""); got != "n" {
+		t.Errorf("nodes: %q", got)
+	}
+}
+
 func TestDuplicates(t *testing.T) {
 	pod := func(version, phase string) string {
 		text := "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: shop, resourceVersion: \"" + version + "\"}\n"
