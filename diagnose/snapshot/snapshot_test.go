@@ -89,7 +89,7 @@ func TestNamespacesBoundWhatIsListed(t *testing.T) {
 	pod := func(namespace string) string {
 		return "---\napiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: " + namespace + "}\n"
 	}
-	s, err := FromFS(files("a.yaml", pod("shop")+pod("billing")+"---\napiVersion: v1\nkind: Node\nmetadata: {name: n}\n", "chart/templates.yaml", "{{ no snapshot }}"), Options{Namespaces: []string{"shop"}})
+	s, err := FromFS(files("a.yaml", pod("shop")+pod("billing")+"---\napiVersion: v1\nkind: Node\nmetadata: {name: node-1}\n", "chart/templates.yaml", "{{ no snapshot }}"), Options{Namespaces: []string{"shop"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestNamespacesBoundWhatIsListed(t *testing.T) {
 	if got := names(t, s, diagnose.Pods, "billing"); got != "billing/a" {
 		t.Errorf("another namespace, by its name: %q", got)
 	}
-	if got := names(t, s, diagnose.Nodes, ""); got != "n" {
+	if got := names(t, s, diagnose.Nodes, ""); got != "node-1" {
 		t.Errorf("nodes: %q", got)
 	}
 }
