@@ -42,7 +42,7 @@ func (t *Tracker) settle(u *unit, m *member, now time.Time) {
 			}
 		}
 	}
-	if !u.short.IsZero() && (u.shortSays == "" || now.Sub(u.short) < t.o.Thresholds.StuckAfter) {
+	if !u.short.IsZero() && (u.shortSays == "" && t.o.View != nil || now.Sub(u.short) < t.o.Thresholds.StuckAfter) {
 		due = earlier(due, later(u.short.Add(t.o.Thresholds.StuckAfter), u.probed.Add(t.o.Thresholds.StuckAfter)))
 	}
 	if len(u.members) == 0 && len(u.failures) == 0 && u.short.IsZero() {
@@ -78,8 +78,11 @@ func (t *Tracker) memberDue(m *member, now time.Time) time.Time {
 	if !m.probed.IsZero() {
 		due = later(due, m.probed.Add(t.o.Thresholds.StuckAfter))
 	}
-	if m.stuck.NeedsWarning && t.o.View == nil {
+	switch {
+	case m.stuck.NeedsWarning && t.o.View == nil:
 		return time.Time{}
+	case !m.stuck.NeedsWarning && !due.After(now) && t.synced:
+		return now.Add(t.o.Thresholds.StuckAfter) // it was looked at and is no incident, as while its workload is wanted no more
 	}
 	return due
 }

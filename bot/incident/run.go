@@ -37,6 +37,9 @@ func (t *Tracker) Run(ctx context.Context) error {
 				u := t.agenda[0]
 				t.agenda.remove(u)
 				t.tick(u, now)
+				if u.place >= 0 && !u.due.After(now) {
+					t.schedule(u, now.Add(time.Second)) // never spin, whatever is wrong
+				}
 			}
 			if t.synced && now.Sub(swept) >= idleWait {
 				t.sweep(now)
