@@ -2,7 +2,6 @@ package notify
 
 import (
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -52,7 +51,7 @@ func isClean(s string) bool {
 // harmful says whether a character must not be shown. U+FE0F and U+200D stay: emoji need them.
 func harmful(r rune) bool {
 	switch {
-	case r == '\n' || r == '\t':
+	case r >= 0x20 && r < 0x7f, r == '\n', r == '\t', r >= 0xa0 && r < 0x600 && r != 0xad:
 		return false
 	case r < 0x20, r >= 0x7f && r < 0xa0: // C0, DEL, C1
 		return true
@@ -63,7 +62,7 @@ func harmful(r rune) bool {
 	case r >= 0xe0000 && r <= 0xe007f: // tags
 		return true
 	}
-	return unicode.Is(unicode.Co, r) || unicode.Is(unicode.Cs, r)
+	return r >= 0xe000 && r <= 0xf8ff || r >= 0xf0000 // for private use: every font shows something else
 }
 
 // escapeLength is how many bytes an escape sequence at the start of s takes (ECMA-48: CSI ends with a byte in @ to ~, OSC with BEL or ST).
@@ -116,5 +115,8 @@ func Cut(s string, limit int) string {
 
 // oneLine is text without line breaks and with runs of white space as one space, cut to limit characters.
 func oneLine(s string, limit int) string {
+	if most := 16*limit + 1024; len(s) > most { // a text of megabytes is not gone through for a line
+		return Cut(strings.Join(strings.Fields(Clean(strings.ToValidUTF8(s[:most], ""))), " ")+" …", limit)
+	}
 	return Cut(strings.Join(strings.Fields(Clean(s)), " "), limit)
 }

@@ -25,7 +25,7 @@ func (o RenderOptions) offers(action string) bool { return !slices.Contains(o.Wi
 // buttons. d is nil as long as the cause is being looked for. Once the incident is over it says how it ended, without buttons.
 func Root(inc diagnose.Incident, d *diagnose.Diagnosis, o RenderOptions) Message {
 	s := inc.Subject
-	where := s.Namespace + "/" + s.Name()
+	where := Cut(s.Namespace+"/"+s.Name(), 110) // a header takes 150 characters
 	emoji, state := stateOf(inc)
 	m := Message{Blocks: []Block{{Header: fmt.Sprintf("%s %s: %s", emoji, state, where)}}}
 	why, todo := cause(inc, d)

@@ -218,7 +218,11 @@ func logText(lines []diagnose.Line) string {
 		if l.Cited {
 			mark = ">"
 		}
-		text := Cut(strings.TrimRight(strings.ReplaceAll(Clean(l.Text), "\n", " "), " \t"), detailLogLine)
+		text := l.Text
+		if len(text) > 8*detailLogLine {
+			text = strings.ToValidUTF8(text[:8*detailLogLine], "")
+		}
+		text = Cut(strings.TrimRight(strings.ReplaceAll(Clean(text), "\n", " "), " \t"), detailLogLine)
 		fmt.Fprintf(&b, "%s%*d %s\n", mark, width, l.Number, text)
 	}
 	return strings.TrimRight(b.String(), "\n")

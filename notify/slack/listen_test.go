@@ -399,3 +399,13 @@ func TestShutdownKeepsAcks(t *testing.T) {
 		t.Error("still called connected")
 	}
 }
+
+// hold keeps every worker until released.
+func hold(release <-chan struct{}) func(context.Context, string, notify.Replier) {
+	return func(ctx context.Context, _ string, _ notify.Replier) {
+		select {
+		case <-release:
+		case <-ctx.Done():
+		}
+	}
+}

@@ -97,7 +97,7 @@ func (c *Client) groupsOf(ctx context.Context, id string) []string {
 		defer cancel()
 		all, err := c.api.GetUserGroupsContext(ctx, slackgo.GetUserGroupsOptionIncludeUsers(true))
 		if err != nil {
-			c.people.groups = nil
+			c.people.groups, c.people.asked = map[string][]string{}, time.Now() // asked again only after a while
 			c.log.Warn("the user groups cannot be read, so nobody has the rights that are mapped to one", "error", c.sendError("usergroups.list", err))
 			return nil
 		}

@@ -51,7 +51,7 @@ func start(t *testing.T, change ...func(*workspace.Options, *slack.Options)) *pl
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Start(t.Context(), "127.0.0.1:0"); err != nil {
+	if err := w.Start(context.Background(), "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
 	p := &place{Workspace: w, log: &buffer{}}
