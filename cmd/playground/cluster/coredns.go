@@ -9,6 +9,7 @@ import (
 	"github.com/coredns/caddy"
 	// The server type "dns", and the plugins that the Corefile names.
 	_ "github.com/coredns/coredns/core/dnsserver"
+	_ "github.com/coredns/coredns/plugin/bind"
 	_ "github.com/coredns/coredns/plugin/errors"
 	_ "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/template"
