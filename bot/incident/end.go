@@ -277,6 +277,7 @@ func (t *Tracker) vanished(u *unit) bool {
 func (t *Tracker) end(u *unit, state diagnose.IncidentState, says string, now time.Time) {
 	for _, m := range u.members {
 		m.base = m.ends
+		m.stuck, m.since, m.holdup = diagnose.Stuck{}, time.Time{}, "" // the next record tells whether it still is
 		u.setFailing(m, false)
 	}
 	inc := u.inc

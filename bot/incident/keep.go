@@ -74,7 +74,10 @@ func (t *Tracker) Restore(ctx context.Context) error {
 // newID names an incident by what it is about and which edition of the workload fails, so that the same failure gets the same id even
 // when the state was lost. An id that an earlier incident had is passed over.
 func (t *Tracker) newID(key, begin string, since time.Time) string {
-	for text := key + "|" + begin; ; text = fmt.Sprintf("%s|%d", text, since.Unix()) {
+	for text, n := key+"|"+begin, 0; ; n++ {
+		if n > 0 {
+			text = fmt.Sprintf("%s|%s|%d|%d", key, begin, since.Unix(), n)
+		}
 		sum := sha256.Sum256([]byte(text))
 		id := strings.ToLower(base32.HexEncoding.EncodeToString(sum[:])[:13])
 		if _, over := t.ended[id]; !over && t.byID[id] == nil {
