@@ -197,8 +197,8 @@ func (c *Client) Find(ctx context.Context, channel, thread, id string, since tim
 	for page := 0; page < 20; page++ { // 4,000 messages since the intent: more than a channel holds in the minutes that this is about
 		msgs, next, err := c.page(ctx, channel, thread, oldest, cursor)
 		if err != nil {
-			if se := (*notify.SendError)(nil); errors.As(err, &se) && se.Reason == "thread_not_found" {
-				return "", false, nil
+			if se, ok := errors.AsType[*notify.SendError](err); ok && se.Reason == "thread_not_found" {
+				return "", false, nil //nolint:nilerr // where there is no thread there is no reply in it
 			}
 			return "", false, err
 		}
@@ -233,14 +233,35 @@ func (c *Client) page(ctx context.Context, channel, thread, oldest, cursor strin
 
 // Ephemeral shows a message to one person in a channel.
 func (c *Client) Ephemeral(ctx context.Context, channel, thread, user string, m notify.Message) error {
-	ctx, cancel := c.call(ctx)
-	defer cancel()
 	opts := c.drawn(m)
 	if thread != "" {
 		opts = append(opts, slackgo.MsgOptionTS(thread))
 	}
-	_, err := c.api.PostEphemeralContext(ctx, channel, user, opts...)
-	return c.sendError("ephemeral", err)
+	return c.patiently(ctx, func() error {
+		ctx, cancel := c.call(ctx)
+		defer cancel()
+		_, err := c.api.PostEphemeralContext(ctx, channel, user, opts...)
+		return c.sendError("ephemeral", err)
+	})
+}
+
+// patiently makes a call for somebody who waits for the answer: a few times when Slack asks for a short pause or cannot be reached.
+// Messages of incidents are the queue's business, which does this better.
+func (c *Client) patiently(ctx context.Context, call func() error) error {
+	for try := 1; ; try++ {
+		err := call()
+		se, ok := errors.AsType[*notify.SendError](err)
+		if !ok || !se.Retry || se.Unanswered || se.After > 5*time.Second || try == 3 {
+			return err
+		}
+		timer := time.NewTimer(max(se.After, 300*time.Millisecond))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		}
+	}
 }
 
 // Direct sends a message to one person. What does not fit into one message is sent as a file as well.
@@ -248,26 +269,26 @@ func (c *Client) Direct(ctx context.Context, user string, m notify.Message) erro
 	if m.File == nil && tooLong(m) {
 		m.File = asFile(m)
 	}
-	upload, err := c.prepareFile(ctx, m.File)
-	if err != nil {
-		return c.sendError("direct", err)
-	}
-	channel, err := c.openDirect(ctx, user)
-	if err != nil {
-		return c.sendError("direct", err)
-	}
-	callCtx, cancel := c.call(ctx)
-	defer cancel()
-	_, ts, err := c.api.PostMessageContext(callCtx, channel, c.drawn(m)...)
-	if err != nil {
-		return c.sendError("direct", err)
-	}
-	if upload != nil {
-		if err := c.shareFile(ctx, upload, channel, ts); err != nil {
-			return c.sendError("direct", err)
+	var upload *slackgo.FileSummary
+	var channel, ts string
+	for _, step := range []func() error{
+		func() (err error) { upload, err = c.prepareFile(ctx, m.File); return err },
+		func() (err error) { channel, err = c.openDirect(ctx, user); return err },
+		func() (err error) {
+			ctx, cancel := c.call(ctx)
+			defer cancel()
+			_, ts, err = c.api.PostMessageContext(ctx, channel, c.drawn(m)...)
+			return err
+		},
+	} {
+		if err := c.patiently(ctx, func() error { return c.sendError("direct", step()) }); err != nil {
+			return err
 		}
 	}
-	return nil
+	if upload == nil {
+		return nil
+	}
+	return c.sendError("direct", c.shareFile(ctx, upload, channel, ts))
 }
 
 // maxDirect bounds how many people's direct messages are remembered.

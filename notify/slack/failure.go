@@ -1,10 +1,7 @@
 package slack
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"net"
 	"regexp"
 	"strings"
@@ -70,17 +67,6 @@ func neverSent(err error) bool {
 		return true
 	}
 	return false
-}
-
-// interrupted says whether an error is the caller's own context ending.
-func interrupted(ctx context.Context, err error) bool {
-	return ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF))
-}
-
-// notJSON says whether an answer was cut off or was no JSON.
-func notJSON(err error) bool {
-	_, syntax := errors.AsType[*json.SyntaxError](err)
-	return syntax || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // redacted is an error whose text holds no token.

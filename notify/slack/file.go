@@ -3,6 +3,7 @@ package slack
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -57,7 +58,7 @@ func (c *Client) prepareFile(ctx context.Context, f *notify.File) (*slackgo.File
 
 // uploadError is a failure before anything was shown: trying again repeats nothing.
 func (c *Client) uploadError(err error) error {
-	se, ok := c.sendError("upload", err).(*notify.SendError)
+	se, ok := errors.AsType[*notify.SendError](c.sendError("upload", err))
 	if !ok {
 		return err
 	}
@@ -75,8 +76,11 @@ func (c *Client) shareFile(ctx context.Context, f *slackgo.FileSummary, channel,
 		if err == nil {
 			return nil
 		}
-		failed, ok := c.sendError("file", err).(*notify.SendError)
-		if !ok || !failed.Retry || failed.Unanswered || try == 3 {
+		failed, ok := errors.AsType[*notify.SendError](c.sendError("file", err))
+		if !ok {
+			return err
+		}
+		if !failed.Retry || failed.Unanswered || try == 3 {
 			return failed
 		}
 		timer := time.NewTimer(max(failed.After, time.Second))

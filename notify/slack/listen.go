@@ -85,7 +85,7 @@ func (c *Client) connections(ctx, handling context.Context, w *desk) error {
 		if failures > 0 || err != nil {
 			pause = time.Second << min(failures, 10)
 			pause = min(pause, reconnectMost)
-			pause += rand.N(pause/4 + 1)
+			pause += rand.N(pause/4 + 1) //nolint:gosec // it only keeps instances from calling in step
 		}
 		pause = max(pause, again)
 		failures++

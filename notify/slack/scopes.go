@@ -22,6 +22,5 @@ func Scopes() []Scope {
 		{Name: "groups:read", Why: "to find a private channel by its name instead of its id", Optional: true},
 		{Name: "channels:history", Why: "to look for a message whose sending was never confirmed, in public channels", Optional: true},
 		{Name: "groups:history", Why: "to look for a message whose sending was never confirmed, in private channels", Optional: true},
-		{Name: "reactions:write", Why: "to mark messages", Optional: true},
 	}
 }

@@ -258,6 +258,27 @@ func TestDirectSendsLongAnswersAsFile(t *testing.T) {
 	}
 }
 
+// Somebody who asks for one long answer after the other gets them all, at Slack's pace.
+func TestDirectKeepsThePace(t *testing.T) {
+	p, ctx := start(t), ctxOf(t)
+	if _, err := p.Inject(workspace.Fault{Method: "files.getUploadURLExternal", Kind: workspace.RateLimit, RetryAfter: time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		m := notify.Message{Text: "long", File: &notify.File{Name: "f.txt", Content: []byte{byte('0' + i)}}}
+		if err := p.client.Direct(ctx, workspace.UserAlice, m); err != nil {
+			t.Error(err)
+		}
+	}
+	files := 0
+	for _, m := range p.Snapshot().DM(workspace.UserAlice) {
+		files += len(m.Files)
+	}
+	if files != 5 {
+		t.Errorf("%d files", files)
+	}
+}
+
 func TestNewNamesAllMistakes(t *testing.T) {
 	_, err := slack.New(slack.Options{BotToken: "xapp-1", AppToken: "xoxb-1", APIURL: "ftp://x"})
 	for _, want := range []string{"xoxb-", "xapp-", "logger", "ftp://x"} {
