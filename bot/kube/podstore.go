@@ -61,6 +61,9 @@ func (s *podStore) put(it podItem, known bool) (g *group, tell bool) {
 	if known {
 		s.drop(it.owner.namespace, it.pod.uid, g)
 	}
+	if len(g.pods) == cap(g.pods) { // append would double it, and most groups never grow again
+		g.pods = append(make([]pod, 0, len(g.pods)+1+len(g.pods)/8), g.pods...)
+	}
 	g.pods = slices.Insert(g.pods, i, it.pod)
 	s.count++
 	return g, s.interesting(g, &it.pod)
