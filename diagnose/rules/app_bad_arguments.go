@@ -17,7 +17,7 @@ func appBadArguments() diagnose.Rule {
 			Source:  "kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container",
 		},
 		Log: []diagnose.Pattern{
-			{Name: "flag", Words: []string{"flag", "option", "argument", "switch"}, Regexp: `(?i)(?:(?:unknown|unrecogni[sz]ed|illegal|unexpected|undefined|unsupported|no such|ambiguous)(?: (?:long|short|shorthand|command[- ]line|startup|VM|cli|global))? (?:flags?|options?|arguments?|switch)|(?:invalid|bad)(?: (?:long|short|command[- ]line))? (?:flag|option|switch))(?: (?:provided|found|name))?(?:: | \(?)(?:-- )?(?P<quote>['"`+"`"+`‘]?)(?P<arg>[-\w][^\s'"`+"`"+`’,]*)`},
+			{Name: "flag", Words: []string{"flag", "option", "argument", "switch"}, Regexp: `(?i)(?:(?:unknown|unrecogni[sz]ed|illegal|unexpected|undefined|unsupported|no such|ambiguous)(?: (?:long|short|shorthand|command[- ]line|startup|VM|cli|global))? (?:flags?|options?|arguments?|switch)|(?:invalid|bad)(?: (?:long|short|command[- ]line))? (?:flag|option|switch))(?: (?:provided|found|name))?(?:: | \(?)(?:-- )?(?P<quote>['"` + "`" + `‘]?)(?P<arg>[-\w][^\s'"` + "`" + `’,]*)`},
 			{Name: "value", Words: []string{"invalid argument \"", "invalid value \"", "invalid value '"}, Regexp: `invalid (?:argument|value) ["'](?P<value>[^"']*)["'] for (?:flag )?["']?(?P<arg>-[\w-]+)`},
 			{Name: "goflag", Words: []string{"flag provided but not defined"}, Regexp: `flag provided but not defined: (?P<arg>\S+)`},
 			{Name: "shorthand", Words: []string{"unknown shorthand flag"}, Regexp: `unknown shorthand flag: '(?P<arg>[^']+)'`},
