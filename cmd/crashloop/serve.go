@@ -70,11 +70,35 @@ type condition struct {
 	holds func() error
 }
 
-// server answers /healthz, /readyz and /metrics.
+// server answers /healthz, /readyz and /metrics, also while another replica runs the bot and this one stands by.
 type server struct {
 	metrics  *metrics
-	ready    []condition
+	open     atomic.Pointer[func() int]
+	ready    atomic.Pointer[[]condition] // nil while standing by
 	draining atomic.Bool
+}
+
+func newServer() *server {
+	s := &server{}
+	s.metrics = newMetrics(func() int {
+		if open := s.open.Load(); open != nil {
+			return (*open)()
+		}
+		return 0
+	})
+	return s
+}
+
+// activate says that the bot runs here, how many incidents are open, and what must hold for it to be ready.
+func (s *server) activate(open func() int, ready []condition) {
+	s.open.Store(&open)
+	s.ready.Store(&ready)
+}
+
+// deactivate says that the bot no longer runs here.
+func (s *server) deactivate() {
+	s.open.Store(nil)
+	s.ready.Store(nil)
 }
 
 func (s *server) handler() http.Handler {
@@ -85,7 +109,11 @@ func (s *server) handler() http.Handler {
 		if s.draining.Load() {
 			wrong = append(wrong, "the program is shutting down")
 		}
-		for _, c := range s.ready {
+		var conditions []condition
+		if ready := s.ready.Load(); ready != nil {
+			conditions = *ready
+		}
+		for _, c := range conditions {
 			if err := c.holds(); err != nil {
 				wrong = append(wrong, fmt.Sprintf("%s: %v", c.name, err))
 			}
