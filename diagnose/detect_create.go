@@ -56,6 +56,9 @@ func (s *search) workload(o Object) {
 		return
 	}
 	s.matched = true
+	if job, ok := o.(*batchv1.Job); ok {
+		s.givenUp(job, top)
+	}
 	if f.failure == "" && !f.short {
 		return
 	}
@@ -75,6 +78,28 @@ func (s *search) workload(o Object) {
 		Subject:   Subject{Namespace: o.GetNamespace(), Workload: top, ContainerType: App},
 		Condition: CannotCreate, Says: CreateSays(says),
 	}, f.since, o.GetCreationTimestamp().Time)
+}
+
+// givenUp looks for a Job that has failed as often as it may and whose pods are gone, as those are that were restarted in place.
+func (s *search) givenUp(job *batchv1.Job, top string) {
+	key := job.Namespace + "|" + top
+	if len(s.failed[key]) > 0 || job.Spec.BackoffLimit != nil && *job.Spec.BackoffLimit == 0 {
+		return
+	}
+	for _, c := range job.Status.Conditions {
+		at := c.LastTransitionTime.Time
+		if c.Type != batchv1.JobFailed || c.Status != corev1.ConditionTrue || c.Reason != batchv1.JobReasonBackoffLimitExceeded || s.now.Sub(at) > s.th.SlowWindow {
+			continue
+		}
+		if good := s.jobSuccess(job.Namespace, top); good.After(at) || s.success[key].After(at) {
+			continue
+		}
+		subject := Subject{Namespace: job.Namespace, Workload: top, ContainerType: App}
+		if list := job.Spec.Template.Spec.Containers; len(list) == 1 {
+			subject.Container = list[0].Name
+		}
+		s.add(Symptom{Subject: subject, Condition: PodsFail, Says: "Job " + job.Name + " was given up after failing again and again: " + cut(c.Message, 300)}, at, job.CreationTimestamp.Time)
+	}
 }
 
 // CreateSays puts into words why pods cannot be created.

@@ -147,7 +147,7 @@ func (th Thresholds) Loop(p *PodRecord, c *ContainerRecord, now time.Time) (Cond
 	gap := c.gap()
 	quick := ends >= need && gap*time.Duration(need-1) <= th.Window
 	backingOff := c.State == Waiting && c.Reason == "CrashLoopBackOff"
-	if backingOff && (c.Restarts >= 2 || quick) {
+	if backingOff && (quick || c.Restarts >= 2 && !th.rare(p, c, now)) {
 		return CrashLoop, fmt.Sprintf("ended %s, the last time with %s%s, and waits with CrashLoopBackOff", times(ends), last.Words(), after(c)), true
 	}
 	if c.State == Running && th.settled(c, gap, now) {
@@ -160,6 +160,11 @@ func (th Thresholds) Loop(p *PodRecord, c *ContainerRecord, now time.Time) (Cond
 		return SlowLoop, fmt.Sprintf("was restarted %s since %s, the last time after %s", times(int(c.Restarts)), p.Created.UTC().Format("2006-01-02 15:04 MST"), last.Words()), true
 	}
 	return "", "", false
+}
+
+// rare says that the newest end came after a long run of a pod that hardly ever ends: its first restarts have nothing to do with it.
+func (th Thresholds) rare(p *PodRecord, c *ContainerRecord, now time.Time) bool {
+	return c.ran() > th.Window && !p.Created.IsZero() && now.Sub(p.Created)/time.Duration(c.Restarts) > th.SlowWindow/time.Duration(th.SlowRestarts)
 }
 
 // needed is how many ends make a loop of such ends.
