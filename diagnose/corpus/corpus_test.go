@@ -28,6 +28,7 @@ type crash struct {
 	hasRoot    bool
 	from       string
 	workload   string // Kind/name that the cause is of; needed where several fail
+	open       string // why it is not expected to be right yet; it counts, and does not fail the test
 	files      fstest.MapFS
 }
 
@@ -86,6 +87,8 @@ func (c *crash) take(t *testing.T, name string, text []byte) {
 			c.from = value
 		case "workload":
 			c.workload = value
+		case "open":
+			c.open = value
 		default:
 			t.Fatalf("%s: %s: unknown key %q", c.file, c.name, key)
 		}
@@ -217,10 +220,12 @@ func TestCorpus(t *testing.T) {
 			category, _, _ := strings.Cut(c.cause, ".")
 			verdict, says := c.judge(t, e)
 			board.add(category, verdict)
-			switch verdict {
-			case wrongCertain:
+			switch {
+			case verdict == wrongCertain && c.open == "":
 				t.Errorf("%s: %s", verdict, says)
-			case rightFirst:
+			case verdict == rightFirst && c.open != "":
+				t.Logf("it is right now: take the line \"open\" away")
+			case verdict == rightFirst:
 			default:
 				t.Logf("%s: %s", verdict, says)
 			}
