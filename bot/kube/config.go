@@ -108,6 +108,9 @@ func fromFile(path, context, version, env string) (*rest.Config, Source, error) 
 		}
 		return nil, Source{}, fmt.Errorf("the kubeconfig %s %s; it has: %s", shown, what, listed(names))
 	}
+	if raw.Clusters[chosen.Cluster] == nil { // client-go would only say that there is no configuration
+		return nil, Source{}, fmt.Errorf("context %q of the kubeconfig %s names cluster %q, which does not stand there", name, shown, chosen.Cluster)
+	}
 	config, err := deferred.ClientConfig()
 	if err != nil {
 		return nil, Source{}, fmt.Errorf("using context %q of the kubeconfig %s: %w", name, shown, err)

@@ -1,7 +1,6 @@
 package kube
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -103,7 +102,7 @@ func (s *podSink) Resync() error { return nil }
 
 // tell gives a pod to the sink. from is the whole pod where there is one: of a healthy pod the store does not keep all.
 func (w *Watch) tell(g *group, p *pod, from *corev1.Pod, gone bool) {
-	workload := w.topmost(context.Background(), g, p)
+	workload := w.topmost(w.lookups, g, p)
 	var rec diagnose.PodRecord
 	if p.full == nil && from != nil {
 		rec = diagnose.RecordPod(from)

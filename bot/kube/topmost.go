@@ -7,8 +7,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"crashloop/diagnose"
 )
 
 // builtIn says whether a kind of owner is one of Kubernetes' own controllers. Other groups have a Job, a DaemonSet or a StatefulSet too.
@@ -123,22 +121,4 @@ func builtInOwner(ref *metav1.OwnerReference) string {
 		return ""
 	}
 	return ref.Kind + "/" + ref.Name
-}
-
-// TopmostOf returns the topmost built-in controller of a pod, "Deployment/web"; of a pod without one, "Pod/name". It reads the pod's
-// owner when the watch has not met it yet.
-func (w *Watch) TopmostOf(ctx context.Context, rec diagnose.PodRecord) string {
-	w.pods.mu.Lock()
-	var g *group
-	for o, candidate := range w.pods.spaces[rec.Namespace] {
-		if o.kind == rec.OwnerKind && o.name == rec.OwnerName {
-			g = candidate
-			break
-		}
-	}
-	w.pods.mu.Unlock()
-	if g == nil || rec.OwnerKind == "" {
-		return "Pod/" + rec.Name
-	}
-	return w.topmost(ctx, g, &pod{full: &rec})
 }

@@ -55,6 +55,9 @@ type Watch struct {
 
 	out sync.Mutex // held while the sink is called
 
+	// lookups ends with Run: what reads a pod's owner in the middle of a stream goes by it. Set before the first stream starts.
+	lookups context.Context
+
 	mu     sync.Mutex
 	state  map[*stream]bool // whether what there was at the start has been told, or will not be
 	synced chan struct{}    // closed once all of them are true
@@ -123,6 +126,7 @@ func (w *Watch) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	ctx = klog.NewContext(ctx, logr.FromSlogHandler(quiet{w.o.Log.Handler()}))
+	w.lookups = ctx
 	var running sync.WaitGroup
 	start := func(st *stream) {
 		running.Go(func() {

@@ -357,10 +357,10 @@ func TestWatchAPIAway(t *testing.T) {
 	}
 	a.leave()
 	var err error
-	until(t, func() bool { err = w.Healthy(time.Now().Add(31 * time.Second)); return err != nil }, func() string { return "it does not notice" })
-	if !strings.Contains(err.Error(), "since 20") || !strings.Contains(err.Error(), "no contact with the API server") {
-		t.Errorf("it says %q", err)
-	}
+	until(t, func() bool {
+		err = w.Healthy(time.Now().Add(31 * time.Second))
+		return err != nil && strings.Contains(err.Error(), "no contact with the API server for 3") && strings.Contains(err.Error(), "since 20")
+	}, func() string { return fmt.Sprintf("it says %v", err) })
 	if err := w.Healthy(time.Now()); err != nil {
 		t.Errorf("within the grace it says %v", err)
 	}
@@ -531,6 +531,13 @@ func TestWatchNamespaces(t *testing.T) {
 			slices.Sort(workloads)
 			if strings.Join(pods, " ") != test.want || strings.Join(workloads, " ") != test.want {
 				t.Errorf("pods of %q and workloads of %q, want %s", pods, workloads, test.want)
+			}
+			for _, c := range a.called() {
+				for _, ns := range test.o.IgnoreNamespaces {
+					if len(test.o.Namespaces) == 0 && !strings.Contains(c, "metadata.namespace%21%3D"+ns) {
+						t.Errorf("what is ignored is asked for: %s", c)
+					}
+				}
 			}
 		})
 	}
