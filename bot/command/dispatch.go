@@ -64,7 +64,7 @@ func (d *Dispatcher) Command(ctx context.Context, c notify.Command) {
 func (d *Dispatcher) run(ctx context.Context, c notify.Command) (notify.Message, error) {
 	words, err := split(c.Text)
 	if err != nil {
-		return notify.Message{}, misuse("%v", err)
+		return notify.Message{}, err
 	}
 	if len(words) == 0 {
 		words = []string{"help"}
@@ -96,7 +96,7 @@ func (d *Dispatcher) find(name string) (command, error) {
 		}
 		names = append(names, c.name)
 	}
-	return command{}, fmt.Errorf("There is no command %q. Did you mean %s %s? %s help lists them all.", cut(name, 40), d.o.Name, nearest(name, names, 1)[0], d.o.Name)
+	return command{}, &answer{say(fmt.Sprintf("There is no command %q. Did you mean %s %s? %s help lists them all.", cut(name, 40), d.o.Name, nearest(name, names, 1)[0], d.o.Name))}
 }
 
 func (c *call) parse(words []string) error {

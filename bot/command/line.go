@@ -30,7 +30,7 @@ var (
 // split makes words of what was typed, as a shell would, after undoing what Slack did to it. Nothing is expanded.
 func split(text string) ([]string, error) {
 	if len(text) > maxLine {
-		return nil, fmt.Errorf("The command is %d bytes long; %d are allowed.", len(text), maxLine)
+		return nil, fmt.Errorf("the command is %d bytes long, and %d are allowed", len(text), maxLine)
 	}
 	text = strings.ToValidUTF8(text, "�")
 	text = autolink.ReplaceAllString(text, "$1")
@@ -38,11 +38,11 @@ func split(text string) ([]string, error) {
 	text = typography.Replace(text)
 	text = dashes.ReplaceAllString(text, "$1--$3")
 	if strings.ContainsFunc(text, func(c rune) bool { return unicode.IsControl(c) && !unicode.IsSpace(c) }) {
-		return nil, errors.New("The command has control characters in it.")
+		return nil, errors.New("the command has control characters in it")
 	}
 	words, err := shlex.Split(text)
 	if err != nil {
-		return nil, fmt.Errorf("A quote or a backslash in the command has no end (%w).", err)
+		return nil, fmt.Errorf("a quote or a backslash in the command has no end: %w", err)
 	}
 	return words, nil
 }

@@ -131,3 +131,15 @@ func TestWhoami(t *testing.T) {
 	s.unmapped = true
 	holds(t, s.types(t, "whoami"), "Kubernetes: nobody", "eve is not in the access file.", "- slack: U024BE7LH")
 }
+
+func TestANameIsNotSuggestedToThoseWhoMayNotSeeIt(t *testing.T) {
+	s := newStage(t)
+	var may []string
+	for i := range fewNamespaces + 1 { // so many that all namespaces are searched at once
+		may = append(may, fmt.Sprintf("ns-%d", i))
+		s.objects = append(s.objects, object("Deployment", may[i], "something-else"))
+	}
+	s.only(may...)
+	holds(t, s.types(t, "restart ledgr"), "There is no workload", "!ledger")
+	holds(t, s.types(t, "restart ledger"), "There is no workload", "!statefulset")
+}
