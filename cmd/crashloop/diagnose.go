@@ -128,6 +128,9 @@ func diagnoseOnce(ctx context.Context, view diagnose.View, scope diagnose.Scope,
 	}
 	var recorder *snapshot.Recorder
 	if record != "" {
+		if err := snapshot.CheckRecordDir(record); err != nil {
+			return err // before any work is done
+		}
 		recorder = snapshot.Record(view, diagnose.NewRedactor())
 		view = recorder
 	}
