@@ -66,7 +66,7 @@ func RestartButton(inc diagnose.Incident) Button {
 // ScaleToZeroButton asks for an incident's workload to be stopped.
 func ScaleToZeroButton(inc diagnose.Incident) Button {
 	s := inc.Subject
-	return Button{Action: ActionScaleToZero, Value: inc.ID, Text: "Scale to zero", Danger: true, Confirm: &Confirm{
+	return Button{Action: ActionScaleToZero, Value: inc.ID, Text: "Scale to zero", Confirm: &Confirm{
 		Title: fmt.Sprintf("Scale %s to zero?", Cut(s.Namespace+"/"+s.Name(), 75)),
 		Text:  fmt.Sprintf("Stops every pod of %s: it serves nobody until it is scaled back. The number of replicas is remembered.", object(s)),
 		Yes:   "Scale to zero", No: "Cancel",

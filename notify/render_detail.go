@@ -162,7 +162,11 @@ func evidence(all []diagnose.Evidence, o RenderOptions) Block {
 			items[i] = []Span{T(source + ": not shown in channels")}
 			continue
 		}
-		items[i] = []Span{T(source + ": "), C(oneLine(e.Text, 260))}
+		text := T(oneLine(e.Text, 260))
+		if strings.HasPrefix(source, "log ") || strings.HasPrefix(source, "event ") { // quoted word by word
+			text.Style = Code
+		}
+		items[i] = []Span{T(source + ": "), text}
 	}
 	return list(items, detailEvidence, detailEvidenceText)
 }
