@@ -156,7 +156,7 @@ func (b *Bot) publish(ctx context.Context, f *file) {
 }
 
 func (b *Bot) ensure(ctx context.Context, f *file, inc diagnose.Incident, key string, m notify.Message) {
-	post := notify.Post{Key: prefix(inc.ID) + key, Channel: b.o.Channel(inc), Message: m}
+	post := notify.Post{Key: prefix(inc.ID) + key, Channel: b.o.Channel(inc), Message: m, Repost: key == "root" && inc.State == diagnose.Open}
 	if key != "root" {
 		post.ThreadKey = prefix(inc.ID) + "root"
 	}
