@@ -22,9 +22,13 @@ import (
 // container, unmounts what they mounted, and removes cgroups, addresses, rules and links. It needs none of them to answer, so that it also
 // works after everything was killed.
 func cleanContainerd(dir string) error {
+	sockets := shimSockets(dir)
 	// First those that would start containers again, then the containers with their shims.
 	for _, sign := range []string{filepath.Join(dir, "kubelet.yaml"), filepath.Join(dir, "kube-proxy.yaml"), filepath.Join(dir, "containerd", "config.toml"), filepath.Join(dir, "containerd", "containerd.sock")} {
 		killTrees(sign)
+	}
+	for _, socket := range sockets {
+		os.Remove(socket)
 	}
 	var errs []error
 	for _, clean := range []func(string) error{unmount, func(string) error { return removeNetwork() }, removeLinks, removeCgroups} {
@@ -33,6 +37,26 @@ func cleanContainerd(dir string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// shimSockets lists the sockets of the containers' shims. They stand in a folder that every containerd uses, under names that only the shims
+// know; a shim that is killed leaves its own behind.
+func shimSockets(dir string) []string {
+	files, err := filepath.Glob(filepath.Join(dir, "containerd", "state", "io.containerd.runtime.v2.task", "k8s.io", "*", "address"))
+	if err != nil {
+		return nil
+	}
+	var sockets []string
+	for _, file := range files {
+		address, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		if path, ok := strings.CutPrefix(strings.TrimSpace(string(address)), "unix://"); ok && strings.HasPrefix(path, "/run/containerd/s/") {
+			sockets = append(sockets, path)
+		}
+	}
+	return sockets
 }
 
 // killTrees kills the processes whose command line holds a path that only ours can hold, and all that descend from them, until there are none.

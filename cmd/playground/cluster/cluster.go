@@ -177,18 +177,18 @@ func (c *Cluster) Stop() error {
 	c.mu.Unlock()
 
 	var failed error
-	// Nothing of etcd's or the API server's state is needed again, so they get no time to say goodbye. The nodes' processes end first, and
-	// the cleanups run before the API server goes.
+	// Nothing of etcd's or the API server's state is needed again, so they get no time to say goodbye. A watched program does: killed, it
+	// would leave its own children behind.
+	for i := len(processes) - 1; i >= 0; i-- {
+		processes[i].stop(processes[i].grace)
+	}
+	if apiserver != nil {
+		apiserver.stop(0)
+	}
 	for i := len(cleanups) - 1; i >= 0; i-- {
 		if err := cleanups[i](); err != nil && failed == nil {
 			failed = err
 		}
-	}
-	for i := len(processes) - 1; i >= 0; i-- {
-		processes[i].stop(0)
-	}
-	if apiserver != nil {
-		apiserver.stop(0)
 	}
 	if !c.opts.Keep && c.dir != "" {
 		if err := removeAll(c.dir); err != nil && failed == nil {

@@ -27,9 +27,6 @@ const (
 	containerdNode = "node-a"
 )
 
-// lockFile is held while a containerd node runs: the addresses above exist once on a machine.
-const lockFile = "/run/crashloop-playground.lock"
-
 // prepareContainerd checks what the node needs, before anything is started, and makes the address that the API server listens on.
 func (c *Cluster) prepareContainerd(context.Context) error {
 	if os.Geteuid() != 0 {

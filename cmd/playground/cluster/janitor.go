@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"flag"
+	"os"
 	"time"
 )
 
@@ -37,6 +38,7 @@ func janitor(ctx context.Context, ended <-chan struct{}, args []string) error {
 		if err := cleanContainerd(*dir); err != nil {
 			return err
 		}
+		os.Remove(lockFile)
 	}
 	if *keep {
 		return nil

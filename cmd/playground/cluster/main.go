@@ -2,10 +2,12 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -108,9 +110,13 @@ func report(err error) int {
 	return 0
 }
 
-// watch runs a program and ends it when this process is asked to stop or the parent is gone.
+// watchGrace is how long a watched program has to end: the bot drains for up to ten seconds.
+const watchGrace = 12 * time.Second
+
+// watch runs a program and ends it when this process is asked to stop or the parent is gone. The first argument is the file to write the
+// program's process id to, the others are its command line.
 func watch(ctx context.Context, ended <-chan struct{}, args []string) error {
-	cmd := exec.Command(args[0], args[1:]...)
+	cmd := exec.Command(args[1], args[2:]...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
@@ -118,6 +124,10 @@ func watch(ctx context.Context, ended <-chan struct{}, args []string) error {
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
+	if err := os.WriteFile(args[0], []byte(strconv.Itoa(cmd.Process.Pid)), 0o600); err != nil {
+		cmd.Process.Kill()
+		return errors.Join(err, <-exited)
+	}
 	select {
 	case err := <-exited:
 		return err
@@ -128,7 +138,7 @@ func watch(ctx context.Context, ended <-chan struct{}, args []string) error {
 	select {
 	case err := <-exited:
 		return err
-	case <-time.After(12 * time.Second):
+	case <-time.After(watchGrace):
 	}
 	cmd.Process.Kill()
 	return <-exited

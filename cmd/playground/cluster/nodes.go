@@ -11,6 +11,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// lockFile is held while a containerd node runs: its addresses exist once on a machine.
+const lockFile = "/run/crashloop-playground.lock"
+
 // startSimulated starts the simulated nodes and waits until they are Ready.
 func (c *Cluster) startSimulated(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)

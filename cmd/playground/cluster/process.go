@@ -25,6 +25,10 @@ type process struct {
 	name string
 	cmd  *exec.Cmd
 	log  string
+	// grace is how long it has to end when it is asked to, before it is killed.
+	grace time.Duration
+	// pidFile is where the watcher of a program writes the program's process id; empty for our own components.
+	pidFile string
 	// lifeline is the parent's end of the pipe; nothing is ever written to it.
 	lifeline io.Closer
 	done     chan struct{}
@@ -36,10 +40,17 @@ func startProcess(dir, name string, args ...string) (*process, error) {
 	return startNamed(dir, name, name, nil, args...)
 }
 
-// startProgram starts a program that knows nothing of the lifeline, under a watcher of ours that ends it when the lifeline closes. env is
-// added to the environment.
+// startProgram starts a program that knows nothing of the lifeline, under a watcher of ours that ends it when the lifeline closes. env is the
+// program's whole environment, or nil for this process's own.
 func startProgram(dir, name string, env []string, program string, args ...string) (*process, error) {
-	return startNamed(dir, name, "watch", env, append([]string{program}, args...)...)
+	pidFile := filepath.Join(dir, name+".pid")
+	os.Remove(pidFile)
+	p, err := startNamed(dir, name, "watch", env, append([]string{pidFile, program}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	p.grace, p.pidFile = watchGrace+time.Second, pidFile
+	return p, nil
 }
 
 func startNamed(dir, name, component string, env []string, args ...string) (*process, error) {
@@ -63,7 +74,7 @@ func startNamed(dir, name, component string, env []string, args ...string) (*pro
 	}
 	defer read.Close()
 	cmd := exec.Command(self, append([]string{subcommand, component}, args...)...)
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = env
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	cmd.ExtraFiles = []*os.File{read}
 	// Ctrl-C in a terminal reaches the whole foreground process group; the children are stopped by the parent instead, in order.
