@@ -76,6 +76,12 @@ func (q *Queue) deleted(e *entry, now time.Time) {
 	if e.repost && e.rec.Deleted == 1 && e.want != nil {
 		q.log.Info("a message was deleted in the chat while it still matters; it is sent anew, once", "message", e.key)
 		e.rec.TS, e.rec.Hash, e.rec.Intent, e.rec.Pending, e.unsure = "", "", now, e.want, false
+		for _, r := range q.entries { // what is ensured again goes into the new thread
+			if r.rec.ThreadKey == e.key && r.rec.TS != "" && !r.busy {
+				r.rec.TS, r.rec.Hash, r.rec.Deleted, r.stored = "", "", r.rec.Deleted+1, false
+			}
+		}
+		q.late()
 		return
 	}
 	q.log.Info("a message was deleted in the chat and stays deleted", "message", e.key)

@@ -78,6 +78,7 @@ type entry struct {
 	seq      uint64
 	ensured  time.Time // when want was first waiting
 
+	made      bool // the Ensure that made it has stored its intent
 	listed    bool // stands in its lane's list
 	busy      bool // a worker has it
 	forgotten bool
@@ -160,7 +161,8 @@ func (q *Queue) Ensure(ctx context.Context, p Post) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if !e.forgotten {
+	e.made = true
+	if !e.forgotten && e.want != nil {
 		q.enlist(e)
 	}
 	return nil
@@ -187,7 +189,7 @@ func (q *Queue) want(e *entry, p Post, h string, now time.Time) {
 		q.enlist(e)
 		return
 	}
-	if e.listed || e.stored || e.rec.TS != "" { // otherwise the Ensure that made it has not returned yet and lists it
+	if e.made { // otherwise the Ensure that made it has not returned yet and lists it
 		q.enlist(e)
 	}
 }
@@ -299,7 +301,7 @@ func (q *Queue) restore(ctx context.Context) error {
 	var all []*entry
 	var old []string
 	for key, raw := range stored {
-		e := &entry{key: strings.TrimPrefix(key, ledgerPrefix), stored: true}
+		e := &entry{key: strings.TrimPrefix(key, ledgerPrefix), made: true, stored: true}
 		if err := json.Unmarshal(raw, &e.rec); err != nil || e.rec.Channel == "" {
 			q.log.Error("a stored message is damaged and is left alone; it may be sent again", "message", e.key, "error", err)
 			continue

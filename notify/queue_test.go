@@ -529,7 +529,7 @@ func TestDeletedByAPerson(t *testing.T) {
 		want   string
 	}{
 		{"stays deleted, and its thread is quiet", false, ""},
-		{"is sent anew once while it matters", true, "second, line"},
+		{"is sent anew once while it matters", true, "detail, second, line, detail"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -538,11 +538,13 @@ func TestDeletedByAPerson(t *testing.T) {
 				defer stop()
 				p := root("1", "first")
 				p.Repost = tt.repost
-				ensure(t, q, p)
+				ensure(t, q, p, reply("1", "detail", "detail"))
 				settle(t, q)
 				c.delete("incident/1/root")
 				p.Message = say("second")
-				ensure(t, q, p, reply("1", "line", "line"))
+				ensure(t, q, p)
+				settle(t, q)
+				ensure(t, q, p, reply("1", "line", "line"), reply("1", "detail", "detail"))
 				settle(t, q)
 				if !tt.repost {
 					ensure(t, q, reply("1", "line2", "line2"))
@@ -563,8 +565,11 @@ func TestDeletedByAPerson(t *testing.T) {
 					p.Message = say("third")
 					ensure(t, q, p)
 					settle(t, q)
-					if got := c.texts(); got != "line" {
+					if got := c.texts(); got != "detail, line, detail" {
 						t.Errorf("sent a third time: %s", got)
+					}
+					if all := c.all(); all[0].thread == all[2].thread || all[1].thread != all[2].thread {
+						t.Errorf("not in the new thread: %+v", all)
 					}
 				}
 			})
