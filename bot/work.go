@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -71,7 +72,7 @@ func (b *Bot) rediagnose(ctx context.Context, f *file, inc diagnose.Incident, kn
 		b.o.Observer.Diagnosed(r.d, time.Since(start), r.err)
 	}
 	if r.err != nil {
-		if ctx.Err() == nil || context.Cause(ctx) == context.DeadlineExceeded {
+		if ctx.Err() == nil || errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 			b.o.Log.Warn("diagnosing failed", "incident", inc.ID, "workload", inc.Subject.Workload, "namespace", inc.Subject.Namespace, "error", r.err)
 			b.again(f)
 		}

@@ -39,7 +39,7 @@ func (s Secret) GoString() string { return s.String() }
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // MarshalText hides the value from encoders.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil } //nolint:unparam // encoding.TextMarshaler
 
 // Config is every setting of the program, read from the environment: the field ResolveAfter from CRASHLOOP_RESOLVE_AFTER. Each has its
 // description in config.example.env.

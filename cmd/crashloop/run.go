@@ -140,7 +140,11 @@ func runActive(ctx context.Context, c Config, cl cluster, s *server, log *slog.L
 	if err != nil {
 		return fmt.Errorf("opening the state (CRASHLOOP_STATE): %w", err)
 	}
-	defer store.Close()
+	defer func() {
+		if err := store.Close(); err != nil {
+			log.Error("closing the state failed; what changed last may be known anew only after it happens again", "error", err)
+		}
+	}()
 
 	client, err := slack.New(slack.Options{
 		BotToken: string(c.SlackBotToken), AppToken: string(c.SlackAppToken), APIURL: c.SlackAPIUrl, Command: c.SlackCommand, Logger: log.With("part", "slack"), Groups: true,
@@ -202,7 +206,7 @@ func runActive(ctx context.Context, c Config, cl cluster, s *server, log *slog.L
 		return err
 	}
 
-	commands, err := newCommands(c, cl, people, guard, actions, engine, desk, queue, channel, log)
+	commands, err := newCommands(c, cl, people, guard, actions, engine, desk, log)
 	if err != nil {
 		return err
 	}
@@ -289,7 +293,7 @@ type nopCloser struct{ io.Writer }
 func (nopCloser) Close() error { return nil }
 
 // newCommands wires what people type and click.
-func newCommands(c Config, cl cluster, people *access.Decider, guard *action.Guard, actions []action.Action, engine *diagnose.Engine, desk *bot.Bot, queue *notify.Queue, channel string, log *slog.Logger) (*command.Dispatcher, error) {
+func newCommands(c Config, cl cluster, people *access.Decider, guard *action.Guard, actions []action.Action, engine *diagnose.Engine, desk *bot.Bot, log *slog.Logger) (*command.Dispatcher, error) {
 	runner, err := action.New(action.Options{Client: cl.clients.Objects, Guard: guard, Actions: actions, Log: log, Instance: c.InstanceName})
 	if err != nil {
 		return nil, err
