@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
