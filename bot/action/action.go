@@ -111,9 +111,9 @@ func cut(s string, n int) string {
 	return string(runes[:n-1]) + "…"
 }
 
-func count(n int32, noun string) string {
+func countReplicas(n int32) string {
 	if n == 1 {
-		return "1 " + noun
+		return "1 replica"
 	}
-	return strconv.Itoa(int(n)) + " " + noun + "s"
+	return strconv.Itoa(int(n)) + " replicas"
 }

@@ -100,18 +100,18 @@ func TestNames(t *testing.T) {
 }
 
 func TestNamespacesOfTheBot(t *testing.T) {
-	d, client := newDirectory(t, nil)
+	d, _ := newDirectory(t, nil)
 	got, err := d.Namespaces(t.Context())
 	slices.Sort(got)
 	if err != nil || !slices.Equal(got, []string{"pay", "shop"}) {
 		t.Errorf("%v, %v", got, err)
 	}
-	d, client = newDirectory(t, []string{"shop"})
-	got, err = d.Namespaces(t.Context())
+	some, client := newDirectory(t, []string{"shop"})
+	got, err = some.Namespaces(t.Context())
 	if err != nil || !slices.Equal(got, []string{"shop"}) {
 		t.Errorf("%v, %v", got, err)
 	}
-	if found, err := d.Named(t.Context(), "", "", "web"); err != nil || len(found) != 1 || found[0].Target.Namespace != "shop" {
+	if found, err := some.Named(t.Context(), "", "", "web"); err != nil || len(found) != 1 || found[0].Target.Namespace != "shop" {
 		t.Errorf("%v, %v", found, err)
 	}
 	for _, a := range client.Actions() {

@@ -63,6 +63,14 @@ func (g *Guard) Enter(ctx context.Context, e Entering, permissions ...access.Per
 	return Pass{dec, record, g.Log}, nil
 }
 
+// Refuse writes down a refusal that was no matter of the person's permissions.
+func (g *Guard) Refuse(ctx context.Context, e Entering, why string) {
+	line := audit.Entry{Person: e.Person.ID, Name: e.Person.Name, Action: e.What, Target: e.Target, Incident: e.Incident, Channel: e.Channel}
+	if err := g.Audit.Refuse(context.WithoutCancel(ctx), line, why); err != nil {
+		g.Log.Error("a refusal could not be written to the audit log", "action", e.What, "target", e.Target, "error", err)
+	}
+}
+
 // End writes how it went. It has happened by then, so that a line that cannot be written is only logged.
 func (p Pass) End(ctx context.Context, o audit.Outcome, detail string) {
 	if p.record == nil {

@@ -92,10 +92,12 @@ func New(o Options) (*Runner, error) {
 // it was tried and failed, or could not be tried; its text is for the person.
 func (r *Runner) Run(ctx context.Context, q Request) (Outcome, error) {
 	out := Outcome{Request: q}
+	entry := Entering{Person: q.Person, What: q.Action, Target: q.Target.String(), Incident: q.Incident, Channel: q.Channel}
 	action, ok := Find(r.o.Actions, q.Action)
 	if !ok {
 		if known, ok := Find(All(), q.Action); ok {
 			out.Refused, out.Private = true, known.Title+" is switched off: this bot may not change the cluster (CRASHLOOP_READ_ONLY)."
+			r.o.Guard.Refuse(ctx, entry, "switched off")
 			return out, nil
 		}
 		return out, fmt.Errorf("there is no action %q", q.Action)
@@ -111,7 +113,6 @@ func (r *Runner) Run(ctx context.Context, q Request) (Outcome, error) {
 	if supported {
 		needs = action.Permissions(q.Target)
 	}
-	entry := Entering{Person: q.Person, What: q.Action, Target: q.Target.String(), Incident: q.Incident, Channel: q.Channel}
 	pass, err := r.o.Guard.Enter(ctx, entry, needs...)
 	if err != nil {
 		return out, err

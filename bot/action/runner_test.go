@@ -536,6 +536,9 @@ func TestReadOnly(t *testing.T) {
 	if out := s.run(t, "restart", web); !out.Refused || !strings.Contains(out.Private, "CRASHLOOP_READ_ONLY") {
 		t.Errorf("got %+v", out)
 	}
+	if got := s.audited(t); !slices.Equal(got, []string{"refusal refused"}) {
+		t.Errorf("audited: %v", got)
+	}
 	if n := len(s.client.Actions()); n > 0 {
 		t.Errorf("the cluster was touched: %v", s.client.Actions())
 	}

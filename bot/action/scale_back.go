@@ -32,7 +32,7 @@ func scaleBack(ctx context.Context, w work) (res result, err error) {
 		t, now, remembered := w.target, replicas(read), read.GetAnnotations()[AnnotationReplicas]
 		switch {
 		case remembered == "" && now > 0:
-			return nothing("There is nothing to bring back: %s was not scaled to zero from here, and wants %s.", t.Words(), count(now, "replica"))
+			return nothing("There is nothing to bring back: %s was not scaled to zero from here, and wants %s.", t.Words(), countReplicas(now))
 		case remembered == "":
 			return nothing("There is nothing to bring back: %s was not scaled to zero from here, so how many replicas it had is not known. To start it: kubectl -n %s scale %s --replicas=1",
 				t.Words(), t.Namespace, t.kubectl())
@@ -45,7 +45,7 @@ func scaleBack(ctx context.Context, w work) (res result, err error) {
 			if err := w.patch(ctx, read, types.MergePatchType, change); err != nil {
 				return err
 			}
-			return nothing("%s wants %s already: somebody or something else scaled it up. What it had before is forgotten.", t.Words(), count(now, "replica"))
+			return nothing("%s wants %s already: somebody or something else scaled it up. What it had before is forgotten.", t.Words(), countReplicas(now))
 		}
 		n, err := strconv.ParseInt(remembered, 10, 32)
 		if err != nil || n < 1 || n > maxRestored {
@@ -56,7 +56,7 @@ func scaleBack(ctx context.Context, w work) (res result, err error) {
 		if err := w.patch(ctx, read, types.MergePatchType, change); err != nil {
 			return err
 		}
-		res = result{did: fmt.Sprintf("scaled %s back to %s", t.Words(), count(int32(n), "replica"))}
+		res = result{did: fmt.Sprintf("scaled %s back to %s", t.Words(), countReplicas(int32(n)))}
 		return nil
 	})
 	return res, err

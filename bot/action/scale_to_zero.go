@@ -55,7 +55,7 @@ func scaleToZero(ctx context.Context, w work) (res result, err error) {
 		if err != nil {
 			return err
 		}
-		res = result{fmt.Sprintf("scaled %s to zero; it had %s", w.target.Words(), count(now, "replica")), w.raisers(ctx, read)}
+		res = result{fmt.Sprintf("scaled %s to zero; it had %s", w.target.Words(), countReplicas(now)), w.raisers(ctx, read)}
 		return nil
 	})
 	return res, err

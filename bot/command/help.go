@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"crashloop/bot/action"
 	"crashloop/notify"
 
 	"github.com/spf13/pflag"
@@ -32,6 +33,11 @@ func (d *Dispatcher) help() notify.Message {
 	m.Blocks = append(m.Blocks, notify.Block{Text: []notify.Span{notify.T("What you can type. Only you see the answers; what changes the cluster is also said in the incident's thread.")}})
 	var lines [][]notify.Span
 	for _, c := range d.commands {
+		if _, changes := action.Find(action.All(), c.name); changes {
+			if _, on := action.Find(d.o.Actions, c.name); !on {
+				continue
+			}
+		}
 		lines = append(lines, []notify.Span{notify.C(strings.TrimSpace(d.o.Name + " " + c.name + " " + c.args)), notify.T(" " + c.short)})
 	}
 	m.Blocks = append(m.Blocks,

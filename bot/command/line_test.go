@@ -84,7 +84,7 @@ func TestMistakesAreExplained(t *testing.T) {
 		"restart":                          {"NAME is missing.", "/crashloop restart NAME"},
 		"restart web api":                  {`"api" is one too many`, "/crashloop restart NAME"},
 		"whoami x":                         {`whoami takes no arguments, and was given "x"`},
-		"logs web --previos":               {"did you mean --previous?", "/crashloop logs NAME [flags]"},
+		"logs web --contaner x":            {"did you mean --container?", "/crashloop logs NAME [flags]"},
 		"whoami --x":                       {"whoami has no flags"},
 		"logs web --tail many":             {"many", "--tail"},
 		"logs web --tail 0":                {"--tail is 0; it can be 1 to 5000"},
@@ -164,5 +164,14 @@ func TestACommandOfAStrangerDoesNothing(t *testing.T) {
 	if len(s.queries)+len(s.described)+len(s.diagnosed) > 0 {
 		t.Error("something was read")
 	}
+	if n := strings.Count(s.audit.String(), `"outcome":"refused"`); n != 5 {
+		t.Errorf("%d of 5 refusals were audited:\n%s", n, s.audit.String())
+	}
 	holds(t, s.types(t, "help"), "/crashloop list")
+}
+
+func TestAReadOnlyBotDoesNotOfferChanges(t *testing.T) {
+	s := newStage(t)
+	s.o.Actions = nil
+	holds(t, s.types(t, "help"), "/crashloop logs", "!restart NAME", "!scale-")
 }

@@ -44,7 +44,7 @@ func list() command {
 			}
 			may, err := c.o.Access.Namespaces(ctx, c.person, slices.Compact(namespaces))
 			if err != nil {
-				return notify.Message{}, refusal(err)
+				return notify.Message{}, c.deny(ctx, only, err)
 			}
 			if only != "" && len(may) == 0 {
 				return notify.Message{}, c.mayNotLook(ctx, only)

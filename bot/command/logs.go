@@ -35,7 +35,8 @@ const (
 // logOptions are what the flags say.
 type logOptions struct {
 	previous  bool
-	container string
+	container string // as asked for
+	prefer    string // that of the incident; taken where the pod has it
 	tail      int
 	since     time.Duration
 	grep      *regexp.Regexp
@@ -115,9 +116,7 @@ func (c *call) logs(ctx context.Context, m match, o logOptions) (notify.Message,
 	incident := ""
 	if all := c.incidentsOf(m.target); len(all) > 0 && all[0].Incident.State == diagnose.Open {
 		incident = all[0].Incident.ID
-		if o.container == "" {
-			o.container = all[0].Incident.Subject.Container
-		}
+		o.prefer = all[0].Incident.Subject.Container
 	}
 	needs := []access.Permission{podLogs(m.target.Namespace, pod)}
 	return c.read(ctx, m.target.String(), incident, needs, func(ctx context.Context) (notify.Message, error) {
@@ -135,7 +134,7 @@ func (c *call) logs(ctx context.Context, m match, o logOptions) (notify.Message,
 func (c *call) logsOf(ctx context.Context, inc diagnose.Incident, previous bool) (notify.Message, error) {
 	of := target(inc.Subject)
 	return c.read(ctx, of.String(), inc.ID, []access.Permission{podLogs(of.Namespace, "")}, func(ctx context.Context) (notify.Message, error) {
-		o := logOptions{previous: previous, container: inc.Subject.Container, tail: defaultTail}
+		o := logOptions{previous: previous, prefer: inc.Subject.Container, tail: defaultTail}
 		m, empty, err := c.showLog(ctx, of, inc.Subject.Pod, o)
 		if !previous && (empty || errors.Is(err, action.ErrNoLog)) {
 			o.previous = true
@@ -160,7 +159,7 @@ func (c *call) showLog(ctx context.Context, of action.Target, prefer string, o l
 	if i := slices.IndexFunc(pods, func(p action.Pod) bool { return p.Name == prefer }); i >= 0 {
 		pod = pods[i]
 	}
-	container, err := pickContainer(pod, o.container)
+	container, err := pickContainer(pod, o.container, o.prefer)
 	if err != nil {
 		return notify.Message{}, false, err
 	}
@@ -180,7 +179,7 @@ func (c *call) showLog(ctx context.Context, of action.Target, prefer string, o l
 	return c.drawLog(title, pod.Name+"-"+container+".log", got, o), len(got.Text) == 0, nil
 }
 
-func pickContainer(pod action.Pod, want string) (string, error) {
+func pickContainer(pod action.Pod, want, prefer string) (string, error) {
 	if want != "" {
 		if slices.ContainsFunc(pod.Containers, func(c action.Container) bool { return c.Name == want }) {
 			return want, nil
@@ -193,6 +192,9 @@ func pickContainer(pod action.Pod, want string) (string, error) {
 	}
 	best := action.Container{Name: pod.Default}
 	for _, c := range pod.Containers {
+		if c.Name == prefer {
+			return prefer, nil
+		}
 		if c.Failing && !best.Failing || c.Failing == best.Failing && c.Restarts > best.Restarts {
 			best = c
 		}

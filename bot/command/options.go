@@ -28,6 +28,7 @@ type Access interface {
 // Guard stands before everything that reads for a person. *action.Guard is one.
 type Guard interface {
 	Enter(ctx context.Context, e action.Entering, permissions ...access.Permission) (action.Pass, error)
+	Refuse(ctx context.Context, e action.Entering, why string)
 }
 
 // Runner changes the cluster for a person. *action.Runner is one.

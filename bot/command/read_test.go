@@ -202,6 +202,9 @@ func TestLogButtons(t *testing.T) {
 	holds(t, s.clicks(t, "logs-previous", &inc), "No log")
 	delete(s.logs, "web-1-a web")
 	holds(t, s.clicks(t, "logs", &inc), "has not started")
+	inc.Subject.Container = "renamed-since" // then the one that fails
+	s.logs["web-1-a web"] = "again\n"
+	holds(t, s.clicks(t, "logs", &inc), "Log of container web", "again")
 	inc.Subject.Pod = "web-1-b"
 	holds(t, s.clicks(t, "logs", &inc), "fine")
 }

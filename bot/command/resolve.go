@@ -107,7 +107,7 @@ func (c *call) resolve(ctx context.Context, text string) (match, error) {
 	if n.namespace != "" && n.kind != "" && n.kind != "Pod" {
 		return match{target: action.Target{Kind: n.kind, Namespace: n.namespace, Name: n.name}}, nil
 	}
-	may, all, err := c.mayList(ctx, n.namespace)
+	may, all, err := c.mayList(ctx, n)
 	if err != nil {
 		return match{}, err
 	}
@@ -131,7 +131,8 @@ func (c *call) resolve(ctx context.Context, text string) (match, error) {
 }
 
 // mayList says in which of the namespaces in question the person may list pods, and whether that is all of them.
-func (c *call) mayList(ctx context.Context, namespace string) (may []string, all bool, err error) {
+func (c *call) mayList(ctx context.Context, n named) (may []string, all bool, err error) {
+	namespace := n.namespace
 	candidates := []string{namespace}
 	if namespace == "" {
 		if candidates, err = c.o.Directory.Namespaces(ctx); err != nil {
@@ -140,10 +141,10 @@ func (c *call) mayList(ctx context.Context, namespace string) (may []string, all
 	}
 	may, err = c.o.Access.Namespaces(ctx, c.person, candidates)
 	if err != nil {
-		return nil, false, refusal(err)
+		return nil, false, c.deny(ctx, n.String(), err)
 	}
 	if namespace == "" && len(may) == 0 {
-		return nil, false, &answer{refused("You may list pods in no namespace of cluster "+c.o.Cluster+", so nothing can be looked up by a short name.", "")}
+		return nil, false, c.deny(ctx, n.String(), &answer{refused("You may list pods in no namespace of cluster "+c.o.Cluster+", so nothing can be looked up by a short name.", "")})
 	}
 	return may, namespace == "" && len(may) == len(candidates), nil
 }
@@ -261,13 +262,26 @@ func (c *call) mayNotLook(ctx context.Context, namespace string) error {
 	return &answer{refused(pass.Decision.Says, pass.Decision.Grant)}
 }
 
-// refusal turns an error of Access into an answer.
-func refusal(err error) error {
+// deny turns a refusal to look anywhere into an answer, and writes it down.
+func (c *call) deny(ctx context.Context, about string, err error) error {
 	var r *access.Refusal
 	if errors.As(err, &r) {
-		return &answer{refused(r.Decision.Says, r.Decision.Grant)}
+		err = &answer{refused(r.Decision.Says, r.Decision.Grant)}
 	}
+	c.o.Guard.Refuse(ctx, action.Entering{Person: c.person, What: c.command.name, Target: about, Channel: c.channel}, err.Error())
 	return err
+}
+
+// String is the name as it can be typed.
+func (n named) String() string {
+	s := n.name
+	if n.kind != "" {
+		s = strings.ToLower(n.kind) + "/" + s
+	}
+	if n.namespace != "" {
+		s = n.namespace + "/" + s
+	}
+	return s
 }
 
 // target is the workload of a subject.

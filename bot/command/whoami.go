@@ -28,7 +28,8 @@ func whoami() command {
 			}
 			says := "You may list pods in no namespace."
 			if all, err := c.o.Directory.Namespaces(ctx); err != nil {
-				says = "Where you may list pods could not be found out: " + err.Error()
+				c.o.Log.Warn("namespaces could not be listed", "error", err)
+				says = "could not be found out just now"
 			} else if some, err := c.o.Access.Namespaces(ctx, c.person, all); err != nil {
 				says = err.Error()
 			} else if len(some) == len(all) && len(all) > 0 {
