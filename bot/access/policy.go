@@ -42,6 +42,9 @@ func (i Identity) own() []string {
 func (i Identity) key() string { return i.User + "\x00" + strings.Join(i.Groups, "\x00") }
 
 // Policy is what an access file says: which Slack people and user groups are which Kubernetes users. The zero Policy maps nobody.
+//
+// Ids are the safest keys: an id is never given to another, while an e-mail or a user group's handle means whoever has it now, as far as
+// the workspace's own rules let people change theirs.
 type Policy struct {
 	ids    map[string]mapping // by Slack user id
 	emails map[string]mapping // by e-mail in lower case
