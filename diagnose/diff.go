@@ -202,7 +202,7 @@ func shortImages(a, b string) (string, string) {
 }
 
 func words(list []string) string {
-	return cut("["+strings.Join(list, " ")+"]", 120)
+	return cut("["+NewRedactor().Redact(strings.Join(list, " "))+"]", 120)
 }
 
 func diffEnv(a, b *corev1.Container, add func(string, ...any)) {
@@ -226,6 +226,7 @@ func diffEnv(a, b *corev1.Container, add func(string, ...any)) {
 		return out
 	}
 	va, vb := value(a), value(b)
+	redact := NewRedactor()
 	for _, k := range sortedKeys(union(va, vb)) {
 		x, y := va[k], vb[k]
 		switch {
@@ -235,7 +236,13 @@ func diffEnv(a, b *corev1.Container, add func(string, ...any)) {
 		case y == "":
 			add("env %s removed", k)
 		default:
-			add("env %s changed from %q to %q", k, cut(x[1:], 60), cut(y[1:], 60))
+			// Redacted before it is cut, as half of a secret is hard to tell.
+			x, y = redact.RedactValue(k, x[1:]), redact.RedactValue(k, y[1:])
+			if x == y {
+				add("env %s changed", k)
+			} else {
+				add("env %s changed from %q to %q", k, cut(x, 60), cut(y, 60))
+			}
 		}
 	}
 }

@@ -247,25 +247,22 @@ const maxValue = 16 << 10
 func (s *scan) valueAt(i int, whole bool) (start, end int, inQuotes bool) {
 	text := s.text
 	limit := min(len(text), i+maxValue)
-	escaped := i+1 < limit && text[i] == '\\' && isQuote(text[i+1])
-	if escaped || i < limit && isQuote(text[i]) {
-		quote := text[i]
-		if escaped {
-			i++
-			quote = text[i]
-		}
-		start = i + 1
+	// Text in JSON in JSON has its quotes behind one, three or seven backslashes, at either end.
+	slashes := runEnd(text[:limit], i, func(c byte) bool { return c == '\\' }) - i
+	if at := i + slashes; at < limit && isQuote(text[at]) {
+		quote, behind := text[at], 0
+		start = at + 1
 		for end = start; end < limit; end++ {
-			switch {
-			case text[end] == '\n' && whole:
+			switch c := text[end]; {
+			case c == '\n' && whole:
 				return start, end, true
-			case escaped && text[end] == '\\' && end+1 < limit && text[end+1] == quote:
-				return start, end, true
-			case !escaped && text[end] == '\\' && end+1 < limit && text[end+1] != '\n':
-				end++
-			case !escaped && text[end] == quote:
-				return start, end, true
+			case c == '\\':
+				behind++
+				continue
+			case c == quote && (behind == slashes || slashes > 0 && behind < slashes || slashes == 0 && behind%2 == 0):
+				return start, end - min(behind, slashes), true
 			}
+			behind = 0
 		}
 		return start, min(end, limit), true
 	}

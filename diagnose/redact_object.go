@@ -62,12 +62,12 @@ func (w *objectWalk) fields(m map[string]any) {
 		case string:
 			switch {
 			case key == "value" && name != "":
-				w.put(m, key, v, w.value(name, v))
+				w.put(m, key, v, w.RedactValue(name, v))
 			case isPlainField(key):
 			case key == corev1.LastAppliedConfigAnnotation:
 				w.put(m, key, v, w.manifest(v))
 			default:
-				w.put(m, key, v, w.value(key, v))
+				w.put(m, key, v, w.RedactValue(key, v))
 			}
 		case map[string]any:
 			switch key {
@@ -99,7 +99,7 @@ func (w *objectWalk) items(list []any) {
 		case string:
 			clean := w.Redact(v)
 			if flag != "" && !strings.HasPrefix(v, "-") {
-				clean = w.value(flag, v)
+				clean = w.RedactValue(flag, v)
 			}
 			flag = ""
 			if strings.HasPrefix(v, "-") && !strings.Contains(v, "=") {
@@ -116,27 +116,28 @@ func (w *objectWalk) items(list []any) {
 	}
 }
 
-// value judges a value together with the name it is assigned to.
-func (w *objectWalk) value(name, v string) string {
-	s := scan{Redactor: w.Redactor, text: v}
+// RedactValue redacts the value of a setting, such as an environment variable, whose name is known: the name may say that all of it is
+// a secret.
+func (r *Redactor) RedactValue(name, v string) string {
+	s := scan{Redactor: r, text: v}
 	switch strength := keyStrength(name); strength {
 	case strong:
-		if s.worthHiding(v, strong, quoted) && w.Redact(v) == v {
+		if s.worthHiding(v, strong, quoted) && r.Redact(v) == v {
 			return Redacted
 		}
 	case weak:
-		if s.worthHiding(v, weak, assigned) && !namesSecret(name, v) && w.Redact(v) == v {
+		if s.worthHiding(v, weak, assigned) && !namesSecret(name, v) && r.Redact(v) == v {
 			return Redacted
 		}
 	case header, cookie:
 		prefix := name + ": "
-		return strings.TrimPrefix(w.Redact(prefix+v), prefix)
+		return strings.TrimPrefix(r.Redact(prefix+v), prefix)
 	case notSecret:
 		if !plainKey(name) && looksRandom(v) && !strings.ContainsAny(v, " .:/\n") {
 			return Redacted
 		}
 	}
-	return w.Redact(v)
+	return r.Redact(v)
 }
 
 // manifest redacts an object that stands as JSON in an annotation. The values of a Secret go altogether.
@@ -175,7 +176,7 @@ func (w *objectWalk) binary(m map[string]any) {
 		raw, err := base64.StdEncoding.DecodeString(text)
 		clean := Redacted
 		if err == nil && utf8.Valid(raw) {
-			clean = w.value(key, string(raw))
+			clean = w.RedactValue(key, string(raw))
 		}
 		if clean != string(raw) {
 			m[key], w.changed = base64.StdEncoding.EncodeToString([]byte(clean)), true

@@ -81,6 +81,14 @@ func TestRedactPrivateKeyOnManyLines(t *testing.T) {
 	}
 }
 
+func TestRedactThroughColours(t *testing.T) {
+	token := "ghp" + "_16C7e42F292c6912E7710c838347Ae178B4a"
+	in := "\x1b[33mpassword\x1b[0m=\x1b[1;31mhunter2\x1b[0m \x1b[32m" + token + "\x1b[0m done\x1b"
+	if got, want := NewRedactor().Redact(in), "password="+Redacted+" "+Redacted+" done"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestRedactKnown(t *testing.T) {
 	r := NewRedactor("my-own-words", "abc")
 	if got, want := r.Redact("say my-own-words, abc"), "say "+Redacted+", abc"; got != want {

@@ -11,7 +11,7 @@ func (s *scan) url(i int) int {
 	start := i + 3
 	end := start
 	for end < len(text) && end-start < maxURL {
-		if c := text[end]; isBlank(c) || isQuote(c) || c == '<' || c == '>' || c == '\\' {
+		if c := text[end]; isBlank(c) || isQuote(c) || c == '<' || c == '>' || c == '\\' && (end+1 == len(text) || text[end+1] != 'u') {
 			break
 		} else if c == ':' && strings.HasPrefix(text[end:], "://") {
 			// Another URL in the same run has its own turn.
@@ -39,6 +39,10 @@ func (s *scan) url(i int) int {
 			return i + 3
 		}
 		if at = strings.LastIndexByte(run, '@'); at < 0 {
+			// A text that was cut for display may end in the middle of a password.
+			if cutOff, ok := strings.CutSuffix(run, "…"); ok && strings.IndexByte(authority, '[') < 0 {
+				return s.hide(start+colon+1, start+len(cutOff))
+			}
 			return i + 3
 		}
 	}
