@@ -28,14 +28,11 @@ func Root(inc diagnose.Incident, d *diagnose.Diagnosis, o RenderOptions) Message
 	where := Cut(s.Namespace+"/"+s.Name(), 110) // a header takes 150 characters
 	emoji, state := stateOf(inc)
 	m := Message{Blocks: []Block{{Header: fmt.Sprintf("%s %s: %s", emoji, state, where)}}}
-	why, todo := cause(inc, d)
+	why := cause(inc, d)
 	switch inc.State {
 	case diagnose.Open:
 		m.Text = fmt.Sprintf("%s %s %s. %s", emoji, where, verb(inc.Condition), why)
 		m.Blocks = append(m.Blocks, Block{Text: []Span{T(why)}})
-		if todo != "" {
-			m.Blocks = append(m.Blocks, Block{Text: []Span{B("To do: "), T(todo)}})
-		}
 	default:
 		ended := sentence(inc.EndedSays)
 		if ended == "" {
@@ -92,16 +89,12 @@ func verb(c diagnose.Condition) string {
 	return "is crash-looping"
 }
 
-// cause is what is wrong and what to do first.
-func cause(inc diagnose.Incident, d *diagnose.Diagnosis) (why, todo string) {
+// cause is what is wrong, and what to do: a diagnosis says both in its summary.
+func cause(inc diagnose.Incident, d *diagnose.Diagnosis) string {
 	if d == nil {
-		return seen(inc, 600) + " The cause is being looked for.", ""
+		return seen(inc, 600) + " The cause is being looked for."
 	}
-	why = sentence(oneLine(d.Summary, 700))
-	if len(d.Fixes) > 0 {
-		todo = sentence(oneLine(d.Fixes[0].Title, 300))
-	}
-	return why, todo
+	return sentence(oneLine(d.Summary, 700))
 }
 
 // seen is what opened the incident, as a sentence.
@@ -142,7 +135,7 @@ func sentence(s string) string {
 // facts are the root's name and value pairs.
 func facts(inc diagnose.Incident, d *diagnose.Diagnosis) []Field {
 	s := inc.Subject
-	out := []Field{{Name: "Workload", Value: []Span{C(s.Workload)}}, {Name: "Namespace", Value: []Span{C(s.Namespace)}}}
+	out := []Field{{Name: "Workload", Value: []Span{C(s.Workload)}}} // the header names the namespace
 	if s.Container != "" {
 		v := []Span{C(s.Container)}
 		switch s.ContainerType {
