@@ -168,6 +168,17 @@ func (b *Bot) Incidents() []Standing {
 	return all
 }
 
+// Recent returns the open incidents and those that ended not long ago.
+func (b *Bot) Recent() []Standing {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := make([]Standing, 0, len(b.files))
+	for _, f := range b.files {
+		all = append(all, Standing{f.inc, f.diagnosis})
+	}
+	return all
+}
+
 // Find returns an incident by its id, also one that ended not long ago.
 func (b *Bot) Find(id string) (Standing, bool) {
 	b.mu.Lock()

@@ -106,6 +106,9 @@ func runBot(ctx context.Context, c Config, stdout, stderr io.Writer) error {
 		}
 		return state.Lead(ctx, state.LeadOptions{Client: cl.clients.Objects, Namespace: c.InstanceNamespace, Identity: c.InstanceName, Log: log}, active)
 	}}
+	if !cl.inCluster || !c.LeaderElection {
+		s.starting() // before anybody can ask: no other instance is the one that should be ready
+	}
 	stages := [][]part{{work}}
 	if listener != nil {
 		stages = append(stages, []part{{"serving health and metrics", func(ctx context.Context) error { return s.serve(ctx, listener) }}})
@@ -124,6 +127,7 @@ func runBot(ctx context.Context, c Config, stdout, stderr io.Writer) error {
 
 // runActive wires the bot and runs it until ctx ends. Nobody else does so for this cluster at the same time.
 func runActive(ctx context.Context, c Config, cl cluster, s *server, log *slog.Logger, stdout, stderr io.Writer) error {
+	s.starting()
 	local := c.SlackBotToken == ""
 	if local {
 		w, err := startLocal(context.WithoutCancel(ctx), c, log)
@@ -310,7 +314,7 @@ func newCommands(c Config, cl cluster, people *access.Decider, guard *action.Gua
 		Name: c.SlackCommand, Cluster: cl.name, Access: people, Guard: guard, Runner: runner, Directory: directory, Logs: reader, Describer: reader, Actions: actions, Log: log,
 		Incidents: func() []command.Standing {
 			var all []command.Standing
-			for _, i := range desk.Incidents() {
+			for _, i := range desk.Recent() {
 				all = append(all, command.Standing(i))
 			}
 			return all
@@ -326,7 +330,12 @@ func newCommands(c Config, cl cluster, people *access.Decider, guard *action.Gua
 			if id == "" {
 				return
 			}
-			line := notify.ActionLine(notify.Action{User: out.Request.Person.ID, Name: out.Request.Person.Name, Did: out.Says, Notes: out.Notes})
+			done := notify.Action{User: out.Request.Person.ID, Name: out.Request.Person.Name, Did: out.Says, Notes: out.Notes}
+			if standing, ok := desk.Find(id); ok && out.Undo == notify.ActionScaleBack {
+				undo := notify.ScaleBackButton(standing.Incident)
+				done.Undo = &undo
+			}
+			line := notify.ActionLine(done)
 			if err := desk.Say(ctx, id, fmt.Sprintf("action/%d", time.Now().UnixNano()), line); err != nil {
 				log.Error("an action could not be said in the thread", "incident", id, "action", out.Request.Action, "error", err)
 			}

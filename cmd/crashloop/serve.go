@@ -89,6 +89,11 @@ func newServer() *server {
 	return s
 }
 
+// starting says that the bot is to run here and does not yet.
+func (s *server) starting() {
+	s.ready.Store(&[]condition{{"start", func() error { return errors.New("the bot is starting") }}})
+}
+
 // activate says that the bot runs here, how many incidents are open, and what must hold for it to be ready.
 func (s *server) activate(open func() int, ready []condition) {
 	s.open.Store(&open)
