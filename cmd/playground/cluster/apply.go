@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,8 +84,9 @@ func (c *Cluster) WaitReady(ctx context.Context, manifests []byte) error {
 		if check == nil {
 			continue
 		}
-		what := fmt.Sprintf("%s %s/%s to be ready", u.GetKind(), u.GetNamespace(), u.GetName())
-		if err := waitUntil(ctx, what, func(ctx context.Context) error { return check(ctx, u.GetNamespace(), u.GetName()) }); err != nil {
+		namespace := cmp.Or(u.GetNamespace(), metav1.NamespaceDefault)
+		what := fmt.Sprintf("%s %s/%s to be ready", u.GetKind(), namespace, u.GetName())
+		if err := waitUntil(ctx, what, func(ctx context.Context) error { return check(ctx, namespace, u.GetName()) }); err != nil {
 			return err
 		}
 	}

@@ -79,6 +79,9 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 	if opts.SimulatedNodes == 0 {
 		opts.SimulatedNodes = 2
 	}
+	if opts.Nodes != Simulated && opts.Nodes != Containerd && opts.Nodes != None {
+		return nil, fmt.Errorf("there are no nodes of kind %q: choose %s, %s or %s", opts.Nodes, Simulated, Containerd, None)
+	}
 	if p := opts.MaxRestartPeriod; p != 0 && (p < time.Second || p > 300*time.Second) {
 		return nil, fmt.Errorf("the longest back-off between restarts is %s: the kubelet accepts 1s to 300s", p)
 	}
@@ -121,10 +124,8 @@ func (c *Cluster) start(ctx context.Context) error {
 		return c.step(fmt.Sprintf("start %d simulated nodes", c.opts.SimulatedNodes), func() error { return c.startSimulated(ctx) })
 	case Containerd:
 		return c.step("start the containerd node", func() error { return c.startContainerd(ctx) })
-	case None:
-		return nil
 	}
-	return fmt.Errorf("there are no nodes of kind %q: choose %s, %s or %s", c.opts.Nodes, Simulated, Containerd, None)
+	return nil
 }
 
 func (c *Cluster) step(what string, run func() error) error {
