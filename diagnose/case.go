@@ -309,7 +309,7 @@ func (c *Case) readLogs() {
 	}
 	// terminationMessagePolicy FallbackToLogsOnError, or a program that writes /dev/termination-log.
 	if t := c.Last(); t != nil && strings.TrimSpace(t.Message) != "" && c.ranAtAll(t) {
-		l := NewLog(c.StatusField("lastState.terminated.message"), []byte(t.Message))
+		l := NewLog(c.StatusField("lastState.terminated.message"), []byte(c.engine.options.Redact(t.Message)))
 		l.Container, l.message = c.Subject.Container, true
 		c.primary, c.secondary = l, c.primary
 	}

@@ -102,6 +102,8 @@ type scan struct {
 	spans []span // in order, not overlapping
 	// valueUntil is how far a "value" that follows a telling "name" is a secret: {"name": "DB_PASSWORD", "value": "..."}.
 	valueUntil int
+	// longWord is the next long word of random base64; its end is 0 when there is none.
+	longWord span
 	// noCookieUntil is the end of a line that is known to hold no cookie.
 	noCookieUntil int
 }

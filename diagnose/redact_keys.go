@@ -164,13 +164,31 @@ func (s *scan) assignment(i int) int {
 	case text[i] == ':' && spaces != value:
 		how = prose
 	}
-	if how == line && strength == strong {
+	switch {
+	case how == line && strength == strong:
 		end = s.plainLineEnd(start, end)
+	case how == prose && strength == strong && (isCompound(key) || s.endsLine(end) && end-start >= 6):
+		how = line // db.password: x is the name of a setting in any sentence, and so is the last word of one
 	}
 	if !s.worthHiding(text[start:end], strength, how) || strength == weak && namesSecret(key, text[start:end]) {
 		return i
 	}
 	return s.hide(start, end)
+}
+
+// endsLine says whether the line, or the text in quotes, ends at i.
+func (s *scan) endsLine(i int) bool {
+	return i == len(s.text) || strings.IndexByte("\n\r\"'`", s.text[i]) >= 0
+}
+
+// isCompound tells the name of a setting from a word: db_password, dbPassword, DB_PASSWORD.
+func isCompound(key string) bool {
+	for i := 1; i < len(key); i++ {
+		if c := key[i]; c == '_' || c == '.' || c == '-' || isUpper(c) && isLower(key[i-1]) {
+			return true
+		}
+	}
+	return isEnvName(key)
 }
 
 // plainLineEnd extends a value without quotes to the end of its line, as YAML has it, up to a comment.
@@ -199,7 +217,7 @@ func (s *scan) randomValue(i, value int, key string) int {
 	for end < len(text) && (isWord(text[end]) || text[end] == '+' || text[end] == '/' || text[end] == '~') {
 		end++
 	}
-	if end-start < 20 || end < len(text) && (text[end] == '.' || text[end] == '@' || text[end] == ':') || text[start] == '/' || !looksRandom(text[start:end]) || plainKey(key) {
+	if end-start < 20 || end+1 < len(text) && (text[end] == '.' || text[end] == '@' || text[end] == ':') && !isBlank(text[end+1]) || text[start] == '/' || !looksRandom(text[start:end]) || plainKey(key) {
 		return max(i, end-1)
 	}
 	return s.hide(start, runEnd(text, end, func(c byte) bool { return c == '=' }))

@@ -14,7 +14,6 @@ const (
 	beginsQuote                 // ' of an SQL password
 	beginsUser                  // @ behind user and password without a scheme
 	beginsElement               // > of an XML element
-	beginsBlock                 // a line of nothing but base64
 	beginsRedaction             // [ of what is redacted already
 )
 
@@ -31,19 +30,27 @@ func makeTriggers(forms *[256][]tokenForm) *[256]uint8 {
 	}
 	t['='], t[':'] = beginsValue, beginsValue
 	t['-'] |= beginsFlag
-	t['\''], t['@'], t['>'], t['\n'], t['['] = beginsQuote, beginsUser, beginsElement, beginsBlock, beginsRedaction
+	t['\''], t['@'], t['>'], t['['] = beginsQuote, beginsUser, beginsElement, beginsRedaction
 	return t
 }
 
 func (s *scan) run() {
 	text := s.text
-	i := s.base64Line(0)
-	for i < len(text) {
-		t := s.triggers[text[i]]
-		if t == 0 {
+	i := 0
+	s.findLongWord(0)
+	for {
+		for i < s.longWord.start && s.triggers[text[i]] == 0 {
 			i++
+		}
+		if i >= s.longWord.start {
+			if i >= len(text) {
+				return
+			}
+			i = max(s.hide(s.longWord.start, s.longWord.end), i)
+			s.findLongWord(i)
 			continue
 		}
+		t := s.triggers[text[i]]
 		next := i
 		switch {
 		case t&beginsToken != 0:
@@ -60,8 +67,6 @@ func (s *scan) run() {
 			next = s.sqlPassword(i)
 		case t&beginsElement != 0:
 			next = s.element(i)
-		case t&beginsBlock != 0:
-			next = max(s.base64Line(i+1), i+1)
 		case t&beginsRedaction != 0:
 			if strings.HasPrefix(text[i:], Redacted) {
 				next = i + len(Redacted)
@@ -233,22 +238,36 @@ func isPEMLine(line string) bool {
 	return true
 }
 
-// base64Line hides a line of nothing but base64, as a private key has them when its first line is cut off. Hashes in hex stay.
-func (s *scan) base64Line(i int) int {
+// minLongWord is how long a word of random base64 is that goes whatever stands around it: the lines of a private key are 64 letters.
+const minLongWord = 60
+
+// findLongWord looks for the next such word at or behind from. One byte in sixty is looked at, and the word around it.
+func (s *scan) findLongWord(from int) {
 	text := s.text
-	start := i
-	for start < len(text) && (text[start] == ' ' || text[start] == '\t') {
-		start++
+	s.longWord = span{len(text), 0}
+	low := from // where a word may begin
+	for at := from + minLongWord - 1; at < len(text); at += minLongWord {
+		if !isBase64(text[at]) {
+			continue
+		}
+		start, end := at, runEnd(text, at, isBase64)
+		for start > low && isBase64(text[start-1]) {
+			start--
+		}
+		low = end
+		// Subresource integrity, npm's lock files: sha512-... is a hash.
+		isHash := start > 6 && strings.EqualFold(text[start-7:start-4], "sha") && (text[start-1] == '-' || text[start-1] == ':')
+		if end-start >= minLongWord && !isHash && strings.Count(text[start:end], "/")*12 < end-start && looksRandom(text[start:end]) {
+			s.longWord = span{start, end}
+			return
+		}
+		if end > at {
+			at += (end - at) / minLongWord * minLongWord
+		}
 	}
-	end := runEnd(text, start, func(c byte) bool { return isAlnum(c) || c == '+' || c == '/' || c == '=' })
-	if end-start < 60 || end < len(text) && text[end] != '\n' && text[end] != '\r' {
-		return i
-	}
-	if !looksRandom(text[start:end]) {
-		return i
-	}
-	return s.hide(start, end)
 }
+
+func isBase64(c byte) bool { return isAlnum(c) || c == '+' || c == '/' || c == '=' }
 
 // sqlPassword hides what follows PASSWORD or IDENTIFIED BY in a statement.
 func (s *scan) sqlPassword(i int) int {

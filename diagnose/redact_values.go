@@ -142,7 +142,7 @@ func isMessage(v string) bool {
 // plainKey takes names whose values are long and random by nature, and no secrets.
 func plainKey(key string) bool {
 	k := strings.ToLower(key)
-	for _, word := range []string{"digest", "image", "sha", "hash", "commit", "etag", "checksum", "trace", "span", "uid", "uuid", "revision", "version", "path", "file", "class", "pod", "node", "host", "name", "container", "url", "request", "cert", "public", "fingerprint", "msg", "message", "error", "err"} {
+	for _, word := range []string{"digest", "image", "sha", "hash", "commit", "etag", "checksum", "trace", "span", "uid", "uuid", "revision", "version", "path", "file", "class", "pod", "node", "host", "name", "container", "url", "request", "cert", "public", "fingerprint", "integrity", "msg", "message", "error", "err"} {
 		if strings.Contains(k, word) {
 			return true
 		}
