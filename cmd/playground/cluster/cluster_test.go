@@ -179,6 +179,7 @@ func TestSimulated(t *testing.T) {
 	t.Run("a crash loop shows as a kubelet shows it", func(t *testing.T) { crashLoop(t, c) })
 	t.Run("states that follow from the spec", func(t *testing.T) { specStates(t, c) })
 	t.Run("RBAC is real", func(t *testing.T) { realRBAC(t, c) })
+	t.Run("a crowd is healthy", func(t *testing.T) { healthyCrowd(t, c) })
 	t.Run("the API server comes back with its data", func(t *testing.T) {
 		c.StopAPIServer()
 		if _, err := c.Client().CoreV1().Pods("default").List(ctx, metav1.ListOptions{}); err == nil {
@@ -284,6 +285,31 @@ func specStates(t *testing.T, c *Cluster) {
 func waits(reason, message string) func(core.ContainerStatus) bool {
 	return func(s core.ContainerStatus) bool {
 		return s.State.Waiting != nil && s.State.Waiting.Reason == reason && strings.Contains(s.State.Waiting.Message, message)
+	}
+}
+
+func healthyCrowd(t *testing.T, c *Cluster) {
+	ctx := within(t)
+	if err := c.Apply(ctx, []byte("{apiVersion: v1, kind: Namespace, metadata: {name: crowd}}")); err != nil {
+		t.Fatal(err)
+	}
+	crowd, err := c.StartCrowd(ctx, "crowd", 150, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer crowd.Stop()
+	pods, err := c.Client().CoreV1().Pods("crowd").List(ctx, metav1.ListOptions{FieldSelector: "status.phase=Running"})
+	if err != nil || len(pods.Items) != 150 {
+		t.Fatalf("%d pods run, of 150 (%v)", len(pods.Items), err)
+	}
+	for _, name := range []string{crowdNodeName(0), crowdNodeName(1)} {
+		node, err := c.Client().CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cond := node.Status.Conditions; len(cond) == 0 || cond[0].Status != core.ConditionTrue {
+			t.Errorf("node %s: %+v", name, cond)
+		}
 	}
 }
 
