@@ -120,3 +120,14 @@ func oneLine(s string, limit int) string {
 	}
 	return Cut(strings.Join(strings.Fields(Clean(s)), " "), limit)
 }
+
+// bothEnds is oneLine for what is quoted: of a long text the end stays too, where an error that was wrapped again and again says at last
+// what happened.
+func bothEnds(s string, limit int) string {
+	line := []rune(oneLine(s, 100*limit))
+	if len(line) <= limit {
+		return string(line)
+	}
+	head := limit / 3
+	return string(line[:head]) + " … " + string(line[len(line)-(limit-head-3):])
+}
