@@ -153,11 +153,17 @@ func writeLine(b *strings.Builder, line []byte) {
 		return
 	}
 	// A bare carriage return redraws the line: what counts is what stands there in the end.
-	for i := len(line) - 1; i >= 0; i-- {
-		if line[i] == '\r' {
-			line = line[i+1:]
-			break
+	// One that a quotation mark or a colon follows is part of a name, as of a script with the line ends of Windows, and is made visible.
+	for i := len(line) - 2; i >= 0; i-- {
+		if line[i] != '\r' {
+			continue
 		}
+		if strings.IndexByte("'\":", line[i+1]) >= 0 {
+			line = []byte(string(line[:i]) + "^M" + string(line[i+1:]))
+			continue
+		}
+		line = line[i+1:]
+		break
 	}
 	for i := 0; i < len(line); {
 		c := line[i]

@@ -31,7 +31,14 @@ func golden(t *testing.T, path, got string) {
 		t.Fatalf("%v; run the test with -update to write it", err)
 	}
 	if got != string(want) {
-		t.Errorf("%s differs; run the test with -update if this is meant. Got:\n%s", path, got)
+		gotLines, wantLines := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+		for i := range gotLines {
+			if i >= len(wantLines) || gotLines[i] != wantLines[i] {
+				t.Errorf("%s differs from line %d on; run the test with -update if this is meant. Got: %s", path, i+1, gotLines[i])
+				return
+			}
+		}
+		t.Errorf("%s has more lines than the test wrote; run the test with -update if this is meant", path)
 	}
 }
 

@@ -1,0 +1,77 @@
+package rules
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"crashloop/diagnose"
+)
+
+func appBadCredentials() diagnose.Rule {
+	whom := regexp.MustCompile(`(?i)(?:authentication failed for|access denied for|login failed for|for) (?:user|role)? ?['"\\` + "`" + `]*(?P<user>[\w.@-]+)`)
+	return diagnose.Rule{
+		ID: "app.bad-credentials", Category: "app-error", Title: "What it depends on rejects its credentials",
+		Doc: diagnose.Doc{
+			Means:   "A database, queue or API that the program needs answers, but does not accept its user, password, key or token.",
+			Confirm: "`kubectl logs POD --previous` names who rejects whom; the env entries with secretKeyRef tell which Secret the credentials come from.",
+			Mend:    "Bring both sides together: correct the Secret, or change the password in the dependency. A database image sets its password only when its volume is first initialised; changing the Secret later does not change it.",
+			Source:  "PostgreSQL error 28P01, MySQL error 1045, Redis WRONGPASS and NOAUTH, MongoDB error 18, AMQP 403, HTTP 401 and 403",
+		},
+		Log: []diagnose.Pattern{{Words: []string{
+			"password authentication failed", "access denied for user", "wrongpass", "noauth authentication required", "authentication failed", "authenticationfailed", "invalid username or password", "invalid user or password",
+			"access_refused", "login was refused", "login failed for user", "invalid password", "auth failed", "bad auth", "invalid credentials", "invalid api key", "invalid_api_key", "incorrect api key", "invalid token", "invalid_grant", "invalid_client",
+			"401 unauthorized", "status code 401", "statuscode: 401", "status: 401", "http 401", "unauthorized (401)", "response code: 401", "sasl authentication failed", "saslauthenticationexception", "no pg_hba.conf entry", "authentication error", "invalidaccesskeyid", "signaturedoesnotmatch", "expiredtoken", "token has expired", "token is expired", "bad credentials", "err auth", "ora-01017", "unauthenticated", "pam authentication failed", "permission denied (publickey", "invalid_auth", "not_authed", "incorrect username", "wrong password", "role \"", "security_exception",
+		}, Regexp: `(?i)password authentication failed|access denied for user|WRONGPASS|NOAUTH|authentication ?failed|invalid (?:username|user) or password|ACCESS_REFUSED|login (?:was refused|failed for user)|invalid password|auth failed|bad auth|invalid credentials|(?:invalid|incorrect)[ _]api[ _]key|invalid token|invalid_(?:grant|client|auth)|\b401\b|sasl ?authentication|no pg_hba\.conf entry|authentication error|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|token (?:has|is) expired|bad credentials|ERR AUTH|ORA-01017|Unauthenticated|publickey|not_authed|incorrect username|wrong password|FATAL:.*role "[^"]+" does not exist|security_exception`}},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
+				return h.Level != diagnose.Info && h.Level != diagnose.Debug && !strings.Contains(h.Text, `"GET `) && !strings.Contains(h.Text, `"POST `) && !strings.Contains(h.Text, "x509")
+			})
+			if !ok {
+				return nil
+			}
+			f.Confidence, f.Weight = diagnose.Likely, 20
+			f.Keys = []string{"authentication", "password", "unauthorized", "denied", "login", "credentials"}
+			as := groups(whom, h.Text)["user"]
+			f.Summary = fmt.Sprintf("%s ends because what it depends on rejects its credentials", c.Who())
+			if as != "" && as != "the" && as != "user" {
+				f.Confidence = diagnose.Certain
+				f.Summary = fmt.Sprintf("%s ends because its user %s is rejected", c.Who(), as)
+				f.Keys = append(f.Keys, as)
+			}
+			f.Summary += ": " + shorten(strings.TrimSpace(h.Text), 160)
+			var secrets []string
+			for _, e := range c.Container.Env {
+				if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil && credential(e.Name) {
+					r := e.ValueFrom.SecretKeyRef
+					secrets = append(secrets, r.Name)
+					f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("env[" + e.Name + "]"), Text: "from Secret " + r.Name + " key " + r.Key})
+				}
+			}
+			for _, from := range c.Container.EnvFrom {
+				if from.SecretRef != nil {
+					secrets = append(secrets, from.SecretRef.Name)
+					f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("envFrom"), Text: "all keys of Secret " + from.SecretRef.Name})
+				}
+			}
+			f.Advice = "Bring both sides together: the credentials that it is given, and those that the other side knows"
+			if len(secrets) > 0 {
+				f.Advice = fmt.Sprintf("Check the credentials in Secret %s against what the other side knows", secrets[0])
+				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "See when the Secret was last changed, and by whom", Command: c.Kubectl("get", "secret", secrets[0], "-o", "yaml", "--show-managed-fields")})
+			}
+			f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Restart it once they agree", Command: c.Kubectl("rollout", "restart", c.Target())})
+			return []diagnose.Finding{f}
+		},
+	}
+}
+
+// credential says that a variable's name is one of a password, key or token.
+func credential(name string) bool {
+	n := strings.ToUpper(name)
+	for _, w := range []string{"PASS", "TOKEN", "KEY", "SECRET", "AUTH", "CREDENTIAL", "USER", "URL", "URI", "DSN"} {
+		if strings.Contains(n, w) {
+			return true
+		}
+	}
+	return false
+}

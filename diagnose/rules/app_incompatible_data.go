@@ -1,0 +1,59 @@
+package rules
+
+import (
+	"fmt"
+	"strings"
+
+	"crashloop/diagnose"
+)
+
+func appIncompatibleData() diagnose.Rule {
+	return diagnose.Rule{
+		ID: "app.incompatible-data", Category: "app-error", Title: "It cannot use the data that it finds",
+		Doc: diagnose.Doc{
+			Means:   "The data on its volume or in its database does not suit this version of the program: written by a newer or much older version, left half-initialised or locked by a run that was killed, corrupt, or in a schema that a migration did not finish.",
+			Confirm: "`kubectl logs POD --previous` says what does not fit: versions, a dirty migration, a stale lock or pid file, a checksum.",
+			Mend:    "Go back to the version that wrote the data, or upgrade step by step as the program documents. Take a copy of the volume before removing locks or repairing.",
+			Source:  "PostgreSQL pg_upgrade, MySQL upgrade notes, golang-migrate, Flyway, Alembic, Elasticsearch node versions",
+		},
+		Log: []diagnose.Pattern{{Words: []string{
+			"database files are incompatible with server", "data directory was initialized by", "dirty database version", "is in a dirty state", "not compatible with this version", "incompatible with", "is not supported by this version", "downgrade", "cannot upgrade from",
+			"unsupported redo log", "cannot boot server version", "data dictionary initialization failed", "invalid data dir", "could not locate a valid checkpoint record", "database system was interrupted", "invalid checkpoint", "wal corruption", "corrupt", "bad crc", "checksum mismatch", "checksum failed", "page verification failed",
+			"lock file", "lockfile", "already locked", "unable to lock", "could not lock", "failed to obtain lock", "failed to obtain node lock", "resource temporarily unavailable", "mongod.lock", "unclean shutdown", "pid file", "already running", "initdb: error: directory", "exists but is not empty", "data directory is not empty", "has files in it",
+			"migration failed", "migrations failed", "migration checksum mismatch", "validate failed: migration", "found more than one migration", "can't locate revision", "detected resolved migration", "detected applied migration", "pending migrations", "unknown migration", "featurecompatibilityversion", "wrong mongod version", "index created with version", "node version", "rdb version", "can't handle rdb format", "bad file format reading the append only file", "relation \"", "no such table", "schema version", "doesn't exist", "does not exist", "no such column", "unknown column", "has invalid version", "newer than the", "invalid magic number", "version mismatch", "on-disk format", "storage format", "upgrade is not supported", "unsupported version",
+		}, Regexp: `(?i)database files are incompatible|data directory was initialized by|dirty (?:database|state)|(?:data|files?|database|index|schema|format|volume|snapshot|log|rdb|wal|version)\b.{0,60}(?:not compatible|incompatible|not supported by this version|newer than|unsupported)|cannot upgrade from|downgrad(?:e|ing) (?:is )?(?:not|from|of)|unsupported redo log|cannot boot server version|data dictionary initialization failed|valid checkpoint record|invalid checkpoint|(?:wal|segment|index|database|data|table|block|page|log|file|manifest|journal|block)\b.{0,40}corrupt|corrupt(?:ed|ion)?\b.{0,40}(?:wal|segment|index|database|data|table|block|page|log|file|manifest|journal)|bad crc|checksum (?:mismatch|failed)|(?:lock ?file|pid file|mongod\.lock).{0,80}(?:exist|held|stale|already|running|unavailable|lock)|(?:unable to lock|could not lock|failed to obtain (?:node )?lock|already locked|opening storage failed: lock)|initdb: error: directory|exists but is not empty|data directory.{0,60}(?:is not empty|has files in it)|--initialize specified but the data directory has files|migrations? (?:failed|checksum mismatch)|Validate failed: Migration|Can't locate revision|detected (?:resolved|applied) migration|featureCompatibilityVersion|Wrong mongod version|can't handle RDB format|Bad file format reading the append only file|(?:relation|table|column) ["'` + "`" + `]?[\w.]+["'` + "`" + `]? (?:does not|doesn't) exist|no such table|no such column|unknown column|schema version|unexpected migration|node version.{0,60}(?:index|upgrade)|version mismatch`}},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
+				return h.Level != diagnose.Info && h.Level != diagnose.Debug && !strings.Contains(h.Text, "role \"")
+			})
+			if !ok {
+				return nil
+			}
+			t := strings.ToLower(h.Text)
+			f.Keys = []string{"database", "data", "migration", "version", "corrupt", "lock"}
+			f.Summary = fmt.Sprintf("%s cannot use the data that it finds: %s", c.Who(), shorten(strings.TrimSpace(h.Text), 180))
+			f.Advice = "Go back to the version that wrote the data, or migrate it as the program documents; copy the volume first"
+			if strings.Contains(t, "does not exist") || strings.Contains(t, "doesn't exist") || strings.Contains(t, "no such table") || strings.Contains(t, "no such column") || strings.Contains(t, "unknown column") {
+				f.Advice = "Run the migration that makes it, or go back to the version that the schema is of"
+			} else if strings.Contains(t, "lock") || strings.Contains(t, "pid file") || strings.Contains(t, "running") {
+				f.Advice = "See that no other instance uses the volume; then remove what the killed run left behind"
+			}
+			// The line before often holds the other half: PostgreSQL says the versions in its DETAIL.
+			for _, n := range []int{h.Line + 1, h.Line - 1} {
+				if l := h.Log.Line(n); strings.Contains(l, "DETAIL") || strings.Contains(strings.ToLower(l), "version") {
+					f.Evidence = append(f.Evidence, h.Log.Cite(n))
+				}
+			}
+			if strings.Contains(t, "incompatible with server") || strings.Contains(t, "dirty") || strings.Contains(t, "checksum mismatch") || strings.Contains(t, "checkpoint record") || strings.Contains(t, "rdb format") {
+				f.Confidence, f.Weight = diagnose.Certain, 30
+			}
+			for _, v := range c.Spec.Volumes {
+				if v.PersistentVolumeClaim != nil {
+					f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "spec.volumes[" + v.Name + "]", Text: "claim " + v.PersistentVolumeClaim.ClaimName})
+				}
+			}
+			f.Fixes = []diagnose.Fix{{Title: "See which versions ran", Command: c.Kubectl("rollout", "history", c.Target())}}
+			return []diagnose.Finding{f}
+		},
+	}
+}

@@ -1,0 +1,57 @@
+package rules
+
+import (
+	"fmt"
+	"strings"
+
+	"crashloop/diagnose"
+)
+
+func appKubeRBAC() diagnose.Rule {
+	return diagnose.Rule{
+		ID: "app.kube-rbac", Category: "app-error", Title: "Its ServiceAccount may not do what it asks of the Kubernetes API",
+		Doc: diagnose.Doc{
+			Means:   "The program talks to the Kubernetes API as its ServiceAccount, and no Role or ClusterRole allows what it asks for.",
+			Confirm: "`kubectl logs POD --previous` says \"is forbidden: User system:serviceaccount:NAMESPACE:NAME cannot VERB resource\"; `kubectl auth can-i VERB RESOURCE --as=system:serviceaccount:NAMESPACE:NAME` asks the API.",
+			Mend:    "Bind a Role with that verb and resource to the ServiceAccount, or give the pod the ServiceAccount that has it.",
+			Source:  "kubernetes.io/docs/reference/access-authn-authz/rbac",
+		},
+		Log: []diagnose.Pattern{{Words: []string{"is forbidden: user", "cannot list resource", "cannot get resource", "cannot watch resource", "cannot create resource"}, Regexp: `User \\?"system:serviceaccount:(?P<ns>[\w.-]+):(?P<sa>[\w.-]+)\\?" cannot (?P<verb>\w+) (?:resource )?\\?"?(?P<resource>[\w./-]+)\\?"?(?: in API group \\?"(?P<group>[^"\\]*)\\?")?(?: (?:in the namespace \\?"(?P<in>[^"\\]+)|at the (?P<cluster>cluster scope)))?`}},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			f, h, ok := lastHit(c, hits, nil)
+			if !ok {
+				return nil
+			}
+			ns, sa, verb, resource, group := h.Group("ns"), h.Group("sa"), h.Group("verb"), h.Group("resource"), h.Group("group")
+			f.Confidence, f.Weight = diagnose.Certain, 30
+			f.Keys = []string{resource, "forbidden"}
+			f.Root = "ServiceAccount/" + ns + "/" + sa
+			f.Chain = []diagnose.Link{{Object: f.Root, Says: fmt.Sprintf("may not %s %s", verb, resource)}}
+			where := "in namespace " + h.Group("in")
+			if h.Group("in") == "" {
+				where = "in the whole cluster"
+			}
+			if group != "" {
+				resource += "." + group
+			}
+			f.Summary = fmt.Sprintf("%s ends because its ServiceAccount %s/%s may not %s %s %s", c.Who(), ns, sa, verb, resource, where)
+			f.Advice = "Grant it that by a Role and a RoleBinding"
+			if sa == "default" {
+				f.Advice = "Give the pod a ServiceAccount of its own with a Role for that; it runs as default"
+			}
+			name := sa + "-" + verb + "-" + strings.Split(resource, ".")[0]
+			if h.Group("in") != "" {
+				f.Fixes = []diagnose.Fix{
+					{Title: "Make a Role with that right", Command: "kubectl -n " + h.Group("in") + " create role " + name + " --verb=" + verb + " --resource=" + resource},
+					{Title: "Bind it", Command: "kubectl -n " + h.Group("in") + " create rolebinding " + name + " --role=" + name + " --serviceaccount=" + ns + ":" + sa},
+				}
+			} else {
+				f.Fixes = []diagnose.Fix{
+					{Title: "Make a ClusterRole with that right", Command: "kubectl create clusterrole " + name + " --verb=" + verb + " --resource=" + resource},
+					{Title: "Bind it", Command: "kubectl create clusterrolebinding " + name + " --clusterrole=" + name + " --serviceaccount=" + ns + ":" + sa},
+				}
+			}
+			return []diagnose.Finding{f}
+		},
+	}
+}

@@ -1,0 +1,45 @@
+package rules
+
+import (
+	"fmt"
+
+	"crashloop/diagnose"
+)
+
+func appLeaderElectionLost() diagnose.Rule {
+	return diagnose.Rule{
+		ID: "app.leader-election-lost", Category: "app-error", Title: "It lost the lease by which it leads, and ended",
+		Doc: diagnose.Doc{
+			Means:   "A controller that leads by a Lease could not renew it in time and ended, as it must, so that another one can lead. The program is not at fault: the API server was slow or unreachable, the container was starved of CPU, or clocks jumped.",
+			Confirm: "`kubectl logs POD --previous` ends with \"leader election lost\" or \"failed to renew lease\"; `kubectl get lease -A` shows the holder and when it renewed.",
+			Mend:    "Look at the API server's and etcd's latency and at the container's CPU limit at that time. Longer lease durations make it more patient.",
+			Source:  "k8s.io/client-go/tools/leaderelection",
+		},
+		Log: []diagnose.Pattern{{Words: []string{"leader election lost", "leaderelection lost", "failed to renew lease", "lost leader", "lost leadership", "leadership lost", "stopped leading", "lost lease", "leader lost"}}, {Name: "lease", Words: []string{"failed to renew lease", "error retrieving resource lock", "failed to update lock", "failed to update lease"}, Regexp: `(?:renew lease|resource lock|update lock|update lease) (?P<lease>[\w./-]+)`}},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "" })
+			if !ok {
+				return nil
+			}
+			f.Confidence, f.Weight = diagnose.Certain, 30
+			f.Keys = []string{"leader", "lease"}
+			f.Summary = fmt.Sprintf("%s ended because it lost its leader election", c.Who())
+			for _, other := range hits {
+				if l := other.Group("lease"); l != "" {
+					f.Summary += fmt.Sprintf(" (lease %s)", l)
+					if other.Line != h.Line {
+						f.Evidence = append(f.Evidence, other.Cite())
+					}
+					break
+				}
+			}
+			f.Advice = "It is not the program's fault: look at the latency of the API server, and at the container's CPU limit, at that time"
+			if q, ok := c.Container.Resources.Limits["cpu"]; ok {
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("resources.limits.cpu"), Text: q.String()})
+			}
+			f.Unchanged = true
+			f.Fixes = []diagnose.Fix{{Title: "See who holds the leases", Command: "kubectl get lease -A"}}
+			return []diagnose.Finding{f}
+		},
+	}
+}

@@ -1,0 +1,77 @@
+package rules
+
+import (
+	"fmt"
+	"strings"
+
+	"crashloop/diagnose"
+)
+
+func appMissingModule() diagnose.Rule {
+	return diagnose.Rule{
+		ID: "app.missing-module", Category: "app-error", Title: "A module or library that the program needs is not in the image",
+		Doc: diagnose.Doc{
+			Means:   "The program asks its runtime for a module, class or shared library that the image does not hold: a dependency that was not installed, a build that left it out, or a wrong path.",
+			Confirm: "`kubectl logs POD --previous` names it. `kubectl run look --rm -it --image=IMAGE --command -- sh` lets one look into the image.",
+			Mend:    "Add it to the image: to requirements.txt, package.json, the build's dependencies, or the system packages. If it worked before, compare the image with the last one that ran.",
+			Source:  "Python ModuleNotFoundError, Node.js MODULE_NOT_FOUND, Java ClassNotFoundException, Ruby LoadError, ld.so(8)",
+		},
+		Log: []diagnose.Pattern{
+			{Name: "python", Words: []string{"modulenotfounderror", "importerror", "no module named"}, Regexp: `(?:ModuleNotFoundError: No module named|ImportError: No module named|No module named) '?"?(?P<name>[\w.-]+)`},
+			{Name: "pyimport", Words: []string{"importerror: cannot import name"}, Regexp: `ImportError: cannot import name '(?P<name>[^']+)'`},
+			{Name: "node", Words: []string{"cannot find module", "cannot find package", "err_module_not_found", "module not found"}, Regexp: `(?:Cannot find (?:module|package)|Module not found: Error: Can't resolve) '(?P<name>[^']+)'`},
+			{Name: "java", Words: []string{"classnotfoundexception", "noclassdeffounderror", "could not find or load main class"}, Regexp: `(?:ClassNotFoundException|NoClassDefFoundError): (?:Could not initialize class )?(?P<name>[\w./$-]+)|Could not find or load main class (?P<main>\S+)`},
+			{Name: "jar", Words: []string{"unable to access jarfile"}, Regexp: `Unable to access jarfile (?P<name>\S+)`},
+			{Name: "so", Words: []string{"error while loading shared libraries", "cannot open shared object file", "error loading shared library"}, Regexp: `(?:error while loading shared libraries: |[Ee]rror loading shared library )?(?P<name>[\w.+-]+\.so[.\d]*): (?:cannot open shared object file|No such file or directory)`},
+			{Name: "ruby", Words: []string{"loaderror", "cannot load such file", "could not find", "gem::missingspec"}, Regexp: `cannot load such file -- (?P<name>\S+)|Could not find (?:gem '(?P<gem>[^']+)'|(?P<gem2>[\w-]+-\d[\w.]*) in (?:any of the sources|locally))`},
+			{Name: "dotnet", Words: []string{"could not load file or assembly", "unable to load shared library", "you must install or update .net", "it was not possible to find any compatible framework"}, Regexp: `Could not load file or assembly '(?P<name>[^,']+)|Unable to load shared library '(?P<lib>[^']+)'|Framework: '(?P<fw>[^']+)'|(?:You must install or update|It was not possible to find any compatible framework)(?P<none>)`},
+			{Name: "php", Words: []string{"call to undefined function", "class \"", "class '", "could not find driver", "failed opening required"}, Regexp: `Call to undefined function (?P<name>[\w\\]+)\(\)|Uncaught Error: Class ["'](?P<class>[\w\\]+)["'] not found|could not find (?P<driver>driver)|Failed opening required '(?P<file>[^']*vendor/autoload\.php)'`},
+			{Name: "elixir", Words: []string{"is not available"}, Regexp: `module (?P<name>[\w.]+) is not available`},
+			{Name: "perl", Words: []string{"can't locate"}, Regexp: `Can't locate (?P<name>\S+) in @INC`},
+			{Name: "go", Words: []string{"plugin.open("}, Regexp: `plugin\.Open\("(?P<name>[^"]+)"\)`},
+		},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Level != diagnose.Warn && !strings.Contains(h.Text, "GLIBC") })
+			if !ok {
+				return nil
+			}
+			name := firstOf(h.Group("name"), h.Group("main"), h.Group("lib"), h.Group("gem"), h.Group("gem2"), h.Group("class"), h.Group("driver"), h.Group("file"), h.Group("fw"), "a runtime that it needs")
+			f.Confidence = diagnose.Certain
+			f.Keys = []string{name}
+			what := "module"
+			switch h.Pattern {
+			case "java":
+				what = "class"
+			case "so":
+				what = "shared library"
+			case "ruby":
+				what = "gem or file"
+			case "dotnet":
+				what = "assembly or runtime"
+			case "jar":
+				what = "jar file"
+			case "php":
+				what = "function or class"
+				if h.Group("driver") != "" {
+					name = "PDO driver"
+				}
+			}
+			f.Summary = fmt.Sprintf("%s ends because the %s %s is not in image %s", c.Who(), what, name, image(c))
+			f.Advice = "Add it to the image, or go back to the image that had it"
+			if strings.HasPrefix(name, "/") {
+				if m, ok := mountAt(c, name); ok && m.MountPath != "/" {
+					_, words := m.object(c.Subject.Namespace)
+					f.Summary += fmt.Sprintf("; %s is mounted over %s and hides what the image has there", words, m.MountPath)
+				}
+				if where := argued(c, name); where != "" {
+					f.Evidence = append(f.Evidence, diagnose.Evidence{Source: where, Text: name})
+				}
+			}
+			if h.Pattern == "so" && strings.HasPrefix(name, "ld-") {
+				return nil // the loader itself: another libc
+			}
+			f.Fixes = []diagnose.Fix{{Title: "Look into the image", Command: c.Kubectl("run", "look", "--rm", "-it", "--restart=Never", "--image="+image(c), "--command", "--", "sh")}}
+			return []diagnose.Finding{f}
+		},
+	}
+}

@@ -1,0 +1,50 @@
+package rules
+
+import (
+	"fmt"
+
+	"crashloop/diagnose"
+)
+
+func appPermissionDenied() diagnose.Rule {
+	return diagnose.Rule{
+		ID: "app.permission-denied", Category: "app-error", Title: "It may not do what it tries: permission denied",
+		Doc: diagnose.Doc{
+			Means:   "The operating system refuses something to the program: a file that belongs to another user, a system call that a capability, seccomp, SELinux or AppArmor forbids.",
+			Confirm: "`kubectl logs POD --previous` names the path or operation; the pod's securityContext shows the user and what was taken away.",
+			Mend:    "Make the path belong to the user that the container runs as (`chown` in the image, fsGroup for volumes), or set runAsUser to the image's own user. Add a capability only when the program cannot do without.",
+			Source:  "errno(3) EACCES and EPERM; kubernetes.io/docs/tasks/configure-pod-container/security-context",
+		},
+		Log: denied(),
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			f, file, ok := deniedAt(c, hits)
+			if !ok {
+				return nil
+			}
+			if m, mounted := mountAt(c, file); mounted && m.volume != nil && (m.isConfig() || m.volume.PersistentVolumeClaim != nil) {
+				return nil // those have causes of their own
+			}
+			f.Summary = fmt.Sprintf("%s ends because the operating system refuses it something (permission denied)", c.Who())
+			if file != "" {
+				f.Summary = fmt.Sprintf("%s ends because it may not access %s", c.Who(), file)
+			} else {
+				f.Weight = -30
+			}
+			as := identity(c, &f)
+			if as != "" {
+				f.Proof = diagnose.Corroborated
+				f.Summary += as
+			}
+			f.Advice = "Give the path to the user that it runs as, or set runAsUser to the image's own user"
+			uid, known := user(c)
+			if !known {
+				uid = 1000
+			}
+			f.Fixes = []diagnose.Fix{
+				{Title: "See as whom it runs", Command: c.Kubectl("get", "pod", c.Subject.Pod, "-o", "jsonpath={.spec.securityContext}{.spec.containers[*].securityContext}")},
+				{Title: "Give volumes to the user's group", Patch: podPatch(c, fmt.Sprintf("securityContext:\n  fsGroup: %d", uid))},
+			}
+			return []diagnose.Finding{f}
+		},
+	}
+}

@@ -1,0 +1,63 @@
+package rules
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"crashloop/diagnose"
+)
+
+func appReadOnlyFilesystem() diagnose.Rule {
+	return diagnose.Rule{
+		ID: "app.read-only-filesystem", Category: "app-error", Title: "It writes where the file system is read-only",
+		Doc: diagnose.Doc{
+			Means:   "The program writes to a path that is mounted read-only: the root file system under readOnlyRootFilesystem, or a ConfigMap or Secret mount, which is always read-only.",
+			Confirm: "`kubectl logs POD --previous` names the path (EROFS); `kubectl get pod POD -o yaml` shows readOnlyRootFilesystem and the mounts.",
+			Mend:    "Mount an emptyDir at the directory that it writes to, or tell the program to write elsewhere.",
+			Source:  "errno(3), EROFS; kubernetes.io/docs/tasks/configure-pod-container/security-context",
+		},
+		Log: []diagnose.Pattern{
+			{Name: "path", Words: []string{"read-only file system", "erofs"}, Regexp: `(?P<path>/[^\s'"` + "`" + `:,;()]+)['"]?\)?:? [^/]{0,40}(?i:read-only file system)|(?i:read-only file system|EROFS)[^/]{0,60}['"]?(?P<path2>/[^\s'"` + "`" + `:,;()]+)`},
+			{Name: "bare", Words: []string{"read-only file system", "erofs"}},
+		},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "path" })
+			if !ok {
+				if f, h, ok = lastHit(c, hits, nil); !ok {
+					return nil
+				}
+			}
+			file := firstOf(h.Group("path"), h.Group("path2"))
+			f.Confidence = diagnose.Certain
+			f.Keys = []string{file}
+			f.Summary = fmt.Sprintf("%s ends because it writes to a read-only file system", c.Who())
+			dir := "/tmp"
+			if file != "" {
+				f.Summary = fmt.Sprintf("%s ends because it writes to %s, which is read-only", c.Who(), file)
+				if dir = path.Dir(file); strings.Count(file, "/") == 1 || !strings.Contains(path.Base(file), ".") {
+					dir = file
+				}
+			}
+			m, mounted := mountAt(c, file)
+			switch {
+			case mounted && (m.isConfig() || m.ReadOnly):
+				_, words := m.object(c.Subject.Namespace)
+				f.Proof = diagnose.Corroborated
+				f.Summary += fmt.Sprintf(": %s is mounted there", words)
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts[" + m.Name + "]"), Text: m.MountPath + " is " + words})
+				f.Advice = "Copy it to an emptyDir in an init container and write there"
+				dir = "/work"
+			case readOnlyRoot(c):
+				f.Proof = diagnose.Corroborated
+				f.Summary += " (readOnlyRootFilesystem)"
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("securityContext.readOnlyRootFilesystem"), Text: "true"})
+				f.Advice = "Mount an emptyDir at " + dir
+			default:
+				f.Advice = "Mount a volume that can be written to there"
+			}
+			f.Fixes = []diagnose.Fix{{Title: "Mount an emptyDir at " + dir, Patch: podPatch(c, fmt.Sprintf("containers:\n- name: %s\n  volumeMounts:\n  - name: scratch\n    mountPath: %s\nvolumes:\n- name: scratch\n  emptyDir: {}", c.Subject.Container, dir))}}
+			return []diagnose.Finding{f}
+		},
+	}
+}

@@ -1,0 +1,59 @@
+package rules
+
+import (
+	"fmt"
+
+	"crashloop/diagnose"
+)
+
+func appSegfault() diagnose.Rule {
+	return diagnose.Rule{
+		ID: "app.segfault", Category: "app-error", Title: "The program crashes in native code",
+		Doc: diagnose.Doc{
+			Means:   "The kernel ended the program with a signal that only a fault in its own machine code raises: SIGSEGV (exit code 139) and SIGBUS (135) for memory that it may not touch, SIGILL (132) for a CPU instruction that the node does not have, SIGFPE (136), or SIGABRT (134) when it or its C library gave up.",
+			Confirm: "`kubectl describe pod POD` shows exit code 139, 132, 134, 135 or 136; the log often ends without a word. `dmesg` on the node names the library.",
+			Mend:    "Look at what changed in native parts: the image's base, a driver, a compiled extension. For SIGILL, build for an older CPU (for example x86-64-v2) or move to other nodes.",
+			Source:  "signal(7); bash(1), exit status 128+n",
+		},
+		Log: []diagnose.Pattern{{Words: []string{"segmentation fault", "sigsegv", "sigill", "illegal instruction", "bus error", "sigbus", "core dumped", "double free", "corrupted size", "floating point exception", "stack smashing", "heap corruption", "munmap_chunk", "free(): invalid", "malloc(): "}}},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			t := c.Last()
+			if t == nil || !ran(t) {
+				return nil
+			}
+			code := t.ExitCode
+			if code == 11 || code == 4 || code == 7 || code == 8 {
+				code += 128 // some runtimes give the bare number
+				if len(hits) == 0 {
+					return nil
+				}
+			}
+			switch code {
+			case 139, 132, 135, 136:
+			case 134:
+				if len(hits) == 0 {
+					return nil // an abort has words of its own: a panic, an exception, an assertion
+				}
+			default:
+				return nil
+			}
+			f := diagnose.Finding{Confidence: diagnose.Certain, Proof: diagnose.Messenger, Weight: 60, Evidence: c.CiteLast()}
+			f.Summary = fmt.Sprintf("%s crashes in native code: exit code %d, %s", c.Who(), t.ExitCode, diagnose.ExitCode(code))
+			f.Advice = "Look at what changed in its native parts: base image, libraries, compiled extensions"
+			if code == 132 {
+				f.Advice = "It is built for a newer CPU than its node's: use a build for older CPUs, or other nodes"
+				if n := c.Node(); n != nil {
+					f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "Node " + n.Name, Text: "architecture " + n.Status.NodeInfo.Architecture})
+				}
+			}
+			if len(hits) > 0 {
+				h := hits[len(hits)-1]
+				f.Log, f.At, f.Span = h.Log, h.Line, h.Line
+				f.Evidence = append(f.Evidence, h.Cite())
+			}
+			f.Settle = "The exit code of its next runs."
+			f.Fixes = []diagnose.Fix{{Title: "Read the log of the run that crashed", Command: previousLog(c)}}
+			return []diagnose.Finding{f}
+		},
+	}
+}

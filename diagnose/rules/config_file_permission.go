@@ -1,0 +1,54 @@
+package rules
+
+import (
+	"fmt"
+
+	"crashloop/diagnose"
+)
+
+func configFilePermission() diagnose.Rule {
+	return diagnose.Rule{
+		ID: "config.file-permission", Category: "missing-config", Title: "It may not read a file of a ConfigMap or Secret",
+		Doc: diagnose.Doc{
+			Means:   "The file is mounted from a ConfigMap, Secret or projected volume, but its mode does not let the container's user read it, or the program wants to write to it, which such a mount never allows.",
+			Confirm: "`kubectl logs POD --previous` names the path; compare the volume's defaultMode with runAsUser and fsGroup.",
+			Mend:    "Set fsGroup, so that the files belong to a group of the user's, or a defaultMode that lets others read (0444).",
+			Source:  "kubernetes.io/docs/concepts/configuration/secret (file permissions), .../security-context",
+		},
+		Log: denied(),
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			f, file, ok := deniedAt(c, hits)
+			if !ok || file == "" {
+				return nil
+			}
+			m, mounted := mountAt(c, file)
+			if !mounted || !m.isConfig() {
+				return nil
+			}
+			object, words := m.object(c.Subject.Namespace)
+			mode := int32(0o644)
+			switch {
+			case m.volume.Secret != nil && m.volume.Secret.DefaultMode != nil:
+				mode = *m.volume.Secret.DefaultMode
+			case m.volume.ConfigMap != nil && m.volume.ConfigMap.DefaultMode != nil:
+				mode = *m.volume.ConfigMap.DefaultMode
+			case m.volume.Projected != nil && m.volume.Projected.DefaultMode != nil:
+				mode = *m.volume.Projected.DefaultMode
+			}
+			f.Proof, f.Confidence = diagnose.Corroborated, diagnose.Certain
+			_ = object
+			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "spec.volumes[" + m.Name + "].defaultMode", Text: fmt.Sprintf("%04o", mode)})
+			f.Summary = fmt.Sprintf("%s may not access %s%s: %s is mounted with mode %04o", c.Who(), file, identity(c, &f), words, mode)
+			f.Advice = "Set fsGroup, or a defaultMode that lets its user read"
+			if mode&0o111 == 0 && mode&0o004 != 0 {
+				f.Advice = "If it is a script to run, give the volume defaultMode 0555; if it wants to write, copy the file to an emptyDir first"
+			}
+			uid, known := user(c)
+			if !known {
+				uid = 1000
+			}
+			f.Fixes = []diagnose.Fix{{Title: "Let the user's group read the volume", Patch: podPatch(c, fmt.Sprintf("securityContext:\n  fsGroup: %d", uid))}}
+			return []diagnose.Finding{f}
+		},
+	}
+}

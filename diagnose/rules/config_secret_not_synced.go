@@ -1,0 +1,104 @@
+package rules
+
+import (
+	"fmt"
+	"regexp"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"crashloop/diagnose"
+)
+
+func configSecretNotSynced() diagnose.Rule {
+	re := regexp.MustCompile(`(?i)secrets? "(?P<name>[^"]+)" not found`)
+	csi := regexp.MustCompile(`(?is)failed to mount secrets store objects for pod .*|secretproviderclass(?:es)?.{0,80}not found|rpc error: .*secrets-store.*`)
+	return diagnose.Rule{
+		ID: "config.secret-not-synced", Category: "missing-config", Title: "An operator should have made the Secret, and failed",
+		Doc: diagnose.Doc{
+			Means:   "The Secret that the pod needs is made by an operator from a SealedSecret, ExternalSecret, Certificate or SecretProviderClass of that name. That object is there, but its controller says that it cannot decrypt, fetch or issue it.",
+			Confirm: "`kubectl describe sealedsecret NAME` (or externalsecret, certificate): the condition and its message.",
+			Mend:    "Mend what the controller says: seal again with the present key and for the right namespace and name, give the external store's credentials, correct the issuer.",
+			Source:  "github.com/bitnami-labs/sealed-secrets, external-secrets.io, cert-manager.io, secrets-store-csi-driver.sigs.k8s.io",
+		},
+		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
+			if s, _, ok := said(c, csi); ok {
+				f := fromStatement(s)
+				f.Weight = 40
+				f.Summary = fmt.Sprintf("%s cannot start: the secrets store driver cannot fetch its secrets: %s", c.Who(), shorten(lastColon(s.text), 160))
+				f.Advice = "Mend what the driver says: the SecretProviderClass, or the credentials for the store"
+				f.Fixes = []diagnose.Fix{{Title: "See the classes that there are", Command: c.Kubectl("get", "secretproviderclass")}}
+				return []diagnose.Finding{f}
+			}
+			s, g, ok := said(c, re)
+			if !ok {
+				return nil
+			}
+			for _, kind := range []diagnose.Kind{diagnose.SealedSecrets, diagnose.ExternalSecrets, diagnose.Certificates} {
+				for _, u := range makers(c, kind, g["name"]) {
+					f := fromStatement(s)
+					f.Weight = 40
+					f.Root = kind.Kind + "/" + c.Subject.Namespace + "/" + u.GetName()
+					message := failingCondition(u)
+					says := "should make it and has not"
+					if message != "" {
+						says = "should make it and cannot: " + shorten(message, 200)
+						f.Evidence = append(f.Evidence, diagnose.Evidence{Source: kind.Kind + " " + u.GetName() + " status.conditions", Text: shorten(message, 300)})
+					} else {
+						f.Confidence = diagnose.Likely
+					}
+					f.Chain = []diagnose.Link{{Object: "Secret/" + c.Subject.Namespace + "/" + g["name"], Says: "does not exist"}, {Object: f.Root, Says: says}}
+					f.Summary = fmt.Sprintf("%s cannot start: Secret %s is not there, because %s %s %s", c.Who(), g["name"], kind.Kind, u.GetName(), says)
+					f.Advice = "Mend what its controller says"
+					f.Fixes = []diagnose.Fix{{Title: "Read its conditions and events", Command: c.Kubectl("describe", kind.Resource, u.GetName())}}
+					return []diagnose.Finding{f}
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// makers returns the objects of an operator's kind that should make the Secret of that name.
+func makers(c *diagnose.Case, kind diagnose.Kind, secret string) []*unstructured.Unstructured {
+	objects, err := c.List(kind, c.Subject.Namespace)
+	if err != nil {
+		return nil
+	}
+	var out []*unstructured.Unstructured
+	for _, o := range objects {
+		u, ok := o.(*unstructured.Unstructured)
+		if !ok {
+			continue
+		}
+		target, _, _ := unstructured.NestedString(u.Object, "spec", "target", "name") // ExternalSecret
+		if target == "" {
+			target, _, _ = unstructured.NestedString(u.Object, "spec", "secretName") // Certificate
+		}
+		if target == "" {
+			target, _, _ = unstructured.NestedString(u.Object, "spec", "template", "metadata", "name") // SealedSecret
+		}
+		if target == secret || target == "" && u.GetName() == secret {
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+// failingCondition is the message of a condition that is not true, "" when there is none.
+func failingCondition(u *unstructured.Unstructured) string {
+	conditions, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
+	for _, x := range conditions {
+		cond, _ := x.(map[string]any)
+		if cond["status"] == "True" {
+			continue
+		}
+		message, _ := cond["message"].(string)
+		if message == "" {
+			message, _ = cond["reason"].(string)
+		}
+		if message != "" {
+			return message
+		}
+	}
+	return ""
+}

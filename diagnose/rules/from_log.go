@@ -1,0 +1,47 @@
+package rules
+
+import (
+	"slices"
+
+	"crashloop/diagnose"
+)
+
+// lastHit starts a finding from the last hit that the filter takes, likely and by the program's words.
+func lastHit(c *diagnose.Case, hits []diagnose.Hit, takes func(diagnose.Hit) bool) (diagnose.Finding, diagnose.Hit, bool) {
+	if t := c.Last(); t == nil || t.ExitCode == 0 && t.Reason == "Completed" && !probeKilled(c).killed {
+		return diagnose.Finding{}, diagnose.Hit{}, false
+	}
+	for _, h := range slices.Backward(hits) {
+		if takes == nil || takes(h) {
+			return diagnose.FromHit(h, diagnose.Likely, diagnose.Words), h, true
+		}
+	}
+	return diagnose.Finding{}, diagnose.Hit{}, false
+}
+
+// user is the numeric user that the container runs as, as far as the spec says; known is false when the image decides.
+func user(c *diagnose.Case) (uid int64, known bool) {
+	if c.Container != nil && c.Container.SecurityContext != nil && c.Container.SecurityContext.RunAsUser != nil {
+		return *c.Container.SecurityContext.RunAsUser, true
+	}
+	if c.Spec.SecurityContext != nil && c.Spec.SecurityContext.RunAsUser != nil {
+		return *c.Spec.SecurityContext.RunAsUser, true
+	}
+	return 0, false
+}
+
+// fsGroup is the pod's fsGroup.
+func fsGroup(c *diagnose.Case) (int64, bool) {
+	if c.Spec.SecurityContext != nil && c.Spec.SecurityContext.FSGroup != nil {
+		return *c.Spec.SecurityContext.FSGroup, true
+	}
+	return 0, false
+}
+
+// readOnlyRoot says that the container's root file system is read-only.
+func readOnlyRoot(c *diagnose.Case) bool {
+	return c.Container != nil && c.Container.SecurityContext != nil && c.Container.SecurityContext.ReadOnlyRootFilesystem != nil && *c.Container.SecurityContext.ReadOnlyRootFilesystem
+}
+
+// pathIn takes the first absolute path out of a line that a path group or the text names.
+func pathIn(h diagnose.Hit) string { return h.Group("path") }

@@ -1,0 +1,53 @@
+package rules
+
+import (
+	"fmt"
+	"regexp"
+
+	"crashloop/diagnose"
+)
+
+func imageNotExecutable() diagnose.Rule {
+	re := regexp.MustCompile(`exec:? \\?"(?P<cmd>[^"\\]+)\\?":? (?:stat \S+: )?permission denied|exec (?P<cmd2>/\S+): permission denied`)
+	return diagnose.Rule{
+		ID: "image.not-executable", Category: "bad-image", Title: "The command is there but may not be executed",
+		Doc: diagnose.Doc{
+			Means:   "The file that should be run is not executable: it lacks the x bit, or its directory, or the mount that it comes from.",
+			Confirm: "`kubectl describe pod POD` shows StartError with \"permission denied\", or exit code 126.",
+			Mend:    "`chmod +x` it in the image (`COPY --chmod=755`), run it through its interpreter, or give the ConfigMap volume that it comes from defaultMode 0555.",
+			Source:  "execve(2), EACCES; bash(1), exit status 126",
+		},
+		Log: []diagnose.Pattern{
+			{Name: "shell", Words: []string{"permission denied"}, Regexp: `(?:^|\s|/)(?:sh|bash|ash|dash|[\w./-]+\.sh)(?:\[\d+\])?: (?:line )?\d*:? ?(?:exec: )?(?:line \d+: )?(?P<cmd>\S+): [Pp]ermission denied`},
+			{Name: "exec", Words: []string{"permission denied"}, Regexp: `exec:? "?(?P<cmd>/[^"\s:]+)"?:? (?:failed: )?[Pp]ermission denied`},
+		},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			var f diagnose.Finding
+			cmd := ""
+			if s, g, ok := said(c, re); ok {
+				f, cmd = fromStatement(s), firstOf(g["cmd"], g["cmd2"])
+			} else {
+				var h diagnose.Hit
+				if f, h, ok = lastHit(c, hits, nil); !ok || exit(c) != 126 && h.Pattern == "shell" {
+					return nil
+				}
+				cmd = h.Group("cmd")
+				f.Confidence, f.Proof = diagnose.Certain, diagnose.Corroborated
+			}
+			f.Summary = fmt.Sprintf("%s cannot start: %s is not executable", c.Who(), cmd)
+			f.Advice = "Make it executable in the image (chmod +x), or run it through its interpreter"
+			if m, ok := mountAt(c, cmd); ok && m.isConfig() {
+				_, words := m.object(c.Subject.Namespace)
+				f.Summary += fmt.Sprintf("; it is mounted from %s", words)
+				f.Advice = "Give that volume defaultMode 0555"
+				kind := "configMap"
+				if m.volume.Secret != nil {
+					kind = "secret"
+				}
+				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Make the mounted script executable", Patch: podPatch(c, fmt.Sprintf("volumes:\n- name: %s\n  %s:\n    defaultMode: 0555", m.Name, kind))})
+			}
+			f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Or run it through its interpreter", Patch: containerPatch(c, fmt.Sprintf("command: [sh, %q]", cmd))})
+			return []diagnose.Finding{f}
+		},
+	}
+}
