@@ -162,7 +162,7 @@ func evidence(all []diagnose.Evidence, o RenderOptions) Block {
 			items[i] = []Span{T(source + ": not shown in channels")}
 			continue
 		}
-		text := T(oneLine(e.Text, 260))
+		text := T(bothEnds(e.Text, 260))
 		if strings.HasPrefix(source, "log ") || strings.HasPrefix(source, "event ") { // quoted word by word
 			text.Style = Code
 		}
