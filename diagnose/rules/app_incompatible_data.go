@@ -44,7 +44,7 @@ func appIncompatibleData() diagnose.Rule {
 					f.Evidence = append(f.Evidence, h.Log.Cite(n))
 				}
 			}
-			if strings.Contains(t, "incompatible with server") || strings.Contains(t, "dirty") || strings.Contains(t, "checksum mismatch") || strings.Contains(t, "checkpoint record") || strings.Contains(t, "rdb format") {
+			if strings.Contains(t, "incompatible with server") || strings.Contains(t, "was initialized by") || strings.Contains(t, "dirty") || strings.Contains(t, "checksum mismatch") || strings.Contains(t, "checkpoint record") || strings.Contains(t, "rdb format") {
 				f.Confidence, f.Weight = diagnose.Certain, 30
 			}
 			for _, v := range c.Spec.Volumes {

@@ -20,9 +20,11 @@ func appPortInUse() diagnose.Rule {
 		Log: []diagnose.Pattern{{Words: []string{"address already in use", "eaddrinuse", "address in use", "only one usage of each socket", "port is already allocated", "is already in use", "failed (98", "already being used", "address not available"}}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			re := regexp.MustCompile(`(?i)port|address|bind|listen|EADDR|socket`)
-			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return re.MatchString(h.Text) })
+			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return re.MatchString(h.Text) && port.MatchString(h.Text) })
 			if !ok {
-				return nil
+				if f, h, ok = lastHit(c, hits, func(h diagnose.Hit) bool { return re.MatchString(h.Text) }); !ok {
+					return nil
+				}
 			}
 			f.Confidence = diagnose.Certain
 			number := groups(port, h.Text)["port"]

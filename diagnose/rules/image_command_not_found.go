@@ -33,7 +33,7 @@ func imageCommandNotFound() diagnose.Rule {
 			if s, g, ok := said(c, path); ok {
 				return []diagnose.Finding{commandMissing(c, fromStatement(s), g["cmd"])}
 			}
-			if s, g, ok := said(c, stat); ok && !strings.Contains(s.text, "mount") {
+			if s, g, ok := said(c, stat); ok && !strings.Contains(s.text, "mount") && !strings.HasPrefix(s.reason, "Failed") {
 				cmd := firstOf(g["cmd"], g["cmd2"])
 				return []diagnose.Finding{commandMissing(c, fromStatement(s), cmd)}
 			}
@@ -49,7 +49,7 @@ func imageCommandNotFound() diagnose.Rule {
 				return nil
 			}
 			h := hits[len(hits)-1]
-			if strings.Contains(h.Text, "\\r") {
+			if strings.Contains(h.Text, "\\r") || strings.Contains(h.Text, "^M") {
 				return nil // the end of a line of Windows
 			}
 			if h.Pattern == "shell127" && t.ExitCode != 127 {

@@ -77,7 +77,7 @@ func resourcesOOMLeak() diagnose.Rule {
 			if !ok || !has || c.Ran() < 10*time.Minute || c.Status.RestartCount < 2 {
 				return nil
 			}
-			f.Weight = 60
+			f.Weight = 80
 			f.Confidence = diagnose.Likely
 			if t := c.Status.LastTerminationState.Terminated; t != nil && c.Status.State.Terminated != nil && t.Reason == "OOMKilled" {
 				f.Confidence = diagnose.Certain
@@ -296,7 +296,7 @@ func resourcesCPUThrottled() diagnose.Rule {
 }
 
 func resourcesEphemeralStorage() diagnose.Rule {
-	re := regexp.MustCompile(`(?i)(?:exceeded its local ephemeral storage limit|local ephemeral storage usage exceeds|ephemeral storage limit|usage of emptydir volume "(?P<volume>[^"]+)" exceeds the limit "(?P<size>[^"]+)")`)
+	re := regexp.MustCompile(`(?i)(?:exceeded its local ephemeral storage limit|ephemeral local storage usage exceeds|local ephemeral storage usage exceeds|ephemeral storage limit|usage of emptydir volume "(?P<volume>[^"]+)" exceeds the limit "(?P<size>[^"]+)")`)
 	limit := regexp.MustCompile(`(?i)limit\D{0,20}"?(?P<n>\d+\w*)"?`)
 	return diagnose.Rule{
 		ID: "resources.ephemeral-storage", Category: "resource-limits", Title: "It writes more to local disk than it may",
@@ -352,7 +352,8 @@ func evictedSays(c *diagnose.Case, re *regexp.Regexp) (statement, map[string]str
 }
 
 func resourcesEvicted() diagnose.Rule {
-	re := regexp.MustCompile(`(?is)low on resource: (?P<resource>[\w./-]+)|(?P<pressure>DiskPressure|MemoryPressure|PIDPressure)|(?P<any>.+)`)
+	re := regexp.MustCompile(`(?is)low on resource: (?P<resource>[\w./-]+)|(?P<pressure>DiskPressure|MemoryPressure|PIDPressure)`)
+	anything := regexp.MustCompile(`(?s).+`)
 	return diagnose.Rule{
 		ID: "resources.evicted", Category: "resource-limits", Title: "Its node evicts it for lack of memory, disk or processes",
 		Doc: diagnose.Doc{
@@ -363,6 +364,9 @@ func resourcesEvicted() diagnose.Rule {
 		},
 		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
 			s, g, ok := evictedSays(c, re)
+			if !ok {
+				s, g, ok = evictedSays(c, anything)
+			}
 			if !ok || c.Pod == nil || c.Pod.Status.Reason != "Evicted" && c.Last() != nil && ran(c.Last()) {
 				return nil
 			}

@@ -199,7 +199,7 @@ func volumeFull() diagnose.Rule {
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			watch := func(h diagnose.Hit) bool {
 				t := strings.ToLower(h.Text)
-				return !strings.Contains(t, "watch") && !strings.Contains(t, "shm") && !strings.Contains(t, "shared memory")
+				return !strings.Contains(t, "watch") && !strings.Contains(t, "code: 'enospc'") && !strings.Contains(t, "shm") && !strings.Contains(t, "shared memory")
 			}
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "path" && watch(h) })
 			if !ok {
