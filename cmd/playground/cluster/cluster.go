@@ -27,8 +27,11 @@ const (
 
 // Options are what Start needs. The zero value is a cluster with two simulated nodes on free ports of the loopback address.
 type Options struct {
-	// Dir is the folder for everything that the cluster writes. Empty: a temporary one, which Stop removes.
+	// Dir is the folder for everything that the cluster writes; Stop removes it with all that is in it, so it must be new or empty. Empty: a
+	// temporary one.
 	Dir string
+	// Made, when not nil, is told the folder as soon as it is there, before anything is started.
+	Made func(dir string)
 	// Keep leaves the folder in place when the cluster stops.
 	Keep bool
 	// Nodes is the kind of the nodes; empty means Simulated.
@@ -154,11 +157,17 @@ func (c *Cluster) makeDir() error {
 		if err != nil {
 			return fmt.Errorf("finding the folder %q: %w", c.opts.Dir, err)
 		}
+		if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+			return fmt.Errorf("the folder %q is not empty, and it would be removed at the end: name one that is new", dir)
+		}
 		c.dir = dir
 	}
 	c.pki = filepath.Join(c.dir, "pki")
 	if err := os.MkdirAll(c.pki, 0o700); err != nil {
 		return fmt.Errorf("making the folder %q: %w", c.pki, err)
+	}
+	if c.opts.Made != nil {
+		c.opts.Made(c.dir)
 	}
 	return nil
 }

@@ -488,6 +488,7 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 	}{
 		{"back-off too long", Options{MaxRestartPeriod: time.Hour}, "the kubelet accepts 1s to 300s"},
 		{"kind of nodes", Options{Nodes: "docker"}, `there are no nodes of kind "docker"`},
+		{"a folder with something in it", Options{Dir: "."}, "is not empty"},
 		{"a folder that cannot be made", Options{Dir: "/dev/null/x"}, "making the folder"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

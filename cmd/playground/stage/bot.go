@@ -23,12 +23,12 @@ const (
 )
 
 // buildBot builds the bot from the repository, as a module of its own, so that it has the versions of its own go.mod.
-func (s *Stage) buildBot(ctx context.Context) error {
+func (s *Stage) buildBot(ctx context.Context, dir string) error {
 	root, err := repository(ctx)
 	if err != nil {
 		return err
 	}
-	s.root, s.binary = root, filepath.Join(s.Cluster.Dir(), "crashloop")
+	s.root, s.binary = root, filepath.Join(dir, "crashloop")
 	build := exec.CommandContext(ctx, "go", "build", "-o", s.binary, "./cmd/crashloop")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {

@@ -42,6 +42,9 @@ type Stage struct {
 	opts   Options
 	root   string // of the repository
 	binary string // the bot
+	// built gets the outcome of the bot's build, which builds waits for.
+	built  chan error
+	builds sync.WaitGroup
 
 	mu     sync.Mutex
 	bot    *cluster.Program
@@ -53,12 +56,25 @@ func Start(ctx context.Context, opts Options) (*Stage, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
+	s := &Stage{opts: opts, built: make(chan error, 1)}
+	building, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if !opts.NoBot {
+		// The bot is built while the cluster starts: both take seconds.
+		opts.Cluster.Made = func(dir string) {
+			s.builds.Go(func() { s.built <- s.buildBot(building, dir) })
+		}
+	}
 	c, err := cluster.Start(ctx, opts.Cluster)
 	if err != nil {
+		cancel()
+		s.builds.Wait()
 		return nil, err
 	}
-	s := &Stage{Cluster: c, opts: opts}
+	s.Cluster = c
 	if err := s.start(ctx); err != nil {
+		cancel()
+		s.builds.Wait()
 		if stopErr := s.Stop(); stopErr != nil {
 			err = fmt.Errorf("%w\n(and stopping it again: %v)", err, stopErr)
 		}
@@ -75,7 +91,7 @@ func (s *Stage) start(ctx context.Context) error {
 		return err
 	}
 	if !s.opts.NoBot {
-		if err := s.step("build the bot", func() error { return s.buildBot(ctx) }); err != nil {
+		if err := s.step("build the bot", func() error { return <-s.built }); err != nil {
 			return err
 		}
 		if err := s.step("start the bot under the rights that deploy/ ships", func() error {
