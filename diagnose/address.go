@@ -181,3 +181,6 @@ func commonWord(w string) bool {
 	}
 	return false
 }
+
+// FindAddresses returns the addresses in a text: URLs, DSNs, host:port and the other forms in which programs write them, each once.
+func (e *Engine) FindAddresses(text string) []Address { return e.address.find(text) }

@@ -138,3 +138,28 @@ func (s *scanner) scan(l *Log) map[int][]Hit {
 func sortHits(hits []Hit) {
 	slices.SortStableFunc(hits, func(a, b Hit) int { return a.Line - b.Line })
 }
+
+// Scan searches a log for all rules' patterns and returns how many lines were hit. Diagnose does this by itself; Scan is there to measure
+// it.
+func (e *Engine) Scan(l *Log) int {
+	n := 0
+	for _, hits := range e.scanner.scan(l) {
+		n += len(hits)
+	}
+	return n
+}
+
+// Literals returns the words that the rules' patterns look for first.
+func Literals(rules []Rule) []string {
+	var out []string
+	for _, r := range rules {
+		for _, p := range r.Log {
+			for _, w := range p.Words {
+				if w = lowerWord(w); !slices.Contains(out, w) {
+					out = append(out, w)
+				}
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,76 @@
+package diagnose_test
+
+import (
+	"bytes"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"crashloop/diagnose"
+	"crashloop/diagnose/rules"
+)
+
+// realisticLog is about one mebibyte of what a busy service logs before it dies.
+func realisticLog() []byte {
+	var b bytes.Buffer
+	for i := 0; b.Len() < 1<<20; i++ {
+		switch i % 23 {
+		case 0:
+			fmt.Fprintf(&b, `{"level":"info","ts":17723591%05d,"caller":"server/http.go:118","msg":"request served","method":"GET","path":"/api/orders/%d","status":200,"took":"%dms"}`+"\n", i%100000, i, i%97)
+		case 5:
+			fmt.Fprintf(&b, "2026-03-01 09:%02d:%02d.123  INFO 1 --- [nio-8080-exec-%d] c.e.shop.OrderController : order %d accepted\n", i/60%60, i%60, i%10, i)
+		case 11:
+			fmt.Fprintf(&b, "I0301 09:%02d:%02d.000000       1 controller.go:%d] Reconciled object shop/order-%d\n", i/60%60, i%60, i%900, i)
+		case 17:
+			fmt.Fprintf(&b, "2026-03-01T09:%02d:%02dZ WARN cache: connection refused by redis:6379, attempt %d\n", i/60%60, i%60, i)
+		default:
+			fmt.Fprintf(&b, "10.244.1.%d - - [01/Mar/2026:09:%02d:%02d +0000] \"GET /static/app-%x.js HTTP/1.1\" 200 %d \"-\" \"Mozilla/5.0 (X11; Linux x86_64)\"\n", i%250, i/60%60, i%60, i*2654435761, 1000+i%5000)
+		}
+	}
+	b.WriteString("panic: assignment to entry in nil map\n\ngoroutine 1 [running]:\nmain.main()\n\t/src/main.go:14 +0x1c\n")
+	return b.Bytes()
+}
+
+func newEngine(tb testing.TB) *diagnose.Engine {
+	tb.Helper()
+	e, err := diagnose.New(rules.All(), diagnose.Options{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return e
+}
+
+// BenchmarkScan is the one pass of all rules' patterns over a mebibyte of log, cleaning included.
+func BenchmarkScan(b *testing.B) {
+	e, raw := newEngine(b), realisticLog()
+	b.SetBytes(int64(len(raw)))
+	b.ReportAllocs()
+	for b.Loop() {
+		l := diagnose.NewLog("log", raw)
+		if e.Scan(l) == 0 {
+			b.Fatal("no rule found anything")
+		}
+	}
+}
+
+// BenchmarkGrep is grep -E with the same literals over the same log, for comparison.
+func BenchmarkGrep(b *testing.B) {
+	raw := realisticLog()
+	words := diagnose.Literals(rules.All())
+	for i := range words {
+		words[i] = strings.NewReplacer(`\`, `\\`, `(`, `\(`, `)`, `\)`, `[`, `\[`, `]`, `\]`, `{`, `\{`, `}`, `\}`, `.`, `\.`, `*`, `\*`, `+`, `\+`, `?`, `\?`, `|`, `\|`, `^`, `\^`, `$`, `\$`).Replace(words[i])
+	}
+	pattern := strings.Join(words, "|")
+	if _, err := exec.LookPath("grep"); err != nil {
+		b.Skip("grep is not installed")
+	}
+	b.SetBytes(int64(len(raw)))
+	for b.Loop() {
+		c := exec.Command("grep", "-E", "-i", "-c", pattern)
+		c.Stdin = bytes.NewReader(raw)
+		if out, err := c.CombinedOutput(); err != nil {
+			b.Fatalf("grep: %v: %s", err, out)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package rules
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"crashloop/diagnose"
+)
+
+func componentCloudIdentity() diagnose.Rule {
+	action := regexp.MustCompile(`(?i)not authorized to perform:? (?P<action>[\w:*-]+)|(?:does not have|required) ['"]?(?P<gcp>[\w.]+)['"]? (?:permission|access)|perform action '(?P<azure>[^']+)'`)
+	return diagnose.Rule{
+		ID: "component.cloud-identity", Category: "component", Title: "The cloud does not let its identity do what it needs",
+		Doc: diagnose.Doc{
+			Means:   "The program calls the cloud's API and is refused, or finds no credentials: the ServiceAccount has no role annotation, the role does not trust the cluster, or it lacks the action.",
+			Confirm: "`kubectl logs POD --previous` names the action or the missing credentials; `kubectl get serviceaccount NAME -o yaml` shows its annotation (eks.amazonaws.com/role-arn, iam.gke.io/gcp-service-account, azure.workload.identity/client-id).",
+			Mend:    "Annotate the ServiceAccount with a role that has the action and trusts the cluster's OIDC issuer for this ServiceAccount, then restart the pods.",
+			Source:  "AWS IRSA and EKS Pod Identity, GKE Workload Identity, Azure Workload Identity",
+		},
+		Log: []diagnose.Pattern{{Words: []string{
+			"not authorized to perform", "accessdenied", "unauthorizedoperation", "webidentityerr", "nocredentialproviders", "no valid providers in chain", "failed to retrieve credentials", "unable to locate credentials", "could not load credentials", "invalididentitytoken", "assumerolewithwebidentity", "no ec2 imds role", "failed to refresh cached credentials",
+			"could not find default credentials", "metadata server", "iam.serviceaccounts", "permission_denied", "does not have storage.", "error 403", "authorizationfailed", "defaultazurecredential", "manualidentitycredential", "adal:", "aadsts", "managed identity", "get credentials: ",
+		}, Regexp: `(?i)not authorized to perform|AccessDenied(?:Exception)?\b|UnauthorizedOperation|WebIdentityErr|NoCredentialProviders|no valid providers in chain|failed to retrieve credentials|unable to locate credentials|could not load credentials|InvalidIdentityToken|AssumeRoleWithWebIdentity|no EC2 IMDS role|failed to refresh cached credentials|could not find default credentials|iam\.serviceAccounts|PERMISSION_DENIED|googleapi: Error 403|AuthorizationFailed|DefaultAzureCredential|AADSTS\d+|does not have \S+ (?:access|permission)`}},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Level != diagnose.Info && h.Level != diagnose.Debug })
+			if !ok {
+				return nil
+			}
+			f.Weight = 40
+			f.Keys = []string{"AccessDenied", "credentials", "authorized", "WebIdentity"}
+			name := firstOf(c.Spec.ServiceAccountName, "default")
+			f.Root = "ServiceAccount/" + c.Subject.Namespace + "/" + name
+			says := "is not allowed it by the cloud"
+			if g := groups(action, h.Text); g != nil {
+				if a := firstOf(g["action"], g["gcp"], g["azure"]); a != "" {
+					says = "may not " + a
+					f.Confidence = diagnose.Certain
+				}
+			}
+			f.Chain = []diagnose.Link{{Object: f.Root, Says: says}}
+			f.Summary = fmt.Sprintf("%s ends because the cloud refuses its identity (ServiceAccount %s): %s", c.Who(), name, shorten(strings.TrimSpace(h.Text), 180))
+			f.Advice = "Give the role of that ServiceAccount the action that was denied"
+			if o, err := c.Get(diagnose.ServiceAccounts, c.Subject.Namespace, name); err == nil {
+				annotation := ""
+				for _, k := range []string{"eks.amazonaws.com/role-arn", "iam.gke.io/gcp-service-account", "azure.workload.identity/client-id"} {
+					if v := o.GetAnnotations()[k]; v != "" {
+						annotation = k + ": " + v
+					}
+				}
+				f.Proof = diagnose.Corroborated
+				if annotation == "" {
+					f.Advice = fmt.Sprintf("ServiceAccount %s names no cloud role: annotate it with one", name)
+					annotation = "no role annotation"
+				}
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "ServiceAccount " + name + " metadata.annotations", Text: annotation})
+			}
+			f.Fixes = []diagnose.Fix{{Title: "Name the role (on AWS)", Command: c.Kubectl("annotate", "serviceaccount", name, "eks.amazonaws.com/role-arn=arn:aws:iam::ACCOUNT:role/ROLE", "--overwrite")}}
+			return []diagnose.Finding{f}
+		},
+	}
+}

@@ -1,0 +1,49 @@
+package rules
+
+import (
+	"fmt"
+	"strings"
+
+	"crashloop/diagnose"
+)
+
+func componentCNIIPExhausted() diagnose.Rule {
+	return diagnose.Rule{
+		ID: "component.cni-ip-exhausted", Category: "component", Title: "There are no IP addresses left for pods",
+		Doc: diagnose.Doc{
+			Means:   "The network plugin has no address to give to the pod: the subnet or the pool is used up, or the node may hold no more.",
+			Confirm: "`kubectl describe pod POD`: FailedCreatePodSandBox with \"failed to assign an IP address\" or \"no available IP addresses\"; the plugin's log says the same.",
+			Mend:    "Add a subnet or a larger pool, use prefix delegation where the plugin has it, or remove addresses that leaked. Fewer pods per node is a quick relief.",
+			Source:  "github.com/aws/amazon-vpc-cni-k8s, docs.tigera.io (IP pools), learn.microsoft.com Azure CNI, host-local IPAM",
+		},
+		Log: []diagnose.Pattern{{Words: []string{"no available ip", "failed to assign an ip address", "no ip addresses available", "insufficientfreeaddresses", "no free ip", "no more ips", "ip address pool", "no addresses available", "unable to allocate ip", "ipam"}, Regexp: `(?i)no (?:available|free|more) ip|failed to assign an ip address|no ip addresses available|InsufficientFreeAddresses|no addresses available|(?:pool|subnet|range).{0,40}(?:exhausted|full|used up)|unable to allocate ip`}},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			for _, s := range statements(c) {
+				if s.reason == "FailedCreatePodSandBox" && exhausted(s.text) {
+					f := fromStatement(s)
+					f.Weight = 30
+					node := c.Spec.NodeName
+					f.Summary = fmt.Sprintf("%s cannot start: the network plugin has no IP address left for it on node %s", c.Who(), node)
+					f.Advice = "Give the plugin more addresses: another subnet, a larger pool, or prefixes"
+					if node != "" {
+						f.Root = "Node//" + node
+						f.Chain = []diagnose.Link{{Object: f.Root, Says: "has no IP address left for pods"}}
+					}
+					f.Unchanged = true
+					f.Evidence = append(f.Evidence, pluginPods(c)...)
+					f.Fixes = []diagnose.Fix{{Title: "Count the pods on the node", Command: "kubectl get pods -A --field-selector spec.nodeName=" + node}}
+					return []diagnose.Finding{f}
+				}
+			}
+			f, h, ok := lastHit(c, hits, nil)
+			if !ok {
+				return nil
+			}
+			f.Weight = 40
+			f.Summary = fmt.Sprintf("%s has no IP addresses left to give: %s", c.Who(), shorten(strings.TrimSpace(h.Text), 160))
+			f.Advice = "Add a subnet or a larger pool"
+			f.Fixes = []diagnose.Fix{{Title: "See its log", Command: previousLog(c)}}
+			return []diagnose.Finding{f}
+		},
+	}
+}

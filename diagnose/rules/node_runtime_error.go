@@ -1,0 +1,66 @@
+package rules
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"crashloop/diagnose"
+)
+
+func nodeRuntimeError() diagnose.Rule {
+	mine := regexp.MustCompile(`(?i)executable file not found|no such file or directory|permission denied|exec format error|no command specified|hostPath type|to rootfs`)
+	return diagnose.Rule{
+		ID: "node.runtime-error", Category: "node", Title: "The container runtime refuses to start the container",
+		Doc: diagnose.Doc{
+			Means:   "The runtime on the node cannot make or start the container, for a reason that is not its command: a cgroup, a seccomp or AppArmor profile that the node does not have, a device, a name that is still taken.",
+			Confirm: "`kubectl describe pod POD`: CreateContainerError, RunContainerError or StartError quotes the runtime.",
+			Mend:    "Give the node what is missing (the profile, the device), or take the demand out of the pod; a name conflict goes away when the old container is removed.",
+			Source:  "The runtime's own messages (containerd, CRI-O, runc)",
+		},
+		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
+			var s *statement
+			for _, x := range statements(c) {
+				switch x.reason {
+				case "CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun", "PreStartHookError", "PostStartHookError":
+					if !mine.MatchString(x.text) && x.text != "" {
+						s = &x
+					}
+				}
+				if s != nil {
+					break
+				}
+			}
+			if s == nil {
+				return nil
+			}
+			f := fromStatement(*s)
+			f.Weight = -30
+			t := strings.ToLower(s.text)
+			why, advice := "the runtime refuses it", "Read the runtime's message"
+			switch {
+			case strings.Contains(t, "seccomp"):
+				why, advice = "its seccomp profile is not on the node", "Put the profile on the node, or use RuntimeDefault"
+				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Use the runtime's own profile", Patch: containerPatch(c, "securityContext:\n  seccompProfile:\n    type: RuntimeDefault")})
+			case strings.Contains(t, "apparmor"):
+				why, advice = "its AppArmor profile is not loaded on the node", "Load the profile on the node, or use RuntimeDefault"
+			case strings.Contains(t, "is reserved for") || strings.Contains(t, "already in use by container") || strings.Contains(t, "name conflict"):
+				why, advice = "the runtime still holds the name of the container before it", "Wait for the old container to be removed; if it stays, restart the runtime on the node"
+			case strings.Contains(t, "nvidia") || strings.Contains(t, "device"):
+				why, advice = "a device that it asks for is not there", "See that the device plugin runs on the node"
+			case strings.Contains(t, "cgroup"):
+				why, advice = "its cgroup cannot be set up", "See that kubelet and runtime use the same cgroup driver, and check the container's limits"
+			case strings.Contains(t, "context deadline exceeded") || strings.Contains(t, "timeout"):
+				why, advice = "the runtime takes too long", "Look at the load of the node and at its runtime"
+			case strings.Contains(t, "capset") || strings.Contains(t, "operation not permitted"):
+				why, advice = "the kernel forbids it", "Look at its securityContext and at the node's security modules"
+			case strings.Contains(t, "hook"):
+				why, advice = "its lifecycle hook fails", "Correct the hook in the pod template"
+			}
+			f.Summary = fmt.Sprintf("%s cannot start on node %s, because %s: %s", c.Who(), firstOf(c.Spec.NodeName, "of its own"), why, shorten(lastColon(s.text), 160))
+			f.Advice = advice
+			f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Read all of the runtime's message", Command: c.Kubectl("describe", "pod", c.Subject.Pod)})
+			return []diagnose.Finding{f}
+		},
+	}
+}

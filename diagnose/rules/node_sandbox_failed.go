@@ -1,0 +1,107 @@
+package rules
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"crashloop/diagnose"
+)
+
+func nodeSandboxFailed() diagnose.Rule {
+	re := regexp.MustCompile(`(?is)failed to create pod sandbox|failed to (?:set ?up|create) (?:network for )?sandbox|networkPlugin cni failed|sandbox`)
+	return diagnose.Rule{
+		ID: "node.sandbox-failed", Category: "node", Title: "The node cannot make the pod's sandbox",
+		Doc: diagnose.Doc{
+			Means:   "Before any container starts, the node sets up the pod's network and cgroups, and that fails: the network plugin is not running or has an error, or the runtime or kernel refuses.",
+			Confirm: "`kubectl describe pod POD`: FailedCreatePodSandBox quotes the runtime; `kubectl get pods -n kube-system -o wide` shows the network plugin's pods on that node.",
+			Mend:    "Mend the network plugin on the node; restart its pod there; if only one node is affected, cordon it.",
+			Source:  "kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/network-plugins",
+		},
+		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
+			for _, s := range statements(c) {
+				if s.reason != "FailedCreatePodSandBox" && s.reason != "FailedPodSandBoxStatus" {
+					continue
+				}
+				if !re.MatchString(s.text) && s.reason != "FailedCreatePodSandBox" || exhausted(s.text) {
+					continue
+				}
+				f := fromStatement(s)
+				t := strings.ToLower(s.text)
+				why, advice := "the runtime refuses it", "Read the runtime's message"
+				switch {
+				case strings.Contains(t, "no space left on device") || strings.Contains(t, "oom"):
+					f.Weight = -10
+					why, advice = "there is no memory or space for it", "Check the pod's memory limit and the node's disk"
+				case strings.Contains(t, "cni config uninitialized") || strings.Contains(t, "no networks found") || strings.Contains(t, "no such file or directory") && strings.Contains(t, "cni"):
+					why, advice = "no network plugin is set up on the node", "See that the network plugin's DaemonSet runs on that node"
+				case strings.Contains(t, "cni") || strings.Contains(t, "network"):
+					why, advice = "its network cannot be set up", "Look at the network plugin's pod on that node"
+				case strings.Contains(t, "cgroup"):
+					why, advice = "its cgroup cannot be set up", "See that kubelet and runtime use the same cgroup driver"
+				case strings.Contains(t, "runtimeclass") || strings.Contains(t, "runtime handler") || strings.Contains(t, "no runtime for"):
+					why, advice = "the node does not have the runtime that its RuntimeClass names", "Correct runtimeClassName, or install that runtime on the node"
+				case strings.Contains(t, "pause") || strings.Contains(t, "pull"):
+					why, advice = "the node cannot pull the sandbox's image", "See that the node reaches the registry of its pause image"
+				}
+				f.Summary = fmt.Sprintf("%s cannot start: node %s cannot make its sandbox, because %s: %s", c.Who(), firstOf(c.Spec.NodeName, "its node"), why, shorten(lastColon(s.text), 160))
+				f.Advice = advice
+				if c.Spec.NodeName != "" {
+					f.Root = "Node//" + c.Spec.NodeName
+					f.Chain = []diagnose.Link{{Object: f.Root, Says: "cannot make the pod's sandbox"}}
+				}
+				f.Unchanged = true
+				f.Evidence = append(f.Evidence, pluginPods(c)...)
+				f.Fixes = []diagnose.Fix{{Title: "See the network plugin's pods on that node", Command: "kubectl -n kube-system get pods -o wide --field-selector spec.nodeName=" + c.Spec.NodeName}}
+				return []diagnose.Finding{f}
+			}
+			return nil
+		},
+	}
+}
+
+// lastColon keeps the end of a long chain of wrapped errors.
+func lastColon(s string) string {
+	parts := strings.Split(strings.TrimSpace(s), ": ")
+	if len(parts) > 3 {
+		parts = parts[len(parts)-3:]
+	}
+	return strings.Join(parts, ": ")
+}
+
+// exhausted says that a text tells of addresses that have run out.
+func exhausted(text string) bool {
+	t := strings.ToLower(text)
+	for _, w := range []string{"failed to assign an ip address", "no ip addresses available", "no available ip", "no addresses available", "no more ips", "range set: ", "insufficientfreeaddresses", "ip address pool", "ipam: no", "no free ip", "address pool exhausted", "ip exhaust", "no ips available", "exhausted", "no configured calico pools"} {
+		if strings.Contains(t, w) {
+			return true
+		}
+	}
+	return false
+}
+
+// pluginPods says how the network plugin's pods on the subject's node are, when one of them is not well.
+func pluginPods(c *diagnose.Case) []diagnose.Evidence {
+	var out []diagnose.Evidence
+	objects, _ := c.List(diagnose.Pods, "kube-system")
+	for _, o := range objects {
+		p, ok := o.(*corev1.Pod)
+		if !ok || p.Spec.NodeName != c.Spec.NodeName || c.Spec.NodeName == "" {
+			continue
+		}
+		for _, w := range []string{"aws-node", "calico", "cilium", "flannel", "weave", "kube-proxy", "azure-cni", "antrea", "canal", "kindnet", "ovn"} {
+			if strings.Contains(p.Name, w) {
+				ready := false
+				for _, cond := range p.Status.Conditions {
+					ready = ready || cond.Type == corev1.PodReady && cond.Status == corev1.ConditionTrue
+				}
+				if !ready {
+					out = append(out, diagnose.Evidence{Source: "pod kube-system/" + p.Name, Text: "is not ready on the same node"})
+				}
+			}
+		}
+	}
+	return out
+}

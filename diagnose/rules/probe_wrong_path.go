@@ -1,0 +1,36 @@
+package rules
+
+import (
+	"fmt"
+
+	"crashloop/diagnose"
+)
+
+func probeWrongPath() diagnose.Rule {
+	return diagnose.Rule{
+		ID: "probe.wrong-path", Category: "liveness-probe", Title: "The liveness probe asks a path that the server does not serve",
+		Doc: diagnose.Doc{
+			Means:   "The server answers, but with 404, a redirect, 401 or 403: the probe's path does not exist, or wants a login. The program is healthy; the kubelet kills it for the answer.",
+			Confirm: "`kubectl describe pod POD`: \"Liveness probe failed: HTTP probe failed with statuscode: 404\"; `kubectl exec POD -- wget -qSO- localhost:PORT/PATH` from inside.",
+			Mend:    "Set httpGet.path to one that the server answers with 200 without a login.",
+			Source:  "kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes (any code from 200 to 399 is success)",
+		},
+		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
+			p := probeKilled(c)
+			code := status(p.text)
+			if !p.killed && !p.likely || code < 300 || code >= 500 || p.probe.HTTPGet == nil {
+				return nil
+			}
+			f := p.finding(c)
+			f.Weight = 40
+			what := map[int]string{404: "not found", 401: "a login is asked for", 403: "forbidden", 405: "method not allowed", 400: "bad request"}[code]
+			if what != "" {
+				what = ", " + what
+			}
+			f.Summary = fmt.Sprintf("%s, because GET %s answers with HTTP %d%s", p.says(c), firstOf(p.probe.HTTPGet.Path, "/"), code, what)
+			f.Advice = "Point the probe at a path that answers 200 without a login"
+			f.Fixes = []diagnose.Fix{{Title: "Point the probe at another path", Patch: containerPatch(c, fmt.Sprintf("%sProbe:\n  httpGet:\n    path: /\n    port: %s", p.which, p.probe.HTTPGet.Port.String()))}}
+			return []diagnose.Finding{f}
+		},
+	}
+}

@@ -1,0 +1,117 @@
+package rules
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"crashloop/diagnose"
+)
+
+func resourcesOOMJVMHeap() diagnose.Rule {
+	xmx := regexp.MustCompile(`-Xmx(?P<n>\d+)(?P<unit>[kKmMgG]?)|-XX:MaxRAMPercentage=(?P<percent>[\d.]+)`)
+	jvm := regexp.MustCompile(`(?i)\bjava\b|jre|jdk|temurin|corretto|openjdk|\.jar\b|spring|tomcat|kafka|elasticsearch|cassandra|JAVA_OPTS|JAVA_TOOL_OPTIONS|JDK_JAVA_OPTIONS|CATALINA_OPTS|ES_JAVA_OPTS`)
+	return diagnose.Rule{
+		ID: "resources.oom-jvm-heap", Category: "resource-limits", Title: "The JVM's heap does not suit the memory limit",
+		Doc: diagnose.Doc{
+			Means:   "A Java program ran out of memory: either its own heap is full (java.lang.OutOfMemoryError), or heap and everything beside it - threads, class data, buffers - exceed the container's limit and the kernel kills it.",
+			Confirm: "`kubectl describe pod POD` shows OOMKilled, or the log java.lang.OutOfMemoryError; compare -Xmx or MaxRAMPercentage in the args and JAVA_TOOL_OPTIONS with the memory limit.",
+			Mend:    "Let the heap take about three quarters of the limit (-XX:MaxRAMPercentage=75, no -Xmx), and raise the limit if the heap is too small for the work.",
+			Source:  "Java's -XX:MaxRAMPercentage (JDK 10 and later; a quarter of the memory by default)",
+		},
+		Log: []diagnose.Pattern{
+			{Name: "heap", Words: []string{"java.lang.outofmemoryerror", "terminating due to java.lang.outofmemoryerror"}, Regexp: `OutOfMemoryError: ?(?P<kind>[^\n]*)`},
+			{Name: "native", Words: []string{"insufficient memory for the java runtime", "could not reserve enough space"}},
+			{Name: "jvm", Words: []string{"java.lang.", "org.springframework", "openjdk", "picked up java_tool_options", "started application", "jvm running"}},
+		},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			if c.Container == nil {
+				return nil
+			}
+			oom, killed := oomKilled(c)
+			var h diagnose.Hit
+			isJVM := false
+			for _, x := range hits {
+				isJVM = true
+				if x.Pattern != "jvm" {
+					h = x
+				}
+			}
+			if strings.Contains(h.Text, "unable to create native thread") || strings.Contains(h.Text, "unable to create new native thread") {
+				return nil
+			}
+			settings := c.Container.Image + " " + strings.Join(c.Container.Command, " ") + " " + strings.Join(c.Container.Args, " ")
+			where := ""
+			heap := ""
+			var heapBytes int64
+			look := func(source, text string) {
+				for _, m := range xmx.FindAllStringSubmatch(text, -1) {
+					where, heap = source, m[0]
+					var n int64
+					fmt.Sscan(m[1], &n)
+					switch strings.ToLower(m[2]) {
+					case "k":
+						n <<= 10
+					case "m":
+						n <<= 20
+					case "g":
+						n <<= 30
+					}
+					heapBytes = n
+				}
+			}
+			look(c.SpecField("args"), strings.Join(append(append([]string{}, c.Container.Command...), c.Container.Args...), " "))
+			for _, e := range c.Container.Env {
+				settings += " " + e.Name
+				look(c.SpecField("env["+e.Name+"]"), e.Value)
+			}
+			isJVM = isJVM || heap != "" || jvm.MatchString(settings)
+			if !isJVM || !killed && h.Log == nil {
+				return nil
+			}
+			limit, has := memoryLimit(c)
+			var f diagnose.Finding
+			if killed {
+				f = oom
+				f.Weight = 70
+				if !has {
+					return nil
+				}
+				f.Summary = fmt.Sprintf("%s, a Java program, is killed for using more memory than its limit of %s", c.Who(), limit.String())
+				switch {
+				case heapBytes > 0 && heapBytes >= limit.Value()*9/10:
+					f.Summary += fmt.Sprintf(": its heap alone may grow to %s", heap)
+					f.Weight = 90
+				case heapBytes > 0:
+					f.Summary += fmt.Sprintf(" (heap %s)", heap)
+					f.Confidence = diagnose.Likely
+				case heap == "":
+					f.Summary += "; no -Xmx and no MaxRAMPercentage is set"
+					f.Confidence = diagnose.Likely
+				}
+			} else {
+				f = diagnose.FromHit(h, diagnose.Certain, diagnose.Corroborated)
+				f.Weight = 60
+				f.Keys = []string{"OutOfMemoryError"}
+				f.Summary = fmt.Sprintf("%s ends because the JVM is out of memory: %s", c.Who(), shorten(strings.TrimSpace(h.Text), 120))
+				if heap != "" {
+					f.Summary += " (" + heap + ")"
+				}
+				if has {
+					f.Summary += ", with a limit of " + limit.String()
+				}
+			}
+			if heap != "" {
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: where, Text: heap})
+			}
+			f.Advice = "Let the heap take 75 % of the limit, and raise the limit if that is too little"
+			if has {
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("resources.limits.memory"), Text: limit.String()})
+				f.Advice = fmt.Sprintf("Let the heap take 75 %% of the limit (%dMi), and raise the limit if that is too little", limit.Value()*3/4>>20)
+				f.Fixes = append(f.Fixes, raiseMemory(c, moreMemory(limit)))
+			}
+			f.Fixes = append([]diagnose.Fix{{Title: "Size the heap by the limit", Command: c.Kubectl("set", "env", c.Target(), "-c", c.Subject.Container, "JAVA_TOOL_OPTIONS=-XX:MaxRAMPercentage=75")}}, f.Fixes...)
+			return []diagnose.Finding{f}
+		},
+	}
+}

@@ -1,0 +1,37 @@
+package rules
+
+import (
+	"fmt"
+	"time"
+
+	"crashloop/diagnose"
+)
+
+func resourcesOOMLeak() diagnose.Rule {
+	return diagnose.Rule{
+		ID: "resources.oom-leak", Category: "resource-limits", Title: "Its memory grows until the limit kills it",
+		Doc: diagnose.Doc{
+			Means:   "The container runs well for a long time and is then killed for its memory, again and again after about as long: a leak, a cache without bound, or load that grows - not a start that needs more than it may have.",
+			Confirm: "`kubectl describe pod POD` shows OOMKilled with many minutes or hours between Started and Finished; a graph of its memory climbs steadily.",
+			Mend:    "Find what grows: a heap profile, cache limits, the size of batches. Raising the limit only makes the time longer.",
+			Source:  "kubernetes.io/docs/tasks/configure-pod-container/assign-memory-resource",
+		},
+		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
+			f, ok := oomKilled(c)
+			limit, has := memoryLimit(c)
+			if !ok || !has || c.Ran() < 10*time.Minute || c.Status.RestartCount < 2 {
+				return nil
+			}
+			f.Weight = 80
+			f.Confidence = diagnose.Likely
+			if t := c.Status.LastTerminationState.Terminated; t != nil && c.Status.State.Terminated != nil && t.Reason == "OOMKilled" {
+				f.Confidence = diagnose.Certain
+			}
+			f.Summary = fmt.Sprintf("%s grows for %s each time until it reaches its memory limit of %s and is killed", c.Who(), diagnose.Duration(c.Ran()), limit.String())
+			f.Advice = "Look for what grows - a leak, a cache, load - rather than at its start"
+			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("resources.limits.memory"), Text: limit.String()})
+			f.Fixes = []diagnose.Fix{{Title: "Watch its memory", Command: c.Kubectl("top", "pod", c.Subject.Pod, "--containers")}, raiseMemory(c, moreMemory(limit))}
+			return []diagnose.Finding{f}
+		},
+	}
+}

@@ -1,0 +1,66 @@
+package rules
+
+import (
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"crashloop/diagnose"
+)
+
+func resourcesOOMNode() diagnose.Rule {
+	return diagnose.Rule{
+		ID: "resources.oom-node", Category: "resource-limits", Title: "Its node ran out of memory",
+		Doc: diagnose.Doc{
+			Means:   "The kernel killed the container although it kept to its limit, or has none: the node as a whole had no memory left, and this container was what it chose.",
+			Confirm: "`kubectl describe node NODE`: SystemOOM events, MemoryPressure, and how much is promised; `kubectl top pods -A --sort-by=memory` finds the neighbour that takes most.",
+			Mend:    "Give every container a memory request that it really uses, so that the scheduler does not put too much on one node, and limits to those that grow.",
+			Source:  "kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction (node out of memory behaviour)",
+		},
+		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
+			t := c.Last()
+			if t == nil || t.ExitCode != 137 && t.Reason != "OOMKilled" || probeKilled(c).killed {
+				return nil
+			}
+			node := c.Spec.NodeName
+			var proof []diagnose.Evidence
+			for _, e := range c.EventsOf("Node", "", node) {
+				if (e.Reason == "SystemOOM" || e.Reason == "OOMKilling") && near(e, t) {
+					proof = append(proof, e.Cite())
+				}
+			}
+			if n := c.Node(); n != nil {
+				for _, cond := range n.Status.Conditions {
+					if cond.Type == corev1.NodeMemoryPressure && cond.Status == corev1.ConditionTrue {
+						proof = append(proof, diagnose.Evidence{Source: "Node " + n.Name + " status.conditions[MemoryPressure]", Text: cond.Message})
+					}
+				}
+			}
+			_, limited := memoryLimit(c)
+			if t.Reason == "OOMKilled" && limited || t.Reason != "OOMKilled" && len(proof) == 0 {
+				return nil
+			}
+			f := diagnose.Finding{Confidence: diagnose.Certain, Proof: diagnose.Structural, Weight: 40, Evidence: append(c.CiteLast(), proof...)}
+			f.Root = "Node//" + node
+			f.Chain = []diagnose.Link{{Object: f.Root, Says: "ran out of memory"}}
+			f.Summary = fmt.Sprintf("%s is killed because its node %s ran out of memory", c.Who(), node)
+			if !limited {
+				f.Summary += "; it has no memory limit of its own"
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("resources.limits.memory"), Text: "none"})
+				if len(proof) == 0 {
+					f.Confidence = diagnose.Likely
+				}
+			}
+			f.Advice = "Set memory requests to what is really used, and find what takes the node's memory"
+			f.Unchanged = len(proof) > 0
+			f.Fixes = []diagnose.Fix{{Title: "See what takes the memory", Command: "kubectl top pods -A --sort-by=memory"}, {Title: "See what is promised on the node", Command: "kubectl describe node " + node}}
+			return []diagnose.Finding{f}
+		},
+	}
+}
+
+// near says that an event is of the time in which a run ended.
+func near(e diagnose.Event, t *corev1.ContainerStateTerminated) bool {
+	return e.Last.IsZero() || t.FinishedAt.IsZero() || e.Last.Sub(t.FinishedAt.Time).Abs() < 5*time.Minute
+}

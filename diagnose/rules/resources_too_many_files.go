@@ -1,0 +1,49 @@
+package rules
+
+import (
+	"fmt"
+	"strings"
+
+	"crashloop/diagnose"
+)
+
+func resourcesTooManyFiles() diagnose.Rule {
+	return diagnose.Rule{
+		ID: "resources.too-many-files", Category: "resource-limits", Title: "It runs out of file handles, watches or processes",
+		Doc: diagnose.Doc{
+			Means:   "The program hit a limit of the kernel: open files of the process (ulimit -n), inotify watches or instances of the node, or the number of processes and threads that the pod may have.",
+			Confirm: "`kubectl logs POD --previous`: \"too many open files\" (EMFILE), \"no space left on device\" for a watch, \"resource temporarily unavailable\" or \"cannot allocate memory\" on fork.",
+			Mend:    "For watches raise fs.inotify.max_user_watches and max_user_instances on the nodes; for open files the runtime's LimitNOFILE; for processes the kubelet's podPidsLimit. Or have the program close what it opens.",
+			Source:  "errno(3) EMFILE, inotify(7), pids cgroup; kubernetes.io/docs/concepts/policy/pid-limiting",
+		},
+		Log: []diagnose.Pattern{
+			{Name: "files", Words: []string{"too many open files", "emfile", "enfile"}},
+			{Name: "watches", Words: []string{"inotify", "enospc: system limit for number of file watchers", "number of file watchers"}, Regexp: `(?i)inotify.*(?:limit|too many|no space|max_user|fail)|(?:limit|too many|no space).*(?:inotify|watch)|system limit for number of file watchers`},
+			{Name: "processes", Words: []string{"fork: ", "can't fork", "cannot fork", "unable to create native thread", "unable to create new native thread", "pthread_create", "can't start new thread", "failed to create new os thread", "fork/exec"}, Regexp: `(?i)(?:fork|thread|pthread_create).*(?:resource temporarily unavailable|cannot allocate memory|EAGAIN|errno=11|OutOfMemoryError|unable to create|can't start new thread|retry)|unable to create (?:new )?native thread|can't start new thread|can't fork`},
+		},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			f, h, ok := lastHit(c, hits, nil)
+			if !ok {
+				return nil
+			}
+			f.Confidence, f.Weight = diagnose.Certain, 30
+			f.Keys = []string{"open files", "EMFILE", "inotify", "fork", "thread"}
+			t := strings.ToLower(h.Text)
+			switch {
+			case h.Pattern == "watches" || strings.Contains(t, "inotify") || strings.Contains(t, "watch"):
+				f.Summary = fmt.Sprintf("%s ends because its node has no inotify watches left", c.Who())
+				f.Advice = "Raise fs.inotify.max_user_instances and max_user_watches on the node"
+				f.Fixes = []diagnose.Fix{{Title: "Raise the limits on the node", Command: "sysctl -w fs.inotify.max_user_instances=1024 fs.inotify.max_user_watches=524288"}}
+			case h.Pattern == "processes":
+				f.Summary = fmt.Sprintf("%s ends because it may not start more processes or threads", c.Who())
+				f.Advice = "Have it start fewer, or raise the kubelet's podPidsLimit"
+				f.Confidence = diagnose.Likely
+			default:
+				f.Summary = fmt.Sprintf("%s ends because it has too many files open", c.Who())
+				f.Advice = "Have it close what it opens, or raise the limit of open files of the container runtime (LimitNOFILE)"
+			}
+			f.Fixes = append(f.Fixes, diagnose.Fix{Title: "See the limits inside the container", Command: c.Kubectl("exec", c.Subject.Pod, "-c", c.Subject.Container, "--", "sh", "-c", "ulimit -a")})
+			return []diagnose.Finding{f}
+		},
+	}
+}

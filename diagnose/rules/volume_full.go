@@ -1,0 +1,77 @@
+package rules
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"crashloop/diagnose"
+)
+
+func volumeFull() diagnose.Rule {
+	return diagnose.Rule{
+		ID: "volume.full", Category: "volume", Title: "Its volume is full",
+		Doc: diagnose.Doc{
+			Means:   "The program cannot write because there is no space left: on its PersistentVolumeClaim, an emptyDir, or the node's disk.",
+			Confirm: "`kubectl logs POD --previous`: \"no space left on device\" (ENOSPC); `kubectl exec POD -- df -h` while it runs.",
+			Mend:    "Remove what is not needed, or make the claim larger, if its StorageClass allows expansion.",
+			Source:  "errno(3), ENOSPC; kubernetes.io/docs/concepts/storage/persistent-volumes#expanding-persistent-volumes-claims",
+		},
+		Log: []diagnose.Pattern{
+			{Name: "path", Words: []string{"no space left on device", "enospc", "disk quota exceeded", "disk is full", "not enough space", "disk full"}, Regexp: `(?P<path>/[^\s'"` + "`" + `:,;()]+)['"]?\)?:? [^/]{0,60}(?i:no space left|disk quota|disk full)|(?i:no space left on device|ENOSPC)[^/]{0,60}(?P<path2>/[^\s'"` + "`" + `:,;()]+)`},
+			{Name: "bare", Words: []string{"no space left on device", "enospc", "disk quota exceeded", "disk is full", "disk full"}},
+		},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			watch := func(h diagnose.Hit) bool {
+				t := strings.ToLower(h.Text)
+				return !strings.Contains(t, "watch") && !strings.Contains(t, "code: 'enospc'") && !strings.Contains(t, "shm") && !strings.Contains(t, "shared memory")
+			}
+			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "path" && watch(h) })
+			if !ok {
+				if f, h, ok = lastHit(c, hits, watch); !ok {
+					return nil
+				}
+			}
+			f.Confidence, f.Weight = diagnose.Certain, 30
+			file := firstOf(h.Group("path"), h.Group("path2"))
+			f.Keys = []string{"space", file}
+			f.Summary = fmt.Sprintf("%s ends because there is no space left on its disk", c.Who())
+			f.Advice = "Remove what is not needed, or make the volume larger"
+			claim := claimOf(c)
+			if m, mounted := mountAt(c, file); mounted {
+				_, words := m.object(c.Subject.Namespace)
+				f.Summary = fmt.Sprintf("%s ends because %s (at %s) is full", c.Who(), words, m.MountPath)
+				if m.volume != nil && m.volume.PersistentVolumeClaim != nil {
+					claim = m.volume.PersistentVolumeClaim.ClaimName
+				} else {
+					claim = ""
+				}
+			}
+			if claim != "" {
+				f.Proof = diagnose.Corroborated
+				f.Root = "PersistentVolumeClaim/" + c.Subject.Namespace + "/" + claim
+				f.Chain = []diagnose.Link{{Object: f.Root, Says: "is full"}}
+				if !strings.Contains(f.Summary, claim) {
+					f.Summary += ", most likely claim " + claim
+					f.Confidence = diagnose.Likely
+				}
+				if o, err := c.Get(diagnose.PersistentVolumeClaims, c.Subject.Namespace, claim); err == nil {
+					if pvc, ok := o.(*corev1.PersistentVolumeClaim); ok {
+						size := pvc.Status.Capacity[corev1.ResourceStorage]
+						if size.IsZero() {
+							size = pvc.Spec.Resources.Requests[corev1.ResourceStorage]
+						}
+						f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "PersistentVolumeClaim " + claim, Text: "size " + size.String()})
+						double := size.DeepCopy()
+						double.Add(size)
+						f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Make the claim larger", Command: c.Kubectl("patch", "pvc", claim, "-p", fmt.Sprintf(`{"spec":{"resources":{"requests":{"storage":%q}}}}`, double.String()))})
+					}
+				}
+			}
+			f.Unchanged = true
+			f.Fixes = append(f.Fixes, diagnose.Fix{Title: "See what fills it", Command: c.Kubectl("exec", c.Subject.Pod, "-c", c.Subject.Container, "--", "df", "-h")})
+			return []diagnose.Finding{f}
+		},
+	}
+}

@@ -1,0 +1,82 @@
+package rules
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"crashloop/diagnose"
+)
+
+func volumeMountFailed() diagnose.Rule {
+	re := regexp.MustCompile(`(?is)MountVolume\.|failed to mount|mount failed|unable to attach or mount volumes|failed to attach|AttachVolume\.|failed to prepare subpath|driver name .* not found|MapVolume\.|mounting failed|error mounting`)
+	other := regexp.MustCompile(`(?i)(?:configmap|secret)s? "[^"]+" not found|references non-existent|persistentvolumeclaims? "[^"]+" not found|hostPath type check failed|multi-attach|not registered|object "`)
+	waits := regexp.MustCompile(`(?i)timed out waiting for the condition|unmounted volumes=`)
+	return diagnose.Rule{
+		ID: "volume.mount-failed", Category: "volume", Title: "A volume cannot be mounted",
+		Doc: diagnose.Doc{
+			Means:   "The node cannot attach or mount one of the pod's volumes: the storage driver is not there, the server does not answer, the file system is damaged or of another kind, or a subPath does not fit.",
+			Confirm: "`kubectl describe pod POD`: FailedMount or FailedAttachVolume quotes the driver. Its own pods usually run in kube-system.",
+			Mend:    "Mend what the driver complains of: the NFS server's address and exports, the CSI driver on that node, the file system, the subPath.",
+			Source:  "kubernetes.io/docs/concepts/storage/volumes; the driver's own documentation",
+		},
+		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
+			var best *statement
+			for _, s := range statements(c) {
+				if s.reason != "FailedMount" && s.reason != "FailedAttachVolume" && s.reason != "FailedMapVolume" && !re.MatchString(s.text) || other.MatchString(s.text) {
+					continue
+				}
+				if best == nil || waits.MatchString(best.text) && !waits.MatchString(s.text) {
+					best = &s
+				}
+			}
+			if best == nil {
+				return nil
+			}
+			f := fromStatement(*best)
+			f.Weight = -20
+			t := strings.ToLower(best.text)
+			volume := ""
+			if m := regexp.MustCompile(`volume "(?P<v>[^"]+)"`).FindStringSubmatch(best.text); m != nil {
+				volume = " " + m[1]
+			}
+			why, advice := "", "Read the driver's message in the event, and the log of its pod on that node"
+			switch {
+			case strings.Contains(t, "csi driver") && strings.Contains(t, "not found") || strings.Contains(t, "driver name"):
+				why, advice = "its CSI driver is not registered on the node", "See that the driver's DaemonSet runs on that node"
+			case strings.Contains(t, "mount.nfs") || strings.Contains(t, "nfs"):
+				why, advice = "the NFS server does not give it out, or does not answer", "Check the server's address, its exports, and that the node has an NFS client"
+			case strings.Contains(t, "wrong fs type") || strings.Contains(t, "bad superblock") || strings.Contains(t, "fsck"):
+				why, advice = "its file system is damaged or of another kind", "Check the file system, or its fsType"
+			case strings.Contains(t, "subpath"):
+				why, advice = "its subPath does not fit", "Check that the subPath exists and is a file or directory as the mount wants"
+			case strings.Contains(t, "not a directory"):
+				why, advice = "a file is mounted over a directory, or the other way round", "Mount single files with subPath"
+			case strings.Contains(t, "permission denied") || strings.Contains(t, "access denied"):
+				why, advice = "the storage refuses the node", "Check the export's or share's access rules and credentials"
+			case waits.MatchString(best.text):
+				f.Weight = -60
+				why = "the node waited for it in vain"
+			case strings.Contains(t, "not found"):
+				why, advice = "the disk behind it does not exist", "See whether the disk was deleted"
+			case strings.Contains(t, "no space left"):
+				why = "there is no space left where it is set up"
+			default:
+				why = "the driver refuses it"
+			}
+			f.Summary = fmt.Sprintf("%s cannot start: volume%s cannot be mounted, because %s: %s", c.Who(), volume, why, shorten(lastPart(best.text), 160))
+			f.Advice = advice
+			f.Fixes = []diagnose.Fix{{Title: "Read all of the driver's messages", Command: c.Kubectl("describe", "pod", c.Subject.Pod)}}
+			return []diagnose.Finding{f}
+		},
+	}
+}
+
+// lastPart is the end of a chain of "this: that: what" texts, which says most.
+func lastPart(s string) string {
+	s = strings.TrimSpace(strings.ReplaceAll(s, "\n", " "))
+	if i := strings.Index(s, " : "); i >= 0 {
+		return s[i+3:]
+	}
+	return s
+}

@@ -1,0 +1,90 @@
+package rules
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+
+	"crashloop/diagnose"
+)
+
+func volumeSubpathShadow() diagnose.Rule {
+	quoted := regexp.MustCompile(`"(?P<path>/[^"\s]+)"|(?P<bare>/[\w.@+-]+(?:/[\w.@+-]+)+)`)
+	missing := regexp.MustCompile(`(?i)not found|no such file|cannot find|can't open|unable to access|could not find|must be unique`)
+	return diagnose.Rule{
+		ID: "volume.subpath-shadow", Category: "volume", Title: "A mount hides the program's own files",
+		Doc: diagnose.Doc{
+			Means:   "A volume is mounted over a directory in which the image keeps its program or code. The volume's content takes its place, so that the program is not found although it is in the image.",
+			Confirm: "Compare the path that is not found with the volumeMounts; without the mount the image starts.",
+			Mend:    "Mount the volume elsewhere, or mount only the one file that is needed, with subPath.",
+			Source:  "kubernetes.io/docs/concepts/storage/volumes#using-subpath",
+		},
+		Log: []diagnose.Pattern{{Words: []string{"not found", "no such file", "cannot find module", "can't open file", "unable to access jarfile", "could not find"}}},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			check := func(text string) (string, mount, bool) {
+				if !missing.MatchString(text) {
+					return "", mount{}, false
+				}
+				for _, m := range quoted.FindAllStringSubmatch(text, 6) {
+					p := firstOf(m[1], m[2])
+					at, ok := mountAt(c, p)
+					if !ok || at.SubPath != "" || strings.HasPrefix(at.MountPath, "/etc") && !strings.Contains(text, "exec") || strings.HasPrefix(at.MountPath, "/var/run") || at.volume == nil {
+						continue
+					}
+					if isProgram(c, p, text) {
+						return p, at, true
+					}
+				}
+				return "", mount{}, false
+			}
+			var f diagnose.Finding
+			file, m, found := "", mount{}, false
+			for _, s := range statements(c) {
+				if file, m, found = check(s.text); found {
+					f = fromStatement(s)
+					break
+				}
+			}
+			if !found {
+				t := c.Last()
+				if t == nil || t.ExitCode == 0 {
+					return nil
+				}
+				for i := len(hits) - 1; i >= 0 && !found; i-- {
+					if file, m, found = check(hits[i].Text); found {
+						f = diagnose.FromHit(hits[i], diagnose.Certain, diagnose.Corroborated)
+					}
+				}
+			}
+			if !found {
+				return nil
+			}
+			f.Weight = 70
+			_, words := m.object(c.Subject.Namespace)
+			f.Keys = []string{file}
+			f.Summary = fmt.Sprintf("%s cannot start: %s is mounted over %s and hides %s of the image", c.Who(), words, m.MountPath, file)
+			f.Advice = "Mount it elsewhere, or only the one file that is needed, with subPath"
+			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts[" + m.Name + "]"), Text: m.MountPath + " is " + words})
+			if f.Confidence == diagnose.Certain && m.volume.PersistentVolumeClaim != nil {
+				f.Confidence = diagnose.Likely
+			}
+			f.Fixes = []diagnose.Fix{{Title: "Mount a single file", Patch: containerPatch(c, fmt.Sprintf("volumeMounts:\n- name: %s\n  mountPath: %s\n  subPath: FILE", m.Name, path.Join(m.MountPath, "FILE")))}}
+			return []diagnose.Finding{f}
+		},
+	}
+}
+
+// isProgram says that a path is of a program or its code rather than of its configuration.
+func isProgram(c *diagnose.Case, file, text string) bool {
+	if strings.Contains(text, "exec:") || strings.Contains(text, "exec ") || strings.Contains(text, "jarfile") || strings.Contains(text, "Cannot find module") || strings.Contains(text, "can't open file") {
+		return true
+	}
+	if argued(c, file) != "" && !strings.Contains(argued(c, file), "config") {
+		switch path.Ext(file) {
+		case ".py", ".js", ".mjs", ".jar", ".rb", ".php", ".sh", ".dll", "":
+			return true
+		}
+	}
+	return strings.Contains(text, ": not found") && (strings.HasPrefix(text, "/bin/sh") || strings.HasPrefix(text, "sh:") || strings.Contains(text, "exec:"))
+}
