@@ -103,10 +103,9 @@ func plant(t *testing.T, line string) map[string]fstest.MapFS {
 	}
 	add("log", base, line+"\n"+line+"\nfatal: cannot go on: "+line+"\n")
 	add("panic", base, "panic: "+line+"\n\ngoroutine 1 [running]:\nmain.main()\n\t/src/main.go:12 +0x1d\n")
-	add("event", base+"events: [{reason: Unhealthy, container: web, message: "+string(quoted)+"}]\n", "")
-	add("termination message", base+"message: "+string(quoted)+"\n", "")
-	add("args", base+"container: {command: [sh, -c, "+string(quoted)+"]}\n", "sh: syntax error\n")
-	add("ConfigMap", base+"container: {envFrom: [{configMapRef: {name: web}}]}\n", "cannot read settings\n",
+	add("event, arguments and ConfigMap", base+"events: [{reason: Unhealthy, container: web, message: "+string(quoted)+"}]\n"+
+		"container: {command: [sh, -c, "+string(quoted)+"], envFrom: [{configMapRef: {name: web}}]}\n", "sh: syntax error\n",
 		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web, namespace: shop}\ndata: {settings: "+string(quoted)+"}\n")
+	add("termination message", base+"message: "+string(quoted)+"\n", "")
 	return out
 }
