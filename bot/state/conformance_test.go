@@ -166,7 +166,7 @@ func TestStores(t *testing.T) {
 			s := p.open(t)
 			random := rand.New(rand.NewPCG(1, 2))
 			all := map[string]string{}
-			for range 300 {
+			for range 120 {
 				key := fmt.Sprintf("k/%d", random.IntN(20))
 				if random.IntN(5) == 0 {
 					remove(t, s, key)
