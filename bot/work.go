@@ -113,7 +113,7 @@ func (b *Bot) adopt(ctx context.Context, f *file, inc diagnose.Incident, d diagn
 	b.mu.Unlock()
 
 	if changed {
-		b.ensure(ctx, f, inc, fmt.Sprintf("cause/%d", m.Causes), notify.CauseChanged(inc, *old, d))
+		b.ensure(ctx, f, inc, fmt.Sprintf("cause/%d", m.Causes), notify.CauseChanged(inc, b.o.Render.Public(*old), b.o.Render.Public(d)))
 	}
 	raw, err := json.Marshal(m)
 	if err == nil {

@@ -15,6 +15,8 @@ import (
 type RenderOptions struct {
 	// HideLogs keeps log lines out of channels; whoever may read them asks for them with a button.
 	HideLogs bool
+	// Title gives the title of a cause in the catalogue, which stands where a summary would quote a log; the cause's id when nil.
+	Title func(cause string) string
 	// Without lists actions that are not offered, such as ActionScaleToZero.
 	Without []string
 }
@@ -24,6 +26,10 @@ func (o RenderOptions) offers(action string) bool { return !slices.Contains(o.Wi
 // Root is the one message of an incident in the channel, edited as the incident goes on: what fails and where, why, what to do, and
 // buttons. d is nil as long as the cause is being looked for. Once the incident is over it says how it ended, without buttons.
 func Root(inc diagnose.Incident, d *diagnose.Diagnosis, o RenderOptions) Message {
+	if d != nil {
+		public := o.Public(*d)
+		d = &public
+	}
 	s := inc.Subject
 	where := Cut(s.Namespace+"/"+s.Name(), 110) // a header takes 150 characters
 	emoji, state := stateOf(inc)

@@ -32,6 +32,7 @@ const (
 
 // Detail is the first reply in an incident's thread: the whole diagnosis, to check it and to act on it.
 func Detail(inc diagnose.Incident, d diagnose.Diagnosis, o RenderOptions) Message {
+	d = o.Public(d)
 	summary := sentence(oneLine(d.Summary, detailSummary))
 	m := Message{Text: oneLine("Diagnosis: "+summary, 600)}
 	add := func(b ...Block) { m.Blocks = append(m.Blocks, b...) }
@@ -158,7 +159,7 @@ func evidence(all []diagnose.Evidence, o RenderOptions) Block {
 	items := make([][]Span, len(all))
 	for i, e := range all {
 		source := oneLine(e.Source, 100)
-		if o.HideLogs && strings.HasPrefix(e.Source, "log ") {
+		if o.HideLogs && isLog(e) {
 			items[i] = []Span{T(source + ": not shown in channels")}
 			continue
 		}

@@ -7,7 +7,7 @@ import (
 	"crashloop/diagnose"
 )
 
-// CauseChanged is the line in the thread that says that the same failure now has another cause.
+// CauseChanged is the line in the thread that says that the same failure now has another cause. Both are what RenderOptions.Public gives.
 func CauseChanged(inc diagnose.Incident, before, now diagnose.Diagnosis) Message {
 	why := sentence(oneLine(now.Summary, 700))
 	m := Message{Text: oneLine(fmt.Sprintf("🔀 %s: the cause is another one now. %s", inc.Subject.Namespace+"/"+inc.Subject.Name(), why), 600)}

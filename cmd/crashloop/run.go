@@ -181,7 +181,10 @@ func runActive(ctx context.Context, c Config, cl cluster, s *server, log *slog.L
 		return err
 	}
 	actions := action.All()
-	render := notify.RenderOptions{HideLogs: !c.LogsInChannel}
+	render := notify.RenderOptions{HideLogs: !c.LogsInChannel, Title: func(cause string) string {
+		rule, _ := engine.Rule(cause)
+		return rule.Title
+	}}
 	if c.ReadOnly {
 		for _, a := range actions {
 			render.Without = append(render.Without, a.Name)
@@ -241,6 +244,10 @@ func runActive(ctx context.Context, c Config, cl cluster, s *server, log *slog.L
 			Open: func() []digest.Entry {
 				var all []digest.Entry
 				for _, i := range desk.Incidents() {
+					if i.Diagnosis != nil {
+						public := render.Public(*i.Diagnosis)
+						i.Diagnosis = &public
+					}
 					all = append(all, digest.Entry(i))
 				}
 				return all
