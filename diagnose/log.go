@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"bytes"
 	"fmt"
 	"sort"
 	"strings"
@@ -111,7 +112,7 @@ func cleanLog(raw []byte) string {
 	b.Grow(min(len(raw), 1<<20) + 64)
 	for len(raw) > 0 {
 		var line []byte
-		if end := indexNewline(raw); end >= 0 {
+		if end := bytes.IndexByte(raw, '\n'); end >= 0 {
 			line, raw = raw[:end], raw[end+1:]
 		} else {
 			line, raw = raw, nil
@@ -125,15 +126,6 @@ func cleanLog(raw []byte) string {
 		b.WriteByte('\n')
 	}
 	return b.String()
-}
-
-func indexNewline(raw []byte) int {
-	for i, c := range raw {
-		if c == '\n' {
-			return i
-		}
-	}
-	return -1
 }
 
 // writeLine writes one line. Most are plain, so look for that first.
