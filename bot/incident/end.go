@@ -351,6 +351,11 @@ func (t *Tracker) sweep(now time.Time) {
 			t.settle(u, nil, now)
 		}
 	}
+	for wk, at := range t.gone {
+		if now.Sub(at) >= absence {
+			delete(t.gone, wk)
+		}
+	}
 	for id, at := range t.ended {
 		if now.Sub(at) > recall {
 			delete(t.ended, id)

@@ -145,7 +145,7 @@ func (t *Tracker) looksWhole(u *unit, now time.Time) (finding, bool) {
 	kind, _ := split(u.workload.workload)
 	if len(u.failures) > 0 {
 		t.seekSuccess(u)
-		if says, ok := t.o.Thresholds.Repeated(kind, u.failures, now); ok {
+		if says, ok := t.o.Thresholds.Repeated(kind, u.failures, now); ok && !t.longOver(kind, u, now) {
 			return finding{condition: diagnose.PodsFail, says: says}, true
 		}
 	}
@@ -155,10 +155,32 @@ func (t *Tracker) looksWhole(u *unit, now time.Time) (finding, bool) {
 	return finding{}, false
 }
 
+// longOver says that a unit's failed pods only linger: failed and evicted pods stay in the cluster for weeks. A CronJob's count until one
+// succeeds, however rarely it runs.
+func (t *Tracker) longOver(kind string, u *unit, now time.Time) bool {
+	th := t.o.Thresholds
+	limit := th.SlowWindow
+	switch kind {
+	case "CronJob":
+		return false
+	case "Job":
+	default:
+		limit = th.Window
+		for i := 1; i < len(u.failures); i++ { // they are sorted
+			limit = max(limit, 2*u.failures[i].At.Sub(u.failures[i-1].At))
+		}
+		limit = min(limit, th.SlowWindow)
+	}
+	return now.Sub(u.newestFailure().At) > limit
+}
+
 // open makes the finding an incident, unless its workload is wanted no more.
 func (t *Tracker) open(u *unit, f finding, now time.Time) {
 	if !t.synced {
 		return // Synced looks at everything, with all pods at hand
+	}
+	if at, ok := t.gone[u.workload]; ok && now.Sub(at) < absence {
+		return // its pods are deleted after it; those that are kept on purpose are looked at when they crash again
 	}
 	if w, ok := t.o.Cluster.Workload(u.workload.namespace, u.workload.workload); ok && (w.Desired == 0 && w.Observed || w.Complete) {
 		return
@@ -428,6 +450,7 @@ func (t *Tracker) workload(rec diagnose.WorkloadRecord, now time.Time) {
 	if rec.Owner != "" {
 		top.workload = rec.Owner
 	}
+	delete(t.gone, wk)
 	kind, name := split(rec.Workload)
 	if rec.Owner == "" && rec.Desired == 0 && rec.Observed {
 		why := fmt.Sprintf("%s %s was scaled to zero", kind, name)
@@ -471,7 +494,7 @@ func (t *Tracker) create(rec diagnose.WorkloadRecord, top workloadKey, now time.
 	}
 	u := t.units[top][""]
 	if rec.ReplicaFailure == "" && !lacking {
-		if u != nil {
+		if u != nil && u.creator == rec.Workload { // not another Job of the same CronJob
 			u.short, u.shortSays = time.Time{}, ""
 			t.settle(u, nil, now)
 		}

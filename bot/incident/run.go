@@ -12,6 +12,9 @@ import (
 // idleWait is how long Run sleeps when nothing is planned, and how often it sweeps.
 const idleWait = time.Hour
 
+// blindWait is how long after a loss of contact nothing is judged: what happened meanwhile must have been told.
+const blindWait = 5 * time.Second
+
 // Run does what only time brings - a container that has been stuck for long enough, an incident that is over - reads events where they
 // decide, and stores what is open. It returns when ctx ends and everything is stored, or a few seconds later.
 func (t *Tracker) Run(ctx context.Context) error {
@@ -32,7 +35,15 @@ func (t *Tracker) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		next := idleWait
+		away := t.o.Contact != nil && t.o.Contact() != nil
 		t.do(func(now time.Time) {
+			if away {
+				t.blind = now
+			}
+			if len(t.agenda) > 0 && !t.agenda[0].due.After(now) && now.Sub(t.blind) < blindWait {
+				next = blindWait
+				return
+			}
 			for len(t.agenda) > 0 && t.synced && !t.agenda[0].due.After(now) {
 				u := t.agenda[0]
 				t.agenda.remove(u)

@@ -41,6 +41,9 @@ type Options struct {
 	Cluster      Cluster
 	// View opens a window on the cluster, for events. Without it, what only events can prove opens no incident.
 	View func() diagnose.View
+	// Contact says whether the watch hears from the API server: while it returns an error, nothing is judged by the passing of time. Nil
+	// means always.
+	Contact func() error
 	// Store keeps open incidents; nil keeps none.
 	Store Store
 	// Changed is told of each change, one call at a time and in order, in the goroutine of whoever brought the news, without any lock held:
@@ -82,6 +85,8 @@ type Tracker struct {
 	byID   map[string]*unit
 
 	followed map[workloadKey]bool
+	gone     map[workloadKey]time.Time // controllers that were deleted, and when; their pods follow them
+	blind    time.Time                 // when there was last no contact
 
 	agenda agenda
 	wake   chan struct{}
@@ -117,7 +122,7 @@ func New(o Options) (*Tracker, error) {
 	}
 	return &Tracker{
 		o: o, units: map[workloadKey]map[string]*unit{}, pods: map[podKey]*seen{}, ended: map[string]time.Time{}, byID: map[string]*unit{}, followed: map[workloadKey]bool{},
-		wake: make(chan struct{}, 1), probeWake: make(chan struct{}, 1), keep: newKeeper(o.Store, o.Log),
+		gone: map[workloadKey]time.Time{}, wake: make(chan struct{}, 1), probeWake: make(chan struct{}, 1), keep: newKeeper(o.Store, o.Log),
 	}, nil
 }
 
@@ -140,6 +145,15 @@ func (t *Tracker) Workload(rec diagnose.WorkloadRecord) {
 func (t *Tracker) WorkloadGone(rec diagnose.WorkloadRecord) {
 	t.do(func(now time.Time) {
 		kind, name := split(rec.Workload)
+		if rec.Owner != "" { // a CronJob's Job
+			u := t.units[workloadKey{rec.Namespace, rec.Owner}][""]
+			if u != nil && u.creator == rec.Workload {
+				u.short, u.shortSays = time.Time{}, ""
+				t.settle(u, nil, now)
+			}
+			return
+		}
+		t.gone[workloadKey{rec.Namespace, rec.Workload}] = now
 		t.closeAll(workloadKey{rec.Namespace, rec.Workload}, fmt.Sprintf("%s %s was deleted", kind, name), now)
 	})
 }
