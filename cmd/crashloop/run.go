@@ -204,6 +204,8 @@ func runActive(ctx context.Context, c Config, cl cluster, s *server, log *slog.L
 	tracker, err := incident.New(incident.Options{
 		Name: cl.name, Thresholds: c.thresholds(), ResolveAfter: c.ResolveAfter, Cluster: seen, Store: store, View: func() diagnose.View { return cl.view.Fresh() },
 		Changed: func(change incident.Change) { desk.Incident(change.Incident) }, Log: log.With("part", "incidents"),
+		// Sooner than the readiness probe: a minute without contact must not look like a minute of being stuck.
+		Contact: func() error { return seen.Healthy(time.Now().Add(25 * time.Second)) },
 	})
 	if err != nil {
 		return err
@@ -219,7 +221,12 @@ func runActive(ctx context.Context, c Config, cl cluster, s *server, log *slog.L
 	}
 
 	s.activate(func() int { return len(desk.Incidents()) }, []condition{
-		{"watch", func() error { return seen.Healthy(time.Now()) }},
+		{"watch", func() error {
+			if !seen.Synced() {
+				return errors.New("what there is in the cluster has not been read yet")
+			}
+			return seen.Healthy(time.Now())
+		}},
 		{"slack", func() error {
 			if !client.Connected() {
 				return errors.New("the socket to Slack is not connected; no click or command arrives")
@@ -326,8 +333,8 @@ func newCommands(c Config, cl cluster, people *access.Decider, guard *action.Gua
 			}
 			return all
 		},
-		Diagnose: func(ctx context.Context, namespace, workload string) ([]command.Standing, error) {
-			return lookNow(ctx, cl.view.Fresh(), engine, c.thresholds(), desk, namespace, workload)
+		Diagnose: func(ctx context.Context, namespace, workload string, within func(diagnose.View) diagnose.View) ([]command.Standing, error) {
+			return lookNow(ctx, within(cl.view.Fresh()), engine, c.thresholds(), desk, namespace, workload)
 		},
 		Render: func(inc diagnose.Incident, d diagnose.Diagnosis) notify.Message {
 			return notify.Detail(inc, d, notify.RenderOptions{})

@@ -191,7 +191,7 @@ func changesByButtonAndCommand(s *stage) {
 				if s.deployment(ns, way).Annotations["crashloop/last-action"] == "" {
 					t.Errorf("%s by %s leaves no crashloop/last-action", c.action, way)
 				}
-				s.waitThread(ns, way, map[string]string{"restart": "restarted", "scale-to-zero": "to zero", "scale-back": "back"}[c.action])
+				s.waitThread(ns, way, map[string]string{"restart": "restarted Deployment", "scale-to-zero": "to zero; it had 3 replicas", "scale-back": "back to 3 replicas"}[c.action])
 			}
 		}
 	}

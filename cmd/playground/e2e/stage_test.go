@@ -233,26 +233,28 @@ func eventually(t testing.TB, what string, ask func(context.Context) error) {
 	}
 }
 
-// waitFor waits until the workspace looks as it should; see says what there is when it does not.
+// waitFor waits until the workspace looks as it should, and shows how it does look when that does not come.
 func (s *stage) waitFor(what string, cond func(*workspace.Snapshot) bool) {
+	s.t.Helper()
+	s.waitForOr(cond, func() string { return fmt.Sprintf("waiting for %s:\n%s", what, s.see()) })
+}
+
+// waitForOr is waitFor with words of its own for the failure.
+func (s *stage) waitForOr(cond func(*workspace.Snapshot) bool, says func() string) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
-	ended := make(chan struct{})
-	if s.bot != nil {
-		ended = s.bot.done
+	if s.bot != nil { // no use waiting for a bot that is gone
+		go func() {
+			select {
+			case <-s.bot.done:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
 	}
-	stop := context.AfterFunc(ctx, func() {})
-	defer stop()
-	go func() { // no use waiting for a bot that is gone
-		select {
-		case <-ended:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	if err := s.slack.Wait(ctx, cond); err != nil {
-		s.t.Fatalf("waiting for %s: %v\n%s", what, err, s.see())
+		s.t.Fatalf("%v, %s", err, says())
 	}
 }
 

@@ -41,6 +41,10 @@ type Behaviour struct {
 	Log string `json:"log,omitempty"`
 	// LogSize is how many bytes of numbered lines are printed before Log, as a quantity: 1Mi.
 	LogSize *resource.Quantity `json:"logSize,omitempty"`
+	// LineSize is how many bytes one line without a break has that is printed before Log, as a quantity: 5Mi.
+	LineSize *resource.Quantity `json:"lineSize,omitempty"`
+	// LogBytes are printed before Log, in base64: for logs that are no text.
+	LogBytes []byte `json:"logBytes,omitempty"`
 	// LastWords are printed just before the end, whether it ends by itself or is stopped.
 	LastWords string `json:"lastWords,omitempty"`
 
@@ -89,8 +93,10 @@ func ParseBehaviour(text string) (Behaviour, error) {
 	if b.ExitCode == nil && (b.Reason != "" || b.After != nil || b.Times != 0 || b.TerminationMessage != "" || b.Message != "") {
 		errs = append(errs, errors.New("exitCode is missing: after, times, reason, message and terminationMessage describe an end"))
 	}
-	if b.LogSize != nil && (b.LogSize.Sign() < 0 || b.LogSize.Value() > maxLogSize) {
-		errs = append(errs, fmt.Errorf("logSize %s: at most %d bytes", b.LogSize, maxLogSize))
+	for name, size := range map[string]*resource.Quantity{"logSize": b.LogSize, "lineSize": b.LineSize} {
+		if size != nil && (size.Sign() < 0 || size.Value() > maxLogSize) {
+			errs = append(errs, fmt.Errorf("%s %s: at most %d bytes", name, size, maxLogSize))
+		}
 	}
 	for port := range b.Paths {
 		if !strings.HasPrefix(port, "/") {

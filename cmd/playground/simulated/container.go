@@ -86,6 +86,12 @@ func (r *runtime) StartContainer(_ context.Context, id string) error {
 	if err := appendFiller(c.logPath, c.behaviour.LogSize); err != nil {
 		return err
 	}
+	if err := appendLongLine(c.logPath, c.behaviour.LineSize); err != nil {
+		return err
+	}
+	if err := appendLog(c.logPath, string(c.behaviour.LogBytes)); err != nil {
+		return err
+	}
 	if err := appendLog(c.logPath, c.behaviour.Log); err != nil {
 		return err
 	}

@@ -1,0 +1,224 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"crashloop/notify/workspace"
+)
+
+// browser is a real Chromium that shows the workspace's page.
+type browser struct {
+	*stage
+	ctx context.Context
+}
+
+// chromium finds the browser, or skips.
+func chromium(t testing.TB) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	t.Skip("there is no Chromium here; a machine with Debian's package chromium can run this test")
+	return ""
+}
+
+func newBrowser(s *stage) *browser {
+	s.t.Helper()
+	options := append([]chromedp.ExecAllocatorOption{},
+		chromedp.ExecPath(chromium(s.t)), chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.Headless, chromedp.DisableGPU,
+		chromedp.NoSandbox, // tests run as root, where Chromium's sandbox does not work
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true), chromedp.UserDataDir(s.t.TempDir()),
+		chromedp.WindowSize(1440, 960), chromedp.WSURLReadTimeout(patience),
+	)
+	// The story is longer than one wait, and the browser must outlive the last.
+	ctx, cancel := context.WithTimeout(context.Background(), 5*patience)
+	s.t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	s.t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	s.t.Cleanup(cancel)
+	b := &browser{stage: s, ctx: ctx}
+	b.do("open the page", chromedp.Navigate(s.slack.PageURL()), visible(`body[data-connected="true"]`))
+	return b
+}
+
+// do acts, and fails with a picture of the page in words when that takes too long.
+func (b *browser) do(what string, actions ...chromedp.Action) {
+	b.t.Helper()
+	// The first use starts the browser, and ends it when the context of that use ends: so the limit is set inside.
+	done := make(chan error, 1)
+	go func() { done <- chromedp.Run(b.ctx, actions...) }()
+	limit, cancel := context.WithTimeout(b.t.Context(), patience)
+	defer cancel()
+	select {
+	case err := <-done:
+		if err != nil {
+			b.t.Fatalf("%s: %v", what, err)
+		}
+	case <-limit.Done():
+		b.t.Fatalf("%s: it does not come\n%s", what, b.see())
+	}
+}
+
+func visible(selector string) chromedp.Action {
+	return chromedp.WaitVisible(selector, chromedp.ByQuery)
+}
+func click(selector string) chromedp.Action { return chromedp.Click(selector, chromedp.ByQuery) }
+
+// as lets another person use the page.
+func (b *browser) as(user string) {
+	b.t.Helper()
+	b.do("act as "+user,
+		chromedp.SetValue("[data-acting-as]", user, chromedp.ByQuery),
+		chromedp.Evaluate(`document.querySelector("[data-acting-as]").dispatchEvent(new Event("change", {bubbles: true}))`, nil),
+		visible(`body[data-connected="true"]`))
+}
+
+// typeCommand types into the message box, as on a keyboard, and sends.
+func (b *browser) typeCommand(text string) {
+	b.t.Helper()
+	box := `[data-composer="channel"]`
+	b.do("type "+text, click(box), chromedp.SendKeys(box, text, chromedp.ByQuery), chromedp.KeyEvent("\x1b"), chromedp.KeyEvent("\r"))
+}
+
+// textOf is what a person reads in an element.
+func (b *browser) textOf(selector string) string {
+	b.t.Helper()
+	var text string
+	b.do("read "+selector, chromedp.Text(selector, &text, chromedp.ByQuery))
+	return text
+}
+
+// picture writes a screenshot for the README, when it is asked for.
+func (b *browser) picture(name string) {
+	b.t.Helper()
+	if !*update {
+		return
+	}
+	var png []byte
+	b.do("take the picture "+name, chromedp.CaptureScreenshot(&png))
+	if err := os.WriteFile(filepath.Join("..", "..", "..", "docs", name), png, 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// A person with a browser: sees the incident, opens its thread, restarts, is refused as somebody else, and types a command.
+func TestBrowser(t *testing.T) {
+	t.Parallel()
+	chromium(t)
+	s := newStage(t, staging{})
+	b := newBrowser(s)
+	s.apply(unreachable(s.ns))
+	s.apply(workload{namespace: s.ns, name: "checkout", does: nilPointer}.manifest())
+	s.waitDiagnosed(s.ns, "web", "volume.pvc-pending")
+	th := s.waitDiagnosed(s.ns, "checkout", "app.panic")
+	root := fmt.Sprintf(`[data-pane="channel"] [data-ts="%s"]`, th.root.TS)
+
+	// The channel, by itself: nothing was reloaded since the crash.
+	b.as(alice)
+	b.do("see the incident", visible(root), visible(root+` [data-action-id="restart"]`))
+	contains(t, "the message on the page", b.textOf(root), s.ns+"/checkout", "Crash loop", "nil pointer dereference")
+	b.picture("channel.png")
+
+	// The thread.
+	b.do("open the thread", click(fmt.Sprintf(`[data-thread-link="%s"]`, th.root.TS)), visible(fmt.Sprintf(`[data-pane="thread"] [data-ts="%s"]`, th.replies[0].TS)))
+	contains(t, "the thread on the page", b.textOf(`[data-pane="thread"]`), "panic: runtime error: invalid memory address or nil pointer dereference", "Evidence")
+
+	// No, and then yes.
+	dialog := `[role="dialog"][data-dialog="confirm"]`
+	b.do("click Restart", click(root+` [data-action-id="restart"]`), visible(dialog))
+	contains(t, "the dialog", b.textOf(dialog), "Restart "+s.ns+"/checkout?")
+	b.picture("confirm.png")
+	b.do("say no", click(dialog+` [data-dialog-deny]`), chromedp.WaitNotPresent(dialog, chromedp.ByQuery))
+	if s.deployment(s.ns, "checkout").Spec.Template.Annotations["kubectl.kubernetes.io/restartedAt"] != "" {
+		t.Fatal("Cancel restarted it")
+	}
+	b.do("click Restart again, and confirm", click(root+` [data-action-id="restart"]`), visible(dialog), click(dialog+` [data-dialog-confirm]`))
+	did := s.waitThread(s.ns, "checkout", "restarted Deployment")
+	if s.deployment(s.ns, "checkout").Spec.Template.Annotations["kubectl.kubernetes.io/restartedAt"] == "" {
+		t.Error("nothing was restarted")
+	}
+	line := did.replies[len(did.replies)-1].TS
+	b.do("see the line in the thread", visible(fmt.Sprintf(`[data-pane="thread"] [data-ts="%s"]`, line)))
+	contains(t, "the line on the page", b.textOf(fmt.Sprintf(`[data-pane="thread"] [data-ts="%s"]`, line)), "alice", "restarted Deployment")
+
+	// The picture of a thread is that of the chain.
+	chain, _ := threadOf(s.slack.Snapshot(), s.ns, "web")
+	b.do("open the other thread", click(fmt.Sprintf(`[data-thread-link="%s"]`, chain.root.TS)), visible(fmt.Sprintf(`[data-pane="thread"] [data-ts="%s"]`, chain.replies[0].TS)))
+	contains(t, "the chain on the page", b.textOf(`[data-pane="thread"]`), "connection refused", "PersistentVolumeClaim")
+	b.picture("thread.png")
+
+	// The viewer is refused, and is told what would grant it.
+	b.as(vic)
+	before := s.deployment(s.ns, "checkout").Generation
+	b.do("click Restart as the viewer", visible(root), click(root+` [data-action-id="restart"]`), visible(dialog), click(dialog+` [data-dialog-confirm]`),
+		visible(`[data-ephemeral]`))
+	contains(t, "the refusal on the page", b.textOf(`[data-ephemeral]`), "vic@example.com may not patch", "kubectl", "create role")
+	b.picture("refusal.png")
+	if s.deployment(s.ns, "checkout").Generation != before {
+		t.Error("the viewer changed the cluster")
+	}
+
+	// A command, typed.
+	seen := len(s.slack.Snapshot().Ephemerals(vic))
+	b.typeCommand("/crashloop logs " + s.ns + "/checkout --previous")
+	s.waitFor("the log that was asked for", func(snap *workspace.Snapshot) bool {
+		all := snap.Ephemerals(vic)
+		return len(all) > seen && strings.Contains(all[len(all)-1].Visible(), "goroutine 1 [running]")
+	})
+	all := s.slack.Snapshot().Ephemerals(vic)
+	answer := fmt.Sprintf(`[data-ts="%s"]`, all[len(all)-1].TS)
+	b.do("see the log", visible(answer))
+	contains(t, "the log on the page", b.textOf(answer), "goroutine 1 [running]", "checkout/main.go:128")
+	// Nobody else sees it.
+	b.as(dev)
+	b.do("look as somebody else", visible(root), chromedp.WaitNotPresent(answer, chromedp.ByQuery))
+}
+
+// unreachable is web, which cannot reach postgres, which waits for its disk.
+func unreachable(namespace string) string {
+	return fmt.Sprintf(`apiVersion: v1
+kind: Service
+metadata: {name: postgres, namespace: %[1]s}
+spec:
+  selector: {app: postgres}
+  ports: [{port: 5432}]
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data, namespace: %[1]s}
+spec:
+  accessModes: [ReadWriteOnce]
+  storageClassName: fast-ssd
+  resources: {requests: {storage: 20Gi}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: postgres, namespace: %[1]s}
+spec:
+  selector: {matchLabels: {app: postgres}}
+  template:
+    metadata: {labels: {app: postgres}}
+    spec:
+      containers:
+      - name: postgres
+        image: registry.example/library/postgres:17.2
+        volumeMounts: [{name: data, mountPath: /var/lib/postgresql/data}]
+      volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
+---
+`, namespace) + workload{namespace: namespace, name: "web", does: fmt.Sprintf(`exitCode: 1
+log: |
+  connecting to postgres.%s.svc.cluster.local:5432: dial tcp 10.96.154.40:5432: connect: connection refused
+`, namespace)}.manifest()
+}
