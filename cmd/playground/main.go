@@ -140,7 +140,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	on, err := stage.Start(ctx, stage.Options{
 		Cluster: cluster.Options{
 			Dir: s.dir, Keep: s.keep, Nodes: cluster.Nodes(s.nodes), SimulatedNodes: s.nodeCount, MaxRestartPeriod: s.maxRestart, APIPort: s.apiPort,
-			Step: steps(stdout),
+			FailIfBusy: true,
+			Step:       steps(stdout),
 		},
 		NoBot: !s.bot, PagePort: s.port, Scenarios: chosen,
 	})

@@ -41,6 +41,8 @@ type Options struct {
 	// MaxRestartPeriod is the kubelets' crashLoopBackOff.maxContainerRestartPeriod: the longest back-off between two restarts, and the first
 	// one too when it is under 10 s. 0 means the kubelet's default of five minutes; the kubelet accepts 1 s to 300 s.
 	MaxRestartPeriod time.Duration
+	// FailIfBusy refuses to start when another cluster of this machine has a containerd node; otherwise Start waits until that one is stopped.
+	FailIfBusy bool
 	// APIPort is the port of the API server; 0 picks a free one.
 	APIPort int
 	// Step, when not nil, is told when a step of the start begins; it returns what to call at its end.

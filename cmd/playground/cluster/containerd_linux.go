@@ -28,7 +28,7 @@ const (
 )
 
 // prepareContainerd checks what the node needs, before anything is started, and makes the address that the API server listens on.
-func (c *Cluster) prepareContainerd(context.Context) error {
+func (c *Cluster) prepareContainerd(ctx context.Context) error {
 	if os.Geteuid() != 0 {
 		return errors.New("a containerd node must run as root, because it mounts and makes network devices; -nodes simulated needs no root")
 	}
@@ -47,7 +47,7 @@ func (c *Cluster) prepareContainerd(context.Context) error {
 	if len(missing) > 0 {
 		return fmt.Errorf("this machine lacks %s: run install-containerd.sh as root, in the playground's folder", strings.Join(missing, ", "))
 	}
-	if err := c.lockNode(); err != nil {
+	if err := c.lockNode(ctx); err != nil {
 		return err
 	}
 	// What a run that was killed has left behind would be in the way.
@@ -71,19 +71,27 @@ func nodeAddress() *netlink.Addr {
 }
 
 // lockNode makes sure that no other playground on this machine has a containerd node.
-func (c *Cluster) lockNode() error {
+func (c *Cluster) lockNode(ctx context.Context) error {
 	f, err := os.OpenFile(lockFile, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("opening the lock of the containerd node: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		return errors.New("another playground with a containerd node runs on this machine; there can be one at a time: stop it first")
-	}
-	c.onStop(func() error {
-		os.Remove(lockFile)
-		return f.Close()
+	busy := errors.New("another playground with a containerd node runs on this machine; there can be one at a time: stop it first")
+	err = waitUntil(ctx, "the machine", func(context.Context) error {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err != nil && c.opts.FailIfBusy {
+			return fmt.Errorf("%w: %w", errStop, busy)
+		}
+		return err
 	})
+	if err != nil {
+		f.Close()
+		if c.opts.FailIfBusy {
+			return busy
+		}
+		return fmt.Errorf("%w: %w", err, busy)
+	}
+	c.onStop(f.Close)
 	return nil
 }
 

@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"flag"
-	"os"
 	"time"
 )
 
@@ -38,7 +37,6 @@ func janitor(ctx context.Context, ended <-chan struct{}, args []string) error {
 		if err := cleanContainerd(*dir); err != nil {
 			return err
 		}
-		os.Remove(lockFile)
 	}
 	if *keep {
 		return nil

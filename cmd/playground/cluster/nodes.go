@@ -11,7 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// lockFile is held while a containerd node runs: its addresses exist once on a machine.
+// lockFile is held while a containerd node runs: its addresses exist once on a machine. The empty file stays: whoever removed it could take it
+// from under one who has just opened it. It is in /run, which is empty again after a reboot.
 const lockFile = "/run/crashloop-playground.lock"
 
 // startSimulated starts the simulated nodes and waits until they are Ready.
