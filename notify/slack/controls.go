@@ -1,6 +1,8 @@
 package slack
 
 import (
+	"fmt"
+
 	"strings"
 
 	slackgo "github.com/slack-go/slack"
@@ -52,7 +54,8 @@ func (d *drawing) actions(c notify.Controls) {
 	}
 	if len(elements) > 0 {
 		d.room()
-		d.out = append(d.out, slackgo.NewActionBlock("", elements...))
+		// An id of our own stays the same over edits, so that a click counts that was begun before one.
+		d.out = append(d.out, slackgo.NewActionBlock(fmt.Sprintf("controls-%d", len(d.out)), elements...))
 	}
 }
 

@@ -299,11 +299,18 @@ func (a *Actor) element(channel, ts, blockID, actionID string) (*conversation, *
 		return nil, nil, nil, fmt.Errorf("clicking %q: no message %s in %q that %q sees", actionID, ts, channel, a.user)
 	}
 	var have []string
+	var found *Element
 	for _, e := range m.Elements() {
 		if e.ActionID == actionID && (blockID == "" || blockID == e.BlockID) {
 			return c, m, &e, nil
 		}
+		if e.ActionID == actionID && found == nil {
+			found = &e
+		}
 		have = append(have, e.ActionID)
+	}
+	if found != nil { // an edit that came between the dialog and its button gave the block another id
+		return c, m, found, nil
 	}
 	return nil, nil, nil, fmt.Errorf("clicking %q: message %s has no such element, only %q", actionID, ts, have)
 }

@@ -43,14 +43,23 @@ function fromCodepoints(text) {
 export function date(seconds, format, fallback) {
   const d = new Date(seconds * 1000);
   if (!Number.isFinite(d.getTime())) return fallback || "";
-  const day = d.toLocaleDateString([], { year: "numeric", month: "long", day: "numeric" });
+  const long = d.toLocaleDateString([], { year: "numeric", month: "long", day: "numeric" });
+  const short = d.toLocaleDateString([], { year: "numeric", month: "short", day: "numeric" });
   const said = (format || "{date} {time}")
     .replace("{date_num}", d.toISOString().slice(0, 10))
-    .replace(/\{date(_long|_short|_pretty)*\}/g, day)
+    .replace(/\{date(_long|_short)?(_pretty)?\}/g, (_, size, pretty) => (pretty && near(d)) || (size === "_short" ? short : long))
     .replace("{time_secs}", d.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" }))
     .replace("{time}", d.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }))
     .replace("{ago}", ago(seconds));
   return h("time", { datetime: d.toISOString(), title: d.toString() }, said);
+}
+
+// near names the days around now as Slack's "pretty" tokens do.
+function near(d) {
+  const midnight = new Date();
+  midnight.setHours(0, 0, 0, 0);
+  const days = Math.floor((d.getTime() - midnight.getTime()) / 86400000);
+  return { "-1": "Yesterday", 0: "Today", 1: "Tomorrow" }[days];
 }
 
 export function ago(seconds) {
