@@ -13,7 +13,7 @@ import (
 func diagnosis() command {
 	return command{
 		name: "diagnose", args: "NAME", short: "looks anew at why a workload keeps failing", least: 1, most: 1, flags: namespaceFlag,
-		long:     "Looks anew at why a workload keeps failing, and shows the cause, its chain, the evidence and the fixes. It needs the permission to get pods/log, since evidence quotes logs.",
+		long:     "Looks anew at why a workload keeps failing, and shows the cause, its chain, the evidence and the fixes. It needs the permission to get pods/log, since evidence quotes logs. Where the trail leads into another namespace, it is followed as far as you may read logs there.",
 		examples: []string{"diagnose web", "diagnose shop/web"},
 		run: func(ctx context.Context, c *call) (notify.Message, error) {
 			m, err := c.resolve(ctx, c.args[0])
@@ -35,7 +35,11 @@ func diagnosis() command {
 // diagnose looks at a workload, and of what it finds shows one container's when one is asked for.
 func (c *call) diagnose(ctx context.Context, of action.Target, container, incident string) (notify.Message, error) {
 	return c.read(ctx, of.String(), incident, []access.Permission{podLogs(of.Namespace, "")}, func(ctx context.Context) (notify.Message, error) {
-		found, err := c.o.Diagnose(ctx, of.Namespace, of.Kind+"/"+of.Name)
+		found, err := c.o.Diagnose(ctx, of.Namespace, of.Kind+"/"+of.Name, func(view diagnose.View) diagnose.View {
+			return &reach{view, of.Namespace, func(ctx context.Context, namespace string) (bool, error) {
+				return c.o.Access.May(ctx, c.person, podLogs(namespace, ""))
+			}}
+		})
 		if err != nil {
 			return notify.Message{}, fmt.Errorf("diagnosing %s: %w", of.Words(), err)
 		}

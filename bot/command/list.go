@@ -50,9 +50,35 @@ func list() command {
 				return notify.Message{}, c.mayNotLook(ctx, only)
 			}
 			open = slices.DeleteFunc(open, func(s Standing) bool { return !slices.Contains(may, s.Incident.Subject.Namespace) })
+			if open, err = c.withoutLogs(ctx, open); err != nil {
+				return notify.Message{}, err
+			}
 			return incidents(open, c.o.Cluster, only), nil
 		},
 	}
+}
+
+// withoutLogs leaves the diagnoses only of those namespaces whose logs the person may read: a summary quotes them. Of the others it leaves
+// the cause's id.
+func (c *call) withoutLogs(ctx context.Context, open []Standing) ([]Standing, error) {
+	may := map[string]bool{}
+	for i, s := range open {
+		namespace := s.Incident.Subject.Namespace
+		if s.Diagnosis == nil {
+			continue
+		}
+		if _, asked := may[namespace]; !asked {
+			allowed, err := c.o.Access.May(ctx, c.person, podLogs(namespace, ""))
+			if err != nil {
+				return nil, c.deny(ctx, namespace, err)
+			}
+			may[namespace] = allowed
+		}
+		if !may[namespace] {
+			open[i].Diagnosis = &diagnose.Diagnosis{Summary: s.Diagnosis.Cause}
+		}
+	}
+	return open, nil
 }
 
 // incidents draws a table, the newest trouble first.

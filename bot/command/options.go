@@ -73,8 +73,9 @@ type Options struct {
 	Describer Describer
 	// Incidents returns the open incidents, and those that ended not long ago.
 	Incidents func() []Standing
-	// Diagnose looks anew at one workload: what keeps failing there, and why; nothing when nothing does.
-	Diagnose func(ctx context.Context, namespace, workload string) ([]Standing, error)
+	// Diagnose looks anew at one workload: what keeps failing there, and why; nothing when nothing does. It must look through what within
+	// makes of its View, which shows no more than the person who asks may see.
+	Diagnose func(ctx context.Context, namespace, workload string, within func(diagnose.View) diagnose.View) ([]Standing, error)
 	// Render draws a diagnosis as a message. It may quote logs: whoever asks was allowed to read them.
 	Render func(inc diagnose.Incident, d diagnose.Diagnosis) notify.Message
 	// Redact takes secrets out of logs and descriptions.

@@ -38,6 +38,7 @@ type stage struct {
 	incidents []Standing
 	diagnosed []string
 	found     []Standing
+	within    func(diagnose.View) diagnose.View // that the last diagnosis was given
 	audit     bytes.Buffer
 }
 
@@ -198,8 +199,9 @@ func newStage(t testing.TB) *stage {
 	d, err := New(Options{
 		Name: "/crashloop", Cluster: "test", Access: s, Guard: &action.Guard{Access: s, Audit: audit.New(&s.audit), Log: log}, Runner: s,
 		Directory: directory{s}, Logs: s, Describer: s, Incidents: func() []Standing { return s.incidents }, Log: log,
-		Diagnose: func(_ context.Context, namespace, workload string) ([]Standing, error) {
+		Diagnose: func(_ context.Context, namespace, workload string, within func(diagnose.View) diagnose.View) ([]Standing, error) {
 			s.diagnosed = append(s.diagnosed, namespace+"/"+workload)
+			s.within = within
 			return s.found, s.failing
 		},
 		Render: func(_ diagnose.Incident, d diagnose.Diagnosis) notify.Message { return say(d.Summary) },
