@@ -22,10 +22,10 @@ func nodeSandboxFailed() diagnose.Rule {
 		},
 		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
 			for _, s := range statements(c) {
-				if s.reason != "FailedCreatePodSandBox" && s.reason != "FailedPodSandBoxStatus" {
+				if s.reason != "FailedCreatePodSandBox" && s.reason != "FailedPodSandBoxStatus" && s.reason != "FailedCreatePodContainer" && s.reason != "NetworkNotReady" {
 					continue
 				}
-				if !re.MatchString(s.text) && s.reason != "FailedCreatePodSandBox" || exhausted(s.text) {
+				if !re.MatchString(s.text) && s.reason == "FailedPodSandBoxStatus" || exhausted(s.text) {
 					continue
 				}
 				f := fromStatement(s)
@@ -35,11 +35,11 @@ func nodeSandboxFailed() diagnose.Rule {
 				case strings.Contains(t, "no space left on device") || strings.Contains(t, "oom"):
 					f.Weight = -10
 					why, advice = "there is no memory or space for it", "Check the pod's memory limit and the node's disk"
-				case strings.Contains(t, "cni config uninitialized") || strings.Contains(t, "no networks found") || strings.Contains(t, "no such file or directory") && strings.Contains(t, "cni"):
+				case strings.Contains(t, "cni config uninitialized") || strings.Contains(t, "cni plugin not initialized") || strings.Contains(t, "no networks found") || strings.Contains(t, "no such file or directory") && strings.Contains(t, "cni"):
 					why, advice = "no network plugin is set up on the node", "See that the network plugin's DaemonSet runs on that node"
 				case strings.Contains(t, "cni") || strings.Contains(t, "network"):
 					why, advice = "its network cannot be set up", "Look at the network plugin's pod on that node"
-				case strings.Contains(t, "cgroup"):
+				case strings.Contains(t, "cgroup") || s.reason == "FailedCreatePodContainer":
 					why, advice = "its cgroup cannot be set up", "See that kubelet and runtime use the same cgroup driver"
 				case strings.Contains(t, "runtimeclass") || strings.Contains(t, "runtime handler") || strings.Contains(t, "no runtime for"):
 					why, advice = "the node does not have the runtime that its RuntimeClass names", "Correct runtimeClassName, or install that runtime on the node"
@@ -74,7 +74,7 @@ func lastColon(s string) string {
 // exhausted says that a text tells of addresses that have run out.
 func exhausted(text string) bool {
 	t := strings.ToLower(text)
-	for _, w := range []string{"failed to assign an ip address", "no ip addresses available", "no available ip", "no addresses available", "no more ips", "range set: ", "insufficientfreeaddresses", "ip address pool", "ipam: no", "no free ip", "address pool exhausted", "ip exhaust", "no ips available", "exhausted", "no configured calico pools"} {
+	for _, w := range []string{"failed to assign an ip address", "no ip addresses available", "no available ip", "no addresses available", "no more ips", "range set: ", "insufficientfreeaddresses", "ip address pool", "ipam: no", "no free ip", "no available addresses", "no more free affine blocks", "range is full", "pool exhausted", "ip exhaust", "no ips available", "no configured calico pools"} {
 		if strings.Contains(t, w) {
 			return true
 		}
