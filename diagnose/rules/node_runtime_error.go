@@ -10,6 +10,8 @@ import (
 
 func nodeRuntimeError() diagnose.Rule {
 	mine := regexp.MustCompile(`(?i)executable file not found|no such file or directory|permission denied|exec format error|no command specified|hostPath type|to rootfs`)
+	// What the node lacks is missing by the same words as a command is.
+	nodes := regexp.MustCompile(`(?i)seccomp|apparmor|cgroup|nvidia-container-cli|gathering device information`)
 	return diagnose.Rule{
 		ID: "node.runtime-error", Category: "node", Title: "The container runtime refuses to start the container",
 		Doc: diagnose.Doc{
@@ -23,7 +25,7 @@ func nodeRuntimeError() diagnose.Rule {
 			for _, x := range statements(c) {
 				switch x.reason {
 				case "CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun", "PreStartHookError", "PostStartHookError":
-					if !mine.MatchString(x.text) && x.text != "" {
+					if x.text != "" && (nodes.MatchString(x.text) || !mine.MatchString(x.text)) {
 						s = &x
 					}
 				}
@@ -46,10 +48,10 @@ func nodeRuntimeError() diagnose.Rule {
 				why, advice = "its AppArmor profile is not loaded on the node", "Load the profile on the node, or use RuntimeDefault"
 			case strings.Contains(t, "is reserved for") || strings.Contains(t, "already in use by container") || strings.Contains(t, "name conflict"):
 				why, advice = "the runtime still holds the name of the container before it", "Wait for the old container to be removed; if it stays, restart the runtime on the node"
-			case strings.Contains(t, "nvidia") || strings.Contains(t, "device"):
-				why, advice = "a device that it asks for is not there", "See that the device plugin runs on the node"
 			case strings.Contains(t, "cgroup"):
 				why, advice = "its cgroup cannot be set up", "See that kubelet and runtime use the same cgroup driver, and check the container's limits"
+			case strings.Contains(t, "nvidia") || strings.Contains(t, "device"):
+				why, advice = "a device that it asks for is not there", "See that the device plugin runs on the node"
 			case strings.Contains(t, "context deadline exceeded") || strings.Contains(t, "timeout"):
 				why, advice = "the runtime takes too long", "Look at the load of the node and at its runtime"
 			case strings.Contains(t, "capset") || strings.Contains(t, "operation not permitted"):
