@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -70,7 +71,7 @@ func nodeUnschedulable() diagnose.Rule {
 func scheduling(c *diagnose.Case, text string) (why, advice string) {
 	short, _, _ := strings.Cut(text, " preemption:")
 	short = strings.TrimRight(shorten(strings.TrimSpace(short), 220), ". ")
-	t := strings.ToLower(short)
+	t := strings.ToLower(most(short))
 	advice = "See what the nodes lack"
 	switch {
 	case strings.Contains(t, "insufficient"):
@@ -84,6 +85,8 @@ func scheduling(c *diagnose.Case, text string) (why, advice string) {
 		}
 	case strings.Contains(t, "taint"):
 		advice = "Give the pod a toleration for the taint, or take the taint off"
+	case strings.Contains(t, "volume node affinity"):
+		advice = "Its volume is bound to a zone or node that cannot take it: make room there, or move the volume"
 	case strings.Contains(t, "affinity") || strings.Contains(t, "selector"):
 		advice = "Correct its nodeSelector or affinity, or label a node"
 	case strings.Contains(t, "too many pods"):
@@ -92,12 +95,29 @@ func scheduling(c *diagnose.Case, text string) (why, advice string) {
 		advice = "Its hostPort is taken on every node: leave the hostPort out, or free it"
 	case strings.Contains(t, "topology"):
 		advice = "Relax its topology spread constraints, or add nodes in the zones that lack"
-	case strings.Contains(t, "volume node affinity"):
-		advice = "Its volume is bound to a zone or node that cannot take it: make room there, or move the volume"
 	case strings.Contains(t, "unschedulable"):
 		advice = "Uncordon a node, or add one"
 	case strings.Contains(t, "no nodes available"):
 		advice = "The cluster has no node that is ready: add one, or mend those that there are"
 	}
 	return short, advice
+}
+
+// most picks the scheduler's reason that keeps out the most nodes: "1 node(s) had untolerated taint {...}, 3 node(s) didn't match ...".
+// The taint of the control plane comes last: it keeps out a node that was never meant for the pod.
+func most(text string) string {
+	best, top := text, -1
+	for _, m := range regexp.MustCompile(`(?:^|[:,] )(\d+) ((?:[^,{]|\{[^}]*\})+)`).FindAllStringSubmatch(text, -1) {
+		n, err := strconv.Atoi(m[1])
+		if err != nil {
+			continue
+		}
+		if strings.Contains(m[2], "node-role.kubernetes.io/") {
+			n = 0
+		}
+		if n > top {
+			best, top = m[2], n
+		}
+	}
+	return best
 }
