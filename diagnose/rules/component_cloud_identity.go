@@ -9,7 +9,7 @@ import (
 )
 
 func componentCloudIdentity() diagnose.Rule {
-	action := regexp.MustCompile(`(?i)not authorized to perform:? (?P<action>[\w:*-]+)|(?:does not have|required) ['"]?(?P<gcp>[\w.]+)['"]? (?:permission|access)|perform action '(?P<azure>[^']+)'`)
+	action := regexp.MustCompile(`(?i)not authorized to perform:? (?P<action>[\w:*-]+)|(?:does not have|required) ['"]?(?P<gcp>[\w.]+)['"]? (?:permission|access)|permission ['"]?(?P<gcp2>[\w.]+)['"]? denied|perform action '(?P<azure>[^']+)'`)
 	return diagnose.Rule{
 		ID: "component.cloud-identity", Category: "component", Title: "The cloud does not let its identity do what it needs",
 		Doc: diagnose.Doc{
@@ -21,25 +21,28 @@ func componentCloudIdentity() diagnose.Rule {
 		Log: []diagnose.Pattern{{Words: []string{
 			"not authorized to perform", "accessdenied", "unauthorizedoperation", "webidentityerr", "nocredentialproviders", "no valid providers in chain", "failed to retrieve credentials", "unable to locate credentials", "could not load credentials", "invalididentitytoken", "assumerolewithwebidentity", "no ec2 imds role", "failed to refresh cached credentials",
 			"could not find default credentials", "metadata server", "iam.serviceaccounts", "permission_denied", "does not have storage.", "error 403", "authorizationfailed", "defaultazurecredential", "manualidentitycredential", "adal:", "aadsts", "managed identity", "get credentials: ",
-		}, Regexp: `(?i)not authorized to perform|AccessDenied(?:Exception)?\b|UnauthorizedOperation|WebIdentityErr|NoCredentialProviders|no valid providers in chain|failed to retrieve credentials|unable to locate credentials|could not load credentials|InvalidIdentityToken|AssumeRoleWithWebIdentity|no EC2 IMDS role|failed to refresh cached credentials|could not find default credentials|iam\.serviceAccounts|PERMISSION_DENIED|googleapi: Error 403|AuthorizationFailed|DefaultAzureCredential|AADSTS\d+|does not have \S+ (?:access|permission)`}},
+		}, Regexp: `(?i)not authorized to perform|(?:^|[^.\w])AccessDenied(?:Exception)?\b|UnauthorizedOperation|WebIdentityErr|NoCredentialProviders|no valid providers in chain|failed to retrieve credentials|unable to locate credentials|could not load credentials|InvalidIdentityToken|AssumeRoleWithWebIdentity|no EC2 IMDS role|failed to refresh cached credentials|could not find default credentials|iam\.serviceAccounts|PERMISSION_DENIED.{0,300}(?:googleapis|google\.rpc|projects/)|googleapis.{0,200}PERMISSION_DENIED|googleapi: Error 403|AuthorizationFailed|DefaultAzureCredential|AADSTS\d+|does not have \S+ (?:access|permission)`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Level != diagnose.Info && h.Level != diagnose.Debug })
 			if !ok {
 				return nil
 			}
 			f.Weight = 40
+			if strings.Contains(h.Text, "DefaultAzureCredential") {
+				f.Weight = 90 // the variables that it goes on to list are each but one of many ways to sign in
+			}
 			f.Keys = []string{"AccessDenied", "credentials", "authorized", "WebIdentity"}
 			name := firstOf(c.Spec.ServiceAccountName, "default")
 			f.Root = "ServiceAccount/" + c.Subject.Namespace + "/" + name
-			says := "is not allowed it by the cloud"
+			says, what := "is not allowed it by the cloud", shorten(strings.TrimSpace(h.Text), 180)
 			if g := groups(action, h.Text); g != nil {
-				if a := firstOf(g["action"], g["gcp"], g["azure"]); a != "" {
-					says = "may not " + a
+				if a := firstOf(g["action"], g["gcp"], g["gcp2"], g["azure"]); a != "" {
+					says, what = "may not "+a, "it may not "+a
 					f.Confidence = diagnose.Certain
 				}
 			}
 			f.Chain = []diagnose.Link{{Object: f.Root, Says: says}}
-			f.Summary = fmt.Sprintf("%s ends because the cloud refuses its identity (ServiceAccount %s): %s", c.Who(), name, shorten(strings.TrimSpace(h.Text), 180))
+			f.Summary = fmt.Sprintf("%s ends because the cloud refuses its identity (ServiceAccount %s): %s", c.Who(), name, what)
 			f.Advice = "Give the role of that ServiceAccount the action that was denied"
 			if o, err := c.Get(diagnose.ServiceAccounts, c.Subject.Namespace, name); err == nil {
 				annotation := ""
