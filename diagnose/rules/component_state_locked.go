@@ -18,7 +18,7 @@ func componentStateLocked() diagnose.Rule {
 			Mend:    "Wait for the other run if it lives. Only when it is dead: `terraform force-unlock ID` (or `terragrunt force-unlock ID`).",
 			Source:  "developer.hashicorp.com/terraform/language/state/locking",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"error acquiring the state lock", "error locking state", "state lock", "conditionalcheckfailedexception"}, Regexp: `(?i)error (?:acquiring the state lock|locking state)|state (?:is )?(?:already )?lock(?:ed)? by|ConditionalCheckFailedException`}},
+		Log: []diagnose.Pattern{{Words: []string{"error acquiring the state lock", "error locking state", "state lock"}, Regexp: `(?i)error (?:acquiring the state lock|locking state)|state (?:is )?(?:already )?lock(?:ed)? by`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, h, ok := lastHit(c, hits, nil)
 			if !ok {
@@ -41,6 +41,8 @@ func componentStateLocked() diagnose.Rule {
 			tool := "terraform"
 			if strings.Contains(strings.ToLower(image(c)+strings.Join(c.Container.Command, " ")+strings.Join(c.Container.Args, " ")), "terragrunt") {
 				tool = "terragrunt"
+			} else if strings.Contains(strings.ToLower(image(c)), "tofu") {
+				tool = "tofu"
 			}
 			f.Fixes = []diagnose.Fix{{Title: "Only when that run is dead: give the lock back", Command: tool + " force-unlock " + firstOf(info["ID"], "ID")}}
 			f.Unchanged = true
