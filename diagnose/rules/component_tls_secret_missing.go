@@ -17,7 +17,7 @@ func componentTLSSecretMissing() diagnose.Rule {
 			Mend:    "Get the certificate issued (see the Certificate's conditions), run the Job that makes it, or create the Secret.",
 			Source:  "cert-manager.io/docs/troubleshooting, kubernetes.github.io/ingress-nginx (certgen)",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"secret"}, Regexp: `(?i)(?:secret|certificate)s? "?(?:(?P<ns>[\w-]+)/)?(?P<name>[\w.-]*(?:tls|cert|admission|webhook|ssl|ca)[\w.-]*)"? (?:was )?(?:not found|does not exist|no such)|no object matching key "(?P<key>[^"]+)"|(?:error|failed|unable|could not)[^"]{0,40}(?:get|getting|find|load|read|obtain)[^"]{0,40}(?:tls |default )?(?:secret|certificate)[^"]{0,20}"(?P<name2>[^"]+)"`}},
+		Log: []diagnose.Pattern{{Words: []string{"secret"}, Regexp: `(?i)(?:secret|certificate)s? "?(?:(?P<ns>[\w-]+)/)?(?P<name>[\w.-]*(?:tls|cert|admission|webhook|ssl)[\w.-]*|(?:[\w.-]*[-.])?ca(?:[-.][\w.-]*)?)"? (?:was )?(?:not found|does not exist|no such)|no object matching key "(?P<key>[^"]+)"|(?:error|failed|unable|could not)[^"]{0,40}(?:get|getting|find|load|read|obtain)[^"]{0,40}(?:tls |default )?(?:secret|certificate)[^"]{0,20}"(?P<name2>[^"]+)"`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			id := strings.ToLower(c.Subject.Namespace + " " + c.Subject.Name())
 			controller := isIngress(c) || strings.Contains(id, "webhook") || strings.Contains(id, "cert-manager") || strings.Contains(id, "admission") || strings.Contains(id, "operator") || strings.Contains(id, "controller") || strings.Contains(id, "gateway")
@@ -26,7 +26,7 @@ func componentTLSSecretMissing() diagnose.Rule {
 			}
 			var f diagnose.Finding
 			name := ""
-			re := regexp.MustCompile(`(?i)secrets? "(?P<name>[^"]*(?:tls|cert|admission|webhook|ssl|ca)[^"]*)" not found`)
+			re := regexp.MustCompile(`(?i)secrets? "(?P<name>(?:[^"]*(?:tls|cert|admission|webhook|ssl)[^"]*|(?:[^"]*[-.])?ca(?:[-.][^"]*)?))" not found`)
 			if s, g, ok := said(c, re); ok {
 				f, name = fromStatement(s), g["name"]
 			} else {
