@@ -23,7 +23,7 @@ func componentIngressConfig() diagnose.Rule {
 			if !isIngress(c) {
 				return nil
 			}
-			f, h, ok := lastHit(c, hits, nil)
+			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return !strings.Contains(h.Text, "is forbidden: User") })
 			if !ok {
 				return nil
 			}
