@@ -17,15 +17,19 @@ func nodeHostIncompatible() diagnose.Rule {
 			Source:  "Elasticsearch bootstrap checks, Go's wiki on mlock, PostgreSQL and huge pages, seccomp(2)",
 		},
 		Log: []diagnose.Pattern{{Words: []string{"vm.max_map_count", "max virtual memory areas", "bootstrap check failure", "failed to mlock", "mlock of signal stack failed", "memory locking", "rlimit_memlock", "kernel too old", "huge pages", "hugepages", "could not map anonymous shared memory", "unknown cgroup", "cgroup", "operation not permitted: seccomp", "bad system call", "sigsys", "max file descriptors", "glibc detected an invalid", "cannot allocate memory in static tls", "avx", "sse4", "cpu does not support", "requires a cpu", "unable to create thread: resource temporarily", "transparent huge", "failed to create locked", "memlock", "io_uring", "kernel version", "modprobe", "fatal: kernel", "x86-64-v", "somaxconn", "inotify_init"},
-			Regexp: `(?i)vm\.max_map_count.{0,80}(?:too low|at least|increase|required)|max virtual memory areas|mlock of signal stack failed|failed to mlock|memory locking requested.{0,80}not locked|RLIMIT_MEMLOCK|FATAL: kernel too old|could not map anonymous shared memory|(?:huge ?pages?).{0,80}(?:not|fail|unable|cannot)|(?:unsupported|not supported|unknown|incompatible|no such).{0,60}cgroup|cgroup.{0,60}(?:not supported|unsupported|not mounted|no such file)|bad system call|SIGSYS|CPU does not support|requires? (?:a )?(?:CPU|kernel).{0,60}|does not support (?:AVX|SSE|x86-64-v\d)|(?:AVX2?|SSE4\.2).{0,60}(?:not|required|missing|unsupported)|x86-64-v\d|io_uring.{0,60}(?:not permitted|fail|ENOSYS|unsupported)|kernel version.{0,60}(?:not supported|too old|required|at least)|modprobe.{0,60}(?:not found|can't|FATAL)|max file descriptors \[\d+\].{0,60}too low|memlock`}},
+			Regexp: `(?i)vm\.max_map_count.{0,80}(?:too low|at least|increase|required)|max virtual memory areas|mlock of signal stack failed|failed to mlock|memory locking requested.{0,80}not locked|RLIMIT_MEMLOCK|FATAL: kernel too old|could not map anonymous shared memory|(?:huge ?pages?).{0,80}(?:not|fail|unable|cannot)|(?:unsupported|not supported|unknown|incompatible|no such).{0,60}cgroup|cgroup.{0,60}(?:not supported|unsupported|not mounted|no such file)|bad system call|SIGSYS|CPU does not support|requires? (?:a )?(?:CPU|kernel).{0,60}|does not support (?:AVX|SSE|x86-64-v\d)|requires? a CPU with \w+|(?:AVX2?|SSE4\.2).{0,60}(?:not|required|missing|unsupported)|x86-64-v\d|io_uring.{0,60}(?:not permitted|fail|ENOSYS|unsupported)|kernel version.{0,60}(?:not supported|too old|required|at least)|modprobe.{0,60}(?:not found|can't|FATAL)|max file descriptors \[\d+\].{0,60}too low|memlock`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
-				return h.Level != diagnose.Info && h.Level != diagnose.Debug && h.Level != diagnose.Warn
+				// SIGILL proves what otherwise is a mere warning: the CPU lacks an instruction.
+				return h.Level != diagnose.Info && h.Level != diagnose.Debug && (h.Level != diagnose.Warn || exit(c) == 132)
 			})
 			if !ok {
 				return nil
 			}
 			f.Weight = 25
+			if exit(c) == 132 {
+				f.Weight, f.Proof = 60, diagnose.Corroborated
+			}
 			f.Keys = []string{"max_map_count", "mlock", "kernel", "cgroup", "huge"}
 			t := strings.ToLower(h.Text)
 			f.Summary = fmt.Sprintf("%s cannot run on its node: %s", c.Who(), shorten(strings.TrimSpace(h.Text), 180))
