@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -67,6 +68,8 @@ const (
 	limit = 20 * time.Second
 	// remember is how long what was sent is known after the end of an incident.
 	remember = 24 * time.Hour
+	// affirm is how often the thread of an incident that does not change is seen to, so that the outbox does not take it for an old one.
+	affirm = 24 * time.Hour
 )
 
 // Bot carries incidents from their opening to their end. Create it with New, feed it with Incident, and let Run do the work.
@@ -93,7 +96,9 @@ type file struct {
 	diagnose bool // it is to be diagnosed, not only published
 	restored bool // its diagnosis has been looked for in memory
 	due      []time.Time
+	shown    time.Time // when its thread was last seen to
 	forget   time.Time // when an ended incident is dropped
+	over     bool      // it is to be dropped
 }
 
 // New returns a Bot, or an error that names what is missing.
@@ -124,7 +129,7 @@ func (b *Bot) Incident(inc diagnose.Incident) {
 			}
 		}
 		b.files[inc.ID] = f
-		if b.o.Observer != nil {
+		if b.o.Observer != nil && inc.State == diagnose.Open {
 			b.o.Observer.Opened(inc)
 		}
 	case inc.State != diagnose.Open:
@@ -135,6 +140,7 @@ func (b *Bot) Incident(inc diagnose.Incident) {
 	case inc.Fingerprint != f.inc.Fingerprint:
 		f.diagnose = true
 		f.due = append(f.due, now.Add(lookAgain[0]))
+		slices.SortFunc(f.due, time.Time.Compare)
 	case inc.Restarts != f.inc.Restarts:
 		if wait := f.at.Add(refresh).Sub(now); wait <= 0 {
 			f.diagnose = true
@@ -144,7 +150,11 @@ func (b *Bot) Incident(inc diagnose.Incident) {
 	}
 	f.inc = inc
 	if inc.State != diagnose.Open && f.forget.IsZero() {
-		f.diagnose, f.forget = false, now.Add(remember)
+		ended := inc.Ended // long ago, when it is told again after a restart
+		if ended.IsZero() || ended.After(now) {
+			ended = now
+		}
+		f.diagnose, f.forget = false, ended.Add(remember)
 	}
 	b.enqueue(inc.ID, f)
 }
@@ -261,12 +271,15 @@ func (b *Bot) next(now time.Time) (id string, wait time.Duration) {
 	defer b.mu.Unlock()
 	wait = time.Hour
 	for id, f := range b.files {
-		if !f.forget.IsZero() && !f.forget.After(now) && !f.busy && !f.queued {
-			delete(b.files, id)
-			continue
+		if !f.forget.IsZero() && !f.forget.After(now) && !f.busy && !f.queued && len(f.due) == 0 {
+			f.over = true
+			b.enqueue(id, f)
 		}
 		for len(f.due) > 0 && !f.due[0].After(now) {
-			f.due, f.diagnose = f.due[1:], true
+			f.due, f.diagnose = f.due[1:], f.inc.State == diagnose.Open
+			b.enqueue(id, f)
+		}
+		if !f.shown.IsZero() && f.inc.State == diagnose.Open && !f.busy && !f.queued && now.Sub(f.shown) >= affirm {
 			b.enqueue(id, f)
 		}
 		if len(f.due) > 0 {

@@ -270,15 +270,15 @@ func TestEndIsSaidAndNothingAfterIt(t *testing.T) {
 		if s.finder.count() != asked {
 			t.Error("an incident that is over was diagnosed again")
 		}
-		if len(memory.all) != 0 {
-			t.Errorf("memory still holds %d entries", len(memory.all))
-		}
 		if len(s.Incidents()) != 0 {
 			t.Error("it still counts as open")
 		}
 		time.Sleep(remember)
 		if _, ok := s.Find("i1"); ok {
 			t.Error("it is still known a day later")
+		}
+		if len(memory.all) != 0 {
+			t.Errorf("memory still holds %d entries", len(memory.all))
 		}
 	})
 }
@@ -343,6 +343,94 @@ func TestManyIncidentsAreAllServed(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		if got := len(strings.Fields(s.out.keys())); got != 1000 {
 			t.Errorf("%d messages stand, want 1000", got)
+		}
+	})
+}
+
+// An end that could not be queued is said once it can be.
+func TestEndIsSaidThoughTheOutboxWasFull(t *testing.T) {
+	tell(t, newMemory(), func(s *story) {
+		s.Incident(s.inc)
+		synctest.Wait()
+		s.out.mu.Lock()
+		s.out.fail = errors.New("too many messages wait")
+		s.out.mu.Unlock()
+		s.inc.State, s.inc.Ended = diagnose.Recovered, time.Now()
+		s.Incident(s.inc)
+		time.Sleep(5 * time.Minute)
+		s.out.mu.Lock()
+		s.out.fail = nil
+		s.out.mu.Unlock()
+		asked := s.finder.count()
+		time.Sleep(2 * time.Minute)
+		if got := s.out.keys(); got != "incident/i1/detail incident/i1/end incident/i1/root" {
+			t.Errorf("sent %q", got)
+		}
+		if s.finder.count() != asked {
+			t.Error("an incident that is over was diagnosed again")
+		}
+	})
+}
+
+// The tracker tells of an end again after a restart, since it may not have been said. The root keeps its cause, buttons find the incident,
+// and a day after the end it is forgotten.
+func TestEndIsToldAgainAfterARestart(t *testing.T) {
+	memory := newMemory()
+	var ended diagnose.Incident
+	tell(t, memory, func(s *story) {
+		s.Incident(s.inc)
+		synctest.Wait()
+		ended = s.inc
+	})
+	ended.State = diagnose.Closed
+	tell(t, memory, func(s *story) {
+		ended.Ended = time.Now()
+		time.Sleep(20 * time.Hour)
+		s.Incident(ended)
+		synctest.Wait()
+		if got := s.out.keys(); got != "incident/i1/detail incident/i1/end incident/i1/root" {
+			t.Errorf("sent %q", got)
+		}
+		if got := s.out.text("incident/i1/root"); !strings.Contains(got, "app.panic") {
+			t.Errorf("the root lost its cause: %s", got)
+		}
+		if _, ok := s.Find("i1"); !ok {
+			t.Error("a click on its buttons finds nothing")
+		}
+		time.Sleep(6 * time.Hour)
+		if _, ok := s.Find("i1"); ok || len(memory.all) != 0 {
+			t.Errorf("it is still known, or memory still holds something: %d entries", len(memory.all))
+		}
+	})
+}
+
+// A later look is not put off by one that was planned earlier.
+func TestLooksComeInOrder(t *testing.T) {
+	tell(t, newMemory(), func(s *story) {
+		s.Incident(s.inc)
+		time.Sleep(11 * time.Second)
+		s.inc.Fingerprint = "Error/2"
+		s.Incident(s.inc)
+		synctest.Wait()
+		asked := s.finder.count()
+		time.Sleep(3 * time.Second)
+		if s.finder.count() != asked+1 {
+			t.Error("two seconds after a change nobody looked again")
+		}
+	})
+}
+
+// The thread of an incident that does not change for months is affirmed, so that the outbox keeps it.
+func TestUnchangingIncidentIsAffirmed(t *testing.T) {
+	tell(t, newMemory(), func(s *story) {
+		s.Incident(s.inc)
+		time.Sleep(time.Hour)
+		s.out.mu.Lock()
+		clear(s.out.now)
+		s.out.mu.Unlock()
+		time.Sleep(26 * time.Hour)
+		if got := s.out.keys(); got != "incident/i1/detail incident/i1/root" {
+			t.Errorf("within a day, ensured %q", got)
 		}
 	})
 }

@@ -17,7 +17,12 @@ func (b *Bot) work(ctx context.Context, id string) {
 	f := b.files[id]
 	inc, fresh, known, restored := f.inc, f.diagnose, f.diagnosis, f.restored
 	f.diagnose, f.restored = false, true
+	over := f.over
 	b.mu.Unlock()
+	if over {
+		b.drop(ctx, id, f)
+		return
+	}
 
 	if !restored {
 		if m, ok := b.recall(ctx, id); ok {
@@ -39,6 +44,21 @@ func (b *Bot) work(ctx context.Context, id string) {
 		b.enqueue(id, f)
 	}
 	b.mu.Unlock()
+}
+
+// drop forgets an incident that ended long enough ago.
+func (b *Bot) drop(ctx context.Context, id string, f *file) {
+	err := b.o.Memory.Delete(ctx, "diagnosis/"+id)
+	if err != nil && ctx.Err() == nil {
+		b.o.Log.Warn("forgetting a diagnosis failed; it is tried again in an hour", "incident", id, "error", err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err == nil {
+		delete(b.files, id)
+		return
+	}
+	f.busy, f.queued, f.over, f.forget = false, false, false, time.Now().Add(time.Hour)
 }
 
 // rediagnose looks for the cause anew. A first post does not wait for it longer than patience.
@@ -81,11 +101,11 @@ func (b *Bot) rediagnose(ctx context.Context, f *file, inc diagnose.Incident, kn
 	b.adopt(ctx, f, inc, r.d)
 }
 
-// again makes sure that a diagnosis that failed is tried once more, even if nothing else happens.
+// again makes sure that what failed is tried once more, even if nothing else happens: the diagnosis, or saying how the incident ended.
 func (b *Bot) again(f *file) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(f.due) == 0 && f.inc.State == diagnose.Open {
+	if len(f.due) == 0 {
 		f.due = append(f.due, time.Now().Add(refresh))
 		b.rouse()
 	}
@@ -100,9 +120,7 @@ func (b *Bot) adopt(ctx context.Context, f *file, inc diagnose.Incident, d diagn
 		// The log or the events that proved the cause are gone by now: what was proven stays proven.
 		kept := *old
 		kept.Restarts, kept.NextRetry, kept.Timeline = d.Restarts, d.NextRetry, d.Timeline
-		f.diagnosis = &kept
-		b.mu.Unlock()
-		return
+		d = kept
 	}
 	f.diagnosis, f.fingerprint = &d, inc.Fingerprint
 	changed := old != nil && old.Cause != d.Cause && time.Since(inc.Opened) > quiet
@@ -137,6 +155,7 @@ func weaker(a, b diagnose.Diagnosis) bool {
 func (b *Bot) publish(ctx context.Context, f *file) {
 	b.mu.Lock()
 	inc := f.inc
+	f.shown = time.Now()
 	var d *diagnose.Diagnosis
 	if f.diagnosis != nil {
 		c := *f.diagnosis
@@ -150,9 +169,6 @@ func (b *Bot) publish(ctx context.Context, f *file) {
 	}
 	if inc.State != diagnose.Open {
 		b.ensure(ctx, f, inc, "end", notify.End(inc))
-		if err := b.o.Memory.Delete(ctx, "diagnosis/"+inc.ID); err != nil {
-			b.o.Log.Warn("forgetting a diagnosis failed", "incident", inc.ID, "error", err)
-		}
 	}
 }
 

@@ -14,6 +14,8 @@ const (
 	absence = 2 * time.Minute
 	// recall is how long the ids of incidents that are over are kept from being given again.
 	recall = 30 * 24 * time.Hour
+	// recent is how long after its end an incident is told again after a restart.
+	recent = 24 * time.Hour
 )
 
 // need is how long every instance of a unit must run for its incident to be over.
@@ -291,7 +293,7 @@ func (t *Tracker) end(u *unit, state diagnose.IncidentState, says string, now ti
 		"state", state, "says", says)
 	delete(t.byID, inc.ID)
 	t.ended[inc.ID] = now
-	t.keep.ended(inc, now)
+	t.keep.ended(inc)
 	u.inc, u.failures, u.longest, u.uid = nil, nil, 0, ""
 	t.unfollow(u.workload)
 	t.settle(u, nil, now)
@@ -357,6 +359,9 @@ func (t *Tracker) sweep(now time.Time) {
 		}
 	}
 	for id, at := range t.ended {
+		if ago := now.Sub(at); ago > recent && ago < recent+3*idleWait {
+			t.keep.setTime(id, at)
+		}
 		if now.Sub(at) > recall {
 			delete(t.ended, id)
 			t.keep.forget(id)

@@ -19,7 +19,8 @@ const (
 	endedPrefix = "tracker/ended/"
 )
 
-// Restore takes up the incidents that were open when the bot stopped. It must be called before the watch starts, so that what the watch
+// Restore takes up the incidents that were open when the bot stopped, and tells again of those that ended not long before: whether their
+// end was said before the bot stopped is not known. It must be called before the watch starts, so that what the watch
 // tells is known to belong to them. What is stored but damaged is left out with a line in the log.
 func (t *Tracker) Restore(ctx context.Context) error {
 	if t.o.Store == nil {
@@ -35,11 +36,28 @@ func (t *Tracker) Restore(ctx context.Context) error {
 	}
 	t.do(func(now time.Time) {
 		for key, raw := range over {
-			var at time.Time
-			if err := at.UnmarshalText(raw); err != nil {
-				at = now
+			id := strings.TrimPrefix(key, endedPrefix)
+			var inc diagnose.Incident
+			if json.Unmarshal(raw, &inc) != nil || inc.ID != id || inc.State != diagnose.Recovered && inc.State != diagnose.Closed {
+				var at time.Time
+				if err := at.UnmarshalText(raw); err != nil {
+					at = now
+				}
+				t.ended[id] = at
+				continue
 			}
-			t.ended[strings.TrimPrefix(key, endedPrefix)] = at
+			t.ended[id] = inc.Ended
+			if now.Sub(inc.Ended) > recent {
+				t.keep.setTime(id, inc.Ended)
+			}
+			if inc.Subject.Cluster != t.o.Name {
+				continue
+			}
+			what := Recovered
+			if inc.State == diagnose.Closed {
+				what = Closed
+			}
+			t.out = append(t.out, Change{Incident: inc, What: what})
 		}
 		for key, raw := range open {
 			var inc diagnose.Incident
@@ -58,7 +76,8 @@ func (t *Tracker) Restore(ctx context.Context) error {
 			u := t.unitOf(workloadKey{inc.Subject.Namespace, inc.Subject.Workload}, inc.Subject.Container, inc.Subject.ContainerType)
 			if u.inc != nil {
 				t.o.Log.Warn("a stored incident is left out", "key", key, "error", "another one is open for the same container", "other", u.inc.ID)
-				t.keep.ended(&inc, now)
+				t.keep.setTime(inc.ID, now)
+				t.keep.set(openPrefix+inc.ID, nil)
 				continue
 			}
 			u.inc, u.longest = &inc, inc.LongestRun
@@ -109,10 +128,20 @@ func (k *keeper) put(inc *diagnose.Incident) {
 	k.set(openPrefix+inc.ID, raw)
 }
 
-func (k *keeper) ended(inc *diagnose.Incident, at time.Time) {
-	text, _ := at.UTC().MarshalText() // fails only for years of five digits
-	k.set(endedPrefix+inc.ID, text)
+// ended stores an incident that is over, whole for as long as its end may have to be told again.
+func (k *keeper) ended(inc *diagnose.Incident) {
+	raw, err := json.Marshal(inc)
+	if err != nil {
+		k.log.Error("the end of an incident cannot be stored", "incident", inc.ID, "error", err)
+	}
+	k.set(endedPrefix+inc.ID, raw)
 	k.set(openPrefix+inc.ID, nil)
+}
+
+// setTime stores of an incident that is over only when that was.
+func (k *keeper) setTime(id string, at time.Time) {
+	text, _ := at.UTC().MarshalText() // fails only for years of five digits
+	k.set(endedPrefix+id, text)
 }
 
 func (k *keeper) forget(id string) { k.set(endedPrefix+id, nil) }

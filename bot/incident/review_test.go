@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -137,4 +138,43 @@ func TestNothingIsJudgedBlindly(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The process may be killed after the end of an incident was stored and before anybody was told of it. The next one tells.
+func TestEndIsToldAgainAfterAKill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		w := newWorld(t, s, nil)
+		stop := w.run()
+		w.play(`
+			0s synced
+			0s workload Deployment/web 1 1
+			0s new web-1 Deployment/web abc
+			1s run web-1
+			3s crash web-1 1
+			6s crash web-1 1
+			1m workload Deployment/web 0 0
+			2m
+		`)
+		stop()
+		first := w.last
+		for _, test := range []struct {
+			after time.Duration
+			told  int
+		}{{time.Hour, 1}, {30 * time.Hour, 1}, {31 * time.Hour, 0}} {
+			w.at(test.after)
+			w.out = nil
+			w.attach(s, nil)
+			if err := w.tracker.Restore(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			w.run()()
+			if len(w.out) != test.told || !first.Ended.Equal(w.last.Ended) || first.ID != w.last.ID || w.last.State != diagnose.Closed {
+				t.Errorf("%s later: told %q of %+v", test.after, w.out, w.last)
+			}
+			if len(w.tracker.Open()) != 0 {
+				t.Error("what is over is open again")
+			}
+		}
+	})
 }
