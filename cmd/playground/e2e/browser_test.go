@@ -53,51 +53,67 @@ func newBrowser(s *stage) *browser {
 	return b
 }
 
-// do acts, and fails with a picture of the page in words when that takes too long.
-func (b *browser) do(what string, actions ...chromedp.Action) {
+// step is one thing that a person does or waits for.
+type step = chromedp.Action[chromedp.Void]
+
+// do acts, and fails with what stands in the channel when that takes too long.
+func (b *browser) do(what string, steps ...step) {
 	b.t.Helper()
-	// The first use starts the browser, and ends it when the context of that use ends: so the limit is set inside.
-	done := make(chan error, 1)
-	go func() { done <- chromedp.Run(b.ctx, actions...) }()
+	ask(b, what, chromedp.Steps(steps...))
+}
+
+// ask is do for what gives an answer.
+func ask[T any](b *browser, what string, action chromedp.Action[T]) T {
+	b.t.Helper()
+	type result struct {
+		value T
+		err   error
+	}
+	// The first use starts the browser, which would end with a limit that stands around that use.
+	done := make(chan result, 1)
+	go func() {
+		v, err := chromedp.Run(b.ctx, action)
+		done <- result{v, err}
+	}()
 	limit, cancel := context.WithTimeout(b.t.Context(), patience)
 	defer cancel()
 	select {
-	case err := <-done:
-		if err != nil {
-			b.t.Fatalf("%s: %v", what, err)
+	case r := <-done:
+		if r.err != nil {
+			b.t.Fatalf("%s: %v", what, r.err)
 		}
+		return r.value
 	case <-limit.Done():
 		b.t.Fatalf("%s: it does not come\n%s", what, b.see())
 	}
+	panic("unreachable")
 }
 
-func visible(selector string) chromedp.Action {
-	return chromedp.WaitVisible(selector, chromedp.ByQuery)
-}
-func click(selector string) chromedp.Action { return chromedp.Click(selector, chromedp.ByQuery) }
+func visible(selector string) step    { return chromedp.WaitVisible(chromedp.CSS(selector)) }
+func absentFrom(selector string) step { return chromedp.WaitNotPresent(chromedp.CSS(selector)) }
+func click(selector string) step      { return chromedp.Click(chromedp.CSS(selector)) }
 
 // as lets another person use the page.
 func (b *browser) as(user string) {
 	b.t.Helper()
 	b.do("act as "+user,
-		chromedp.SetValue("[data-acting-as]", user, chromedp.ByQuery),
-		chromedp.Evaluate(`document.querySelector("[data-acting-as]").dispatchEvent(new Event("change", {bubbles: true}))`, nil),
+		chromedp.SetValue(chromedp.CSS("[data-acting-as]"), user),
 		visible(`body[data-connected="true"]`))
+	ask(b, "act as "+user, chromedp.Evaluate[bool](`document.querySelector("[data-acting-as]").dispatchEvent(new Event("change", {bubbles: true}))`))
+	b.do("be connected as "+user, visible(`body[data-connected="true"]`))
 }
 
 // typeCommand types into the message box, as on a keyboard, and sends.
 func (b *browser) typeCommand(text string) {
 	b.t.Helper()
 	box := `[data-composer="channel"]`
-	b.do("type "+text, click(box), chromedp.SendKeys(box, text, chromedp.ByQuery), chromedp.KeyEvent("\x1b"), chromedp.KeyEvent("\r"))
+	b.do("type "+text, click(box), chromedp.SendKeys(chromedp.CSS(box), text), chromedp.KeyEvent("\x1b"), chromedp.KeyEvent("\r"))
 }
 
 // textOf is what a person reads in an element.
 func (b *browser) textOf(selector string) string {
 	b.t.Helper()
-	var text string
-	b.do("read "+selector, chromedp.Text(selector, &text, chromedp.ByQuery))
-	return text
+	return ask(b, "read "+selector, chromedp.Text(chromedp.CSS(selector)))
 }
 
 // picture writes a screenshot for the README, when it is asked for.
@@ -106,8 +122,7 @@ func (b *browser) picture(name string) {
 	if !*update {
 		return
 	}
-	var png []byte
-	b.do("take the picture "+name, chromedp.CaptureScreenshot(&png))
+	png := ask(b, "take the picture "+name, chromedp.CaptureScreenshot())
 	if err := os.WriteFile(filepath.Join("..", "..", "..", "docs", name), png, 0o644); err != nil {
 		b.t.Fatal(err)
 	}
@@ -140,7 +155,7 @@ func TestBrowser(t *testing.T) {
 	b.do("click Restart", click(root+` [data-action-id="restart"]`), visible(dialog))
 	contains(t, "the dialog", b.textOf(dialog), "Restart "+s.ns+"/checkout?")
 	b.picture("confirm.png")
-	b.do("say no", click(dialog+` [data-dialog-deny]`), chromedp.WaitNotPresent(dialog, chromedp.ByQuery))
+	b.do("say no", click(dialog+` [data-dialog-deny]`), absentFrom(dialog))
 	if s.deployment(s.ns, "checkout").Spec.Template.Annotations["kubectl.kubernetes.io/restartedAt"] != "" {
 		t.Fatal("Cancel restarted it")
 	}
@@ -183,7 +198,7 @@ func TestBrowser(t *testing.T) {
 	contains(t, "the log on the page", b.textOf(answer), "goroutine 1 [running]", "checkout/main.go:128")
 	// Nobody else sees it.
 	b.as(dev)
-	b.do("look as somebody else", visible(root), chromedp.WaitNotPresent(answer, chromedp.ByQuery))
+	b.do("look as somebody else", visible(root), absentFrom(answer))
 }
 
 // unreachable is web, which cannot reach postgres, which waits for its disk.

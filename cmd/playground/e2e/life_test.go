@@ -61,24 +61,23 @@ func TestClosing(t *testing.T) {
 func TestChangedCause(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, staging{})
-	th := s.crashing(s.ns, "web")
-	opened := time.Now()
-	missing := workload{namespace: s.ns, name: "web", extra: "env:\n- name: TOKEN\n  valueFrom: {configMapKeyRef: {name: web-settings, key: token}}"}
-	s.apply(missing.manifest())
-	s.waitThread(s.ns, "web", "config.configmap-missing")
-	if time.Since(opened) > time.Minute {
-		t.Log("this machine is so slow that the first change came after the first minute")
-	} else {
-		// That was late evidence: the post was revised. It is another cause once the first minute is over.
-		eventually(t, "the first minute to be over", func(context.Context) error {
-			if age := time.Since(opened); age < time.Minute {
-				return fmt.Errorf("it is %s old", age)
-			}
-			return nil
-		})
-		s.apply(workload{namespace: s.ns, name: "web", does: "exitCode: 137\nreason: OOMKilled\n", extra: "resources: {limits: {memory: 64Mi}}"}.manifest())
-		s.waitThread(s.ns, "web", "The cause is another one now.", "resources.oom-limit")
+	apply := func(w workload) {
+		t.Helper()
+		// Recreate, so that pods of the old template do not go on crashing beside the new ones.
+		s.apply(strings.Replace(w.manifest(), "  selector:", "  strategy: {type: Recreate}\n  selector:", 1))
 	}
+	apply(workload{namespace: s.ns, name: "web", does: nilPointer})
+	th := s.waitDiagnosed(s.ns, "web", "app.panic")
+	opened := time.Now()
+	eventually(t, "the first minute to be over", func(context.Context) error {
+		if age := time.Since(opened); age < time.Minute {
+			return fmt.Errorf("it is %s old", age)
+		}
+		return nil
+	})
+	apply(workload{namespace: s.ns, name: "web", does: "exitCode: 137\nreason: OOMKilled\n", extra: "resources: {limits: {memory: 64Mi}}"})
+	s.waitThread(s.ns, "web", "The cause is another one now.", "resources.oom-limit", "before: app.panic")
+	s.waitDiagnosed(s.ns, "web", "resources.oom-limit")
 	all := threadsOf(s.slack.Snapshot(), s.ns, "web")
 	if len(all) != 1 || all[0].root.TS != th.root.TS {
 		t.Errorf("a changed cause opened another thread:\n%s", s.see())
