@@ -31,7 +31,7 @@ const maxAddressText = 4 << 10
 
 // addressPatterns are the forms in which programs write addresses.
 type addressPatterns struct {
-	url, list, dsn, keyword, hostPort, quoted *regexp.Regexp
+	url, dsn, keyword, hostPort, quoted *regexp.Regexp
 }
 
 func newAddressPatterns() *addressPatterns {
@@ -41,7 +41,7 @@ func newAddressPatterns() *addressPatterns {
 		// go-sql-driver's user:pass@tcp(db:3306)/shop and oracle's jdbc:oracle:thin:@db:1521:x
 		dsn: regexp.MustCompile(`(?i)(?:@(?:tcp|tcp4|tcp6)?\(|thin:@(?://)?)([a-z0-9][a-z0-9.-]*)(?::(\d{1,5}))?`),
 		// libpq's host=db port=5432, HTTPConnectionPool(host='db', port=80)
-		keyword: regexp.MustCompile(`(?i)\b(?:host|hostname|server|hostaddr)\s*[=:]\s*['"]?([a-z0-9][a-z0-9._-]*)['"]?(?:[,;\s]+port\s*[=:]\s*['"]?(\d{1,5}))?`),
+		keyword: regexp.MustCompile(`(?i)\b(?:(?:host|hostname|hostaddr)\s*[=:]|server=)\s*['"]?([a-z0-9][a-z0-9._-]*)['"]?(?:[,;\s]+port\s*[=:]\s*['"]?(\d{1,5}))?`),
 		// db:5432, 10.96.0.12:5432, [fd00::1]:5432
 		hostPort: regexp.MustCompile(`(?i)(?:^|[\s"'(\[{=,@/#<]|ipv4#)(\[[0-9a-f:]{2,45}\]|[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?):(\d{2,5})(?:[^0-9a-z:]|:[^0-9]|$)`),
 		// server at "db" (10.96.0.12), port 5432; on host "db" ... port 5432; connect to db port 5432; server on 'db'
@@ -59,7 +59,7 @@ func (p *addressPatterns) find(text string) []Address {
 		host = strings.ToLower(strings.Trim(strings.TrimSpace(host), "[]"))
 		host = strings.TrimSuffix(host, ".")
 		n, _ := strconv.Atoi(port)
-		if !plausibleHost(host, n) || n < 0 || n > 65535 {
+		if !plausibleHost(host) || n < 0 || n > 65535 {
 			return
 		}
 		for i, a := range out {
@@ -142,7 +142,7 @@ func defaultPort(scheme string) string {
 }
 
 // plausibleHost tells hosts from what only looks like them: files with line numbers, times, versions, words.
-func plausibleHost(host string, port int) bool {
+func plausibleHost(host string) bool {
 	if host == "" || len(host) > 253 || strings.Contains(host, "..") {
 		return false
 	}

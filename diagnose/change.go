@@ -182,7 +182,7 @@ func (c *Case) editor(at time.Time) string {
 	by := ""
 	var latest time.Time
 	for _, m := range w.GetManagedFields() {
-		if m.Subresource != "" || m.Time == nil || m.Manager == "kube-controller-manager" || m.Time.Sub(at).Abs() > 2*time.Minute || m.FieldsV1 == nil || !strings.Contains(string(m.FieldsV1.Raw), "f:template") {
+		if m.Subresource != "" || m.Time == nil || m.Manager == "kube-controller-manager" || m.Time.Sub(at).Abs() > 2*time.Minute || m.FieldsV1 == nil || !strings.Contains(m.FieldsV1.GetRawString(), "f:template") {
 			continue
 		}
 		if m.Time.Time.After(latest) || by == "" {
@@ -247,7 +247,7 @@ func editedKeys(fields *metav1.FieldsV1) []string {
 	var f struct {
 		Data map[string]json.RawMessage `json:"f:data"`
 	}
-	if json.Unmarshal(fields.Raw, &f) != nil {
+	if json.Unmarshal(fields.GetRawBytes(), &f) != nil {
 		return nil
 	}
 	var out []string

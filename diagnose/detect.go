@@ -148,7 +148,7 @@ func (s *search) pod(pod *corev1.Pod, rec *PodRecord) {
 	waited := s.now.Sub(since)
 	switch {
 	case stuck.NeedsWarning:
-		e, bad := s.warning(rec, since)
+		e, bad := s.warning(rec)
 		if !bad || waited < s.th.StuckAfter && e.Count < 3 && e.Last.Sub(e.First) < s.th.StuckAfter {
 			return
 		}
@@ -178,7 +178,7 @@ func (p *PodRecord) Subject(container string, kind ContainerType) Subject {
 
 // warning finds the newest Warning event that keeps a scheduled pod from starting. There is none when the pod went on since: its image
 // is pulled, its volume was attached after all.
-func (s *search) warning(rec *PodRecord, since time.Time) (Event, bool) {
+func (s *search) warning(rec *PodRecord) (Event, bool) {
 	objects, err := s.view.List(s.ctx, Events, rec.Namespace, Where{Involved: Reference{Kind: "Pod", Name: rec.Name}})
 	if err != nil {
 		return Event{}, false

@@ -3,7 +3,6 @@ package diagnose
 import (
 	"bytes"
 	"fmt"
-	"sort"
 	"strings"
 	"unicode/utf8"
 )
@@ -74,11 +73,6 @@ func (l *Log) Cite(n int) Evidence {
 		source = l.Source
 	}
 	return Evidence{Source: source, Text: cut(strings.TrimSpace(l.Line(n)), citeRunes)}
-}
-
-// lineAt returns the number of the line that holds the byte at offset.
-func (l *Log) lineAt(offset int) int {
-	return sort.Search(len(l.starts), func(i int) bool { return int(l.starts[i]) > offset })
 }
 
 // lastText is the number of the last line that is not blank, 0 when there is none.

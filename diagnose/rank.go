@@ -29,7 +29,7 @@ func (e *Engine) rank(c *Case, findings []Finding) []ranked {
 		r.score = map[Proof]int{Hint: 100, Messenger: 400, Words: 600, Corroborated: 800, Structural: 1000}[f.Proof] + f.Weight
 		r.score += map[Confidence]int{Certain: 30, Likely: 10, Possible: -60}[f.Confidence]
 		if f.Log != nil && f.At > 0 && f.Proof < Structural {
-			e.place(c, &r, final, last)
+			e.place(&r, final, last)
 		}
 		out = append(out, r)
 	}
@@ -38,7 +38,7 @@ func (e *Engine) rank(c *Case, findings []Finding) []ranked {
 }
 
 // place weighs where in the log a finding's decisive line stands.
-func (e *Engine) place(c *Case, r *ranked, final *Trace, last int) {
+func (e *Engine) place(r *ranked, final *Trace, last int) {
 	l := r.Log
 	if l.Len() > 0 {
 		r.score += 40 * r.At / l.Len()

@@ -114,7 +114,7 @@ func bigPod(i int) *corev1.Pod {
 	status := p.Status.ContainerStatuses[0]
 	status.Name, status.ContainerID = "proxy", "containerd://"+strings.Repeat("0123456789abcdef", 4)
 	p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, status)
-	p.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubelet", FieldsV1: &metav1.FieldsV1{Raw: []byte(strings.Repeat("x", 2000))}}}
+	p.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubelet", FieldsV1: metav1.NewFieldsV1(strings.Repeat("x", 2000))}}
 	return p
 }
 

@@ -103,13 +103,7 @@ func (a *api) back() {
 	a.serve(l)
 }
 
-// cut ends every watch that stands.
-func (a *api) cut() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.cutLocked()
-}
-
+// cutLocked ends every watch that stands.
 func (a *api) cutLocked() {
 	for w := range a.watchers {
 		close(w.cut)

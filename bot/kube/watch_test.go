@@ -444,7 +444,7 @@ func TestWatchPermissions(t *testing.T) {
 						t.Errorf("Run gave %v, which lacks %q", err, want)
 					}
 				}
-				if waited := w.WaitSynced(ctx); test.name != "watch" && waited != err {
+				if waited := w.WaitSynced(ctx); test.name != "watch" && !errors.Is(waited, err) {
 					t.Errorf("WaitSynced gave %v", waited)
 				}
 			})

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -175,7 +176,7 @@ func decode(scheme *runtime.Scheme, gvk schema.GroupVersionKind, raw json.RawMes
 
 // decodeError says which field is wrong, in the words of the manifest rather than of Go.
 func decodeError(err error) error {
-	if m, ok := err.(*json.UnmarshalTypeError); ok && m.Field != "" {
+	if m, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && m.Field != "" {
 		return fmt.Errorf("field %s is a %s, which does not fit there", m.Field, m.Value)
 	}
 	return err

@@ -65,7 +65,7 @@ func (r *Recorder) header() ([]byte, error) {
 	for read, err := range r.failed {
 		entry := failedEntry{failedRead: read, Error: err.text}
 		for _, s := range sentinels() {
-			if err.is == s.err {
+			if errors.Is(err.is, s.err) {
 				entry.Is = s.name
 			}
 		}

@@ -127,7 +127,7 @@ func (w *Workspace) serveAPI(rw http.ResponseWriter, r *http.Request) {
 	fault := w.takeFault(name, args)
 	if fault != nil {
 		call.Fault = fault.String()
-		if stop := w.failBefore(rw, r, fault, &call); stop {
+		if stop := w.failBefore(rw, fault, &call); stop {
 			return
 		}
 	}

@@ -58,7 +58,7 @@ func (w *Workspace) serveUpload(rw http.ResponseWriter, r *http.Request) {
 	fault := w.takeFault("upload", nil)
 	if fault != nil {
 		call.Fault = fault.String()
-		if w.failBefore(rw, r, fault, &call) {
+		if w.failBefore(rw, fault, &call) {
 			return
 		}
 	}
@@ -112,7 +112,7 @@ func (w *Workspace) upload(rw http.ResponseWriter, r *http.Request) (int, string
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	f.content, f.uploaded = content, true
-	f.Mimetype = sniff(f.Name, content)
+	f.Mimetype = sniff(content)
 	f.Filetype = strings.TrimPrefix(path.Ext(f.Name), ".")
 	if f.Filetype == "" && strings.HasPrefix(f.Mimetype, "text/") {
 		f.Filetype = "text"
@@ -120,8 +120,8 @@ func (w *Workspace) upload(rw http.ResponseWriter, r *http.Request) (int, string
 	return http.StatusOK, fmt.Sprintf("OK - %d", len(content))
 }
 
-// sniff tells a file's type from its bytes; its name only decides among texts.
-func sniff(name string, content []byte) string {
+// sniff tells a file's type from its bytes; its name proves nothing.
+func sniff(content []byte) string {
 	kind, _, _ := mime.ParseMediaType(http.DetectContentType(content))
 	if strings.HasPrefix(kind, "image/") {
 		return kind

@@ -151,7 +151,7 @@ func (w *Workspace) takeFault(method string, args map[string]string) *Fault {
 // failBefore acts out a fault that comes before the call is handled, and tells
 // whether the call ends there. It panics with http.ErrAbortHandler to cut the
 // connection.
-func (w *Workspace) failBefore(rw http.ResponseWriter, r *http.Request, f *Fault, call *Call) (stop bool) {
+func (w *Workspace) failBefore(rw http.ResponseWriter, f *Fault, call *Call) (stop bool) {
 	switch f.Kind {
 	case RateLimit:
 		call.Status, call.Error = http.StatusTooManyRequests, "ratelimited"

@@ -48,7 +48,7 @@ func (w *Workspace) serveResponseURL(rw http.ResponseWriter, r *http.Request) {
 	fault := w.takeFault("response_url", nil)
 	if fault != nil {
 		call.Fault = fault.String()
-		if w.failBefore(rw, r, fault, &call) {
+		if w.failBefore(rw, fault, &call) {
 			return
 		}
 	}
