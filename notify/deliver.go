@@ -334,12 +334,19 @@ func (q *Queue) late() {
 	}
 }
 
-// storeLate stores what could not be stored at once.
+// storeLate stores what could not be stored at once, and forgets what is old.
 func (q *Queue) storeLate(ctx context.Context) {
+	old := time.NewTicker(retireEvery)
+	defer old.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case now := <-old.C:
+			if err := q.retire(ctx, now); err != nil && ctx.Err() == nil {
+				q.log.Warn("old messages could not be forgotten; the next start tries again", "error", err)
+			}
+			continue
 		case <-q.dirty:
 		}
 		for tries := 1; ; tries++ {

@@ -17,6 +17,10 @@ const (
 	// ledgerPatience is how long a message waits for its intent to be stored. Longer than that, being told twice after a crash is the
 	// lesser evil than not being told.
 	ledgerPatience = 10 * time.Second
+	// affirmEvery is how often it is written down that a message is still meant to stand.
+	affirmEvery = 12 * time.Hour
+	// retireEvery is how often old messages are looked for.
+	retireEvery = time.Hour
 	// settling is how long after a send its message may still turn up in the channel's history.
 	settling = 15 * time.Second
 	// skew is how far the chat's clock may differ from ours.

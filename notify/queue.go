@@ -53,7 +53,7 @@ type QueueOptions struct {
 	Drain time.Duration
 	// MaxPending bounds how many messages may wait; 10,000.
 	MaxPending int
-	// Keep is how long a message that was sent is remembered if nobody forgets it; 30 days.
+	// Keep is how long a thread of which nothing was sent, edited or ensured again is remembered if nobody forgets it; 30 days.
 	Keep time.Duration
 }
 
@@ -171,6 +171,10 @@ func (q *Queue) Ensure(ctx context.Context, p Post) error {
 // want changes what should stand under a key that is known. q.mu is held.
 func (q *Queue) want(e *entry, p Post, h string, now time.Time) {
 	e.repost = p.Repost
+	if now.Sub(e.rec.Changed) > affirmEvery { // what is still meant to stand there must not be retired
+		e.rec.Changed, e.stored = now, false
+		q.late()
+	}
 	if e.rec.Gone || e.want != nil && e.wantHash == h || e.want == nil && e.rec.Hash == h && e.rec.TS != "" {
 		return
 	}
@@ -211,6 +215,11 @@ func (q *Queue) Forget(ctx context.Context, prefix string) error {
 		}
 	}
 	q.mu.Unlock()
+	return q.erase(ctx, found)
+}
+
+// erase takes forgotten entries out of the ledger.
+func (q *Queue) erase(ctx context.Context, found []*entry) error {
 	var errs []error
 	for _, e := range found {
 		e.storing.Lock()
@@ -220,6 +229,35 @@ func (q *Queue) Forget(ctx context.Context, prefix string) error {
 		e.storing.Unlock()
 	}
 	return errors.Join(errs...)
+}
+
+// retire forgets the threads of which nothing has changed for longer than Keep. Of a thread all is kept or nothing.
+func (q *Queue) retire(ctx context.Context, now time.Time) error {
+	q.mu.Lock()
+	newest := map[string]time.Time{}
+	threadOf := func(e *entry) string {
+		if e.rec.ThreadKey != "" {
+			return e.rec.ThreadKey
+		}
+		return e.key
+	}
+	for _, e := range q.entries {
+		at := e.rec.Changed
+		if e.want != nil || e.busy || !e.made {
+			at = now
+		}
+		newest[threadOf(e)] = later(newest[threadOf(e)], at)
+	}
+	var found []*entry
+	for key, e := range q.entries {
+		if now.Sub(newest[threadOf(e)]) > q.o.Keep {
+			e.forgotten = true
+			delete(q.entries, key)
+			found = append(found, e)
+		}
+	}
+	q.mu.Unlock()
+	return q.erase(ctx, found)
 }
 
 // Sent tells where a message stands, once it was sent.
@@ -306,7 +344,7 @@ func (q *Queue) restore(ctx context.Context) error {
 			q.log.Error("a stored message is damaged and is left alone; it may be sent again", "message", e.key, "error", err)
 			continue
 		}
-		if e.rec.Pending == nil && now.Sub(e.rec.Changed) > q.o.Keep || e.rec.Pending == nil && e.rec.TS == "" && !e.rec.Gone {
+		if e.rec.Pending == nil && e.rec.TS == "" && !e.rec.Gone {
 			old = append(old, key)
 			continue
 		}
