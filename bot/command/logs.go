@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"time"
@@ -22,8 +23,13 @@ const (
 	maxTail     = 5000
 	// grepTail is how many lines are searched when nothing else was asked for.
 	grepTail = 20_000
-	// maxPattern bounds --grep, in bytes. RE2 takes time linear in the text, whatever the pattern.
+	// maxPattern bounds --grep, in bytes, and maxProgram what it compiles to, in instructions: RE2 takes time in the product of text and
+	// program, and .{0,1000} alone is a thousand of them.
 	maxPattern = 300
+	maxProgram = 500
+	// maxSearched bounds how much of one line is searched, in bytes, and grepLimit the whole search.
+	maxSearched = 64 << 10
+	grepLimit   = 3 * time.Second
 	// maxInline bounds the text that is answered in place, in bytes; what is longer becomes a file.
 	maxInline = 2500
 	// maxLineShown bounds one line, in bytes.
@@ -98,11 +104,27 @@ func (c *call) logOptions() (o logOptions, err error) {
 		return o, misuse("--grep has %d bytes; %d are allowed.", len(pattern), maxPattern)
 	}
 	if pattern != "" {
-		if o.grep, err = regexp.Compile(pattern); err != nil {
+		if o.grep, err = compile(pattern); err != nil {
 			return o, misuse("--grep is not a regular expression: %s.", cut(strings.TrimPrefix(err.Error(), "error parsing regexp: "), 200))
 		}
 	}
 	return o, nil
+}
+
+// compile refuses patterns that would take too long to search for.
+func compile(pattern string) (*regexp.Regexp, error) {
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return nil, err
+	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return nil, err
+	}
+	if len(program.Inst) > maxProgram {
+		return nil, errors.New("its counted repetitions make it too large; use * or + or smaller counts")
+	}
+	return regexp.Compile(pattern)
 }
 
 var containerName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
@@ -209,9 +231,10 @@ func (c *call) drawLog(title, file string, got action.LogText, o logOptions) not
 	if text != "" {
 		lines = strings.Split(text, "\n")
 	}
-	read := len(lines)
+	all := len(lines)
+	read := all
 	if o.grep != nil {
-		lines = slices.DeleteFunc(lines, func(l string) bool { return !o.grep.MatchString(l) })
+		lines, read = search(lines, o.grep)
 	}
 	matched := len(lines)
 	lines = lines[max(0, len(lines)-o.tail):]
@@ -239,10 +262,29 @@ func (c *call) drawLog(title, file string, got action.LogText, o logOptions) not
 			note = "1 line"
 		}
 	}
+	if read < all {
+		note += "; the search took too long and did not reach the beginning"
+	}
 	if got.Cut {
 		note += "; the log is so long that its beginning was not read"
 	}
 	return c.shown(sentence(title), note, file, strings.Join(lines, "\n"))
+}
+
+// search returns the lines that match, and how many of the last it had time to search.
+func search(lines []string, pattern *regexp.Regexp) (found []string, searched int) {
+	until := time.Now().Add(grepLimit)
+	for _, l := range slices.Backward(lines) { // the end is what matters most
+		if time.Now().After(until) {
+			break
+		}
+		searched++
+		if pattern.MatchString(l[:min(len(l), maxSearched)]) {
+			found = append(found, l)
+		}
+	}
+	slices.Reverse(found)
+	return found, searched
 }
 
 // shown puts a text into the message, or into a file when it is long.

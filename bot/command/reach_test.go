@@ -3,7 +3,9 @@ package command
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"crashloop/bot/access"
 	"crashloop/diagnose"
@@ -76,4 +78,22 @@ func TestListQuotesLogsToThoseWhoMayReadThem(t *testing.T) {
 	}
 	s.allow = func(access.Permission) bool { return true }
 	holds(t, s.types(t, "list shop"), "4711")
+}
+
+// RE2 takes time in the product of text and pattern: counted repetitions make a short pattern a huge program.
+func TestGrepIsBounded(t *testing.T) {
+	s := newStage(t)
+	long := strings.Repeat("a", 2<<20)
+	s.logs["web-1-a web"] = long + "\n" + strings.Repeat(strings.Repeat("a", 1000)+"\n", 2000)
+	for name, pattern := range map[string]string{
+		"many counted repetitions": strings.Repeat(".{0,1000}", 33) + "b",
+		"one, within the bounds":   ".{0,40}.{0,40}.{0,40}b",
+	} {
+		start := time.Now()
+		s.types(t, "logs web --grep '"+pattern+"'")
+		if took := time.Since(start); took > 10*grepLimit { // a bound that a busy machine keeps; without one it takes minutes
+			t.Errorf("%s: answered only after %s", name, took)
+		}
+	}
+	holds(t, s.types(t, "logs web --grep '"+strings.Repeat(".{0,1000}", 33)+"'"), "too large")
 }
