@@ -104,7 +104,7 @@ func (r *reader) user(n *yaml.Node) {
 			r.policy.ids[slack] = m
 		}
 	case email.MatchString(slack):
-		if slack = strings.ToLower(slack); r.once(n, slack) {
+		if slack = lower(slack); r.once(n, slack) {
 			r.policy.emails[slack] = m
 		}
 	default:

@@ -69,7 +69,7 @@ func (p Policy) Identity(who notify.Person) (Identity, bool) {
 	}
 	m, found := p.ids[who.ID]
 	if !found && who.Email != "" {
-		m, found = p.emails[strings.ToLower(who.Email)]
+		m, found = p.emails[lower(who.Email)]
 	}
 	id := Identity{User: m.user, Groups: append([]string{Authenticated}, m.groups...)}
 	for _, g := range p.groups {
@@ -88,6 +88,16 @@ func (p Policy) Identity(who notify.Person) (Identity, bool) {
 	slices.Sort(id.Groups)
 	id.Groups = slices.Compact(id.Groups)
 	return id, true
+}
+
+// lower folds the letters of ASCII only: Unicode has others that fold to them, and an address with one is another address.
+func lower(address string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, address)
 }
 
 // UserGroups lists the Slack user groups that the policy maps, by id or handle: only these need looking up.

@@ -215,3 +215,20 @@ func FuzzParsePolicy(f *testing.F) {
 		}
 	})
 }
+
+// Unicode has letters that become an ASCII letter in lower case: the Kelvin sign is a k, the long s an s in upper case. An address with
+// one is another address.
+func TestAnotherLetterIsAnotherAddress(t *testing.T) {
+	policy, err := ParsePolicy("access.yaml", []byte("users:\n  - slack: kim@bank.example\n    kubernetes: {user: kim}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, email := range []string{"\u212aim@bank.example", "kim@ban\u212a.example", "k\u0130m@bank.example"} {
+		if id, ok := policy.Identity(notify.Person{ID: "U7", Email: email, Member: true}); ok {
+			t.Errorf("%q is taken for %s", email, id)
+		}
+	}
+	if _, ok := policy.Identity(notify.Person{ID: "U7", Email: "KIM@Bank.Example", Member: true}); !ok {
+		t.Error("the address itself is nobody in another case")
+	}
+}

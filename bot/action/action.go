@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"crashloop/bot/access"
 	"crashloop/notify"
@@ -88,10 +89,15 @@ func Find(actions []Action, name string) (Action, bool) {
 	return actions[i], true
 }
 
-// stamp names the person and the time on the object, for kubectl users.
+// stamp names the person and the time on the object, for kubectl users. People choose their names: the parentheses belong to the id alone.
 func stamp(action string, who notify.Person, user string, at time.Time) string {
 	name := strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f {
+		switch {
+		case c == '(':
+			return '['
+		case c == ')':
+			return ']'
+		case unicode.IsControl(c):
 			return -1
 		}
 		return c

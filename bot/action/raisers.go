@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // raisers names, in a sentence each, what may scale a workload up again, or scale it no longer, while it is at zero.
@@ -23,7 +24,8 @@ func (w work) raisers(ctx context.Context, of workload) []string {
 			}
 			scaled := ""
 			for _, o := range h.OwnerReferences {
-				if o.Kind == "ScaledObject" {
+				// The API server takes any text for an owner's name, and this one is to be copied into a shell.
+				if o.Kind == "ScaledObject" && len(validation.IsDNS1123Subdomain(o.Name)) == 0 {
 					scaled = o.Name
 				}
 			}

