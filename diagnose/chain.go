@@ -42,7 +42,16 @@ func (c *Case) follow(a Address, h Hit) (Finding, bool) {
 		case t.pod != nil:
 			return c.followPods(a, h, f, nil, []*corev1.Pod{t.pod})
 		case t.missing:
-			return c.serviceMissing(a, h, f, t), true
+			if h.Pattern == failedName {
+				return c.serviceMissing(a, h, f, t), true
+			}
+			// A connection that is refused or gets no answer had resolved its name, unless the program does not tell one from the other.
+			if a.Port == 0 {
+				return Finding{}, false
+			}
+			f = c.serviceMissing(a, h, f, t)
+			f.Confidence = Likely
+			return f, true
 		case t.external:
 			return c.external(a, h, f, ""), true
 		}

@@ -30,6 +30,13 @@ func readEntry(line string) entry {
 	trimmed := strings.TrimSpace(line)
 	if i := strings.IndexByte(trimmed, '{'); i >= 0 && i < 64 && strings.HasSuffix(trimmed, "}") {
 		if e, ok := readJSON(trimmed[i:]); ok {
+			if i > 0 {
+				// zap's console encoder and its like: words first, fields after.
+				e.text = trimmed[:i] + e.text
+				if e.level == NoLevel {
+					e.level = lineLevel(trimmed[:i])
+				}
+			}
 			return e
 		}
 	}

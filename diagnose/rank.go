@@ -61,6 +61,9 @@ func (e *Engine) place(r *ranked, final *Trace, last int) {
 			r.Confidence = Possible
 		}
 	}
+	if lineLevelAt(l, r.At) == Fatal {
+		r.score += 40
+	}
 	if level := lineLevelAt(l, r.At); (level == Warn || level == Info || level == Debug) && last-span > 3 && !r.related {
 		r.score -= 120
 	}

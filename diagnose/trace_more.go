@@ -300,11 +300,11 @@ func readNode(lines []vline, i int) (Trace, int) {
 		t.Message = message
 	}
 	next := i + 1
-	for k := 0; k < 24 && next < len(lines) && !nodeFrame(lines[next].text); k++ {
+	for k := 0; k < 32 && next < len(lines) && !nodeFrame(lines[next].text); k++ {
 		if levelStart(lines[next].text) {
 			break
 		}
-		if strings.HasPrefix(strings.TrimSpace(text(lines, next)), "Require stack:") || k < 6 || strings.HasPrefix(text(lines, next), "- ") {
+		if strings.HasPrefix(strings.TrimSpace(text(lines, next)), "Require stack:") || k < 16 || strings.HasPrefix(text(lines, next), "- ") {
 			next++
 			continue
 		}

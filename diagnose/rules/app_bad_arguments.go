@@ -27,7 +27,7 @@ func appBadArguments() diagnose.Rule {
 			{Name: "command", Words: []string{"unknown command", "unknown subcommand", "no such command", "unrecognized subcommand", "invalid choice", "is not a command", "unrecognized command"}, Regexp: `(?i)(?:unknown (?:sub)?command|no such command|unrecognized (?:sub)?command|invalid choice)[:\s]*['"` + "`" + `]?(?P<arg>[\w.-]+)`},
 			{Name: "shell", Words: []string{"syntax error", "unterminated quoted string", "unexpected eof while looking"}, Regexp: `(?i)(?:^|\s|/)(?:sh|bash|ash|dash)\b.*?(?:syntax error|unterminated quoted string|unexpected EOF)[:\s]*(?P<arg>.*)`},
 			{Name: "java", Words: []string{"could not create the java virtual machine", "unrecognized vm option", "unrecognized option"}, Regexp: `(?:Unrecognized (?:VM )?option:? ?'?(?P<arg>[^'\s]+)|Could not create the Java Virtual Machine)`},
-			{Name: "badoption", Words: []string{"bad option", "invalid option", "unknown variable"}, Regexp: `(?i)(?:bad option|invalid option|unknown variable)[:\s]+(?:-- )?['"]?(?P<arg>[^\s'"]+)`},
+			{Name: "badoption", Words: []string{"bad option", "invalid option"}, Regexp: `(?i)(?:bad option|invalid option)[:\s]+(?:-- )?['"]?(?P<arg>[^\s'"]+)`},
 		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			t := c.Last()

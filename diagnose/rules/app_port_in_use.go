@@ -17,7 +17,7 @@ func appPortInUse() diagnose.Rule {
 			Mend:    "Give one of the containers another port. If the same program starts twice in its container, start it once.",
 			Source:  "bind(2), EADDRINUSE",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"address already in use", "eaddrinuse", "address in use", "only one usage of each socket", "port is already allocated", "is already in use", "failed (98", "already being used", "address not available"}}},
+		Log: []diagnose.Pattern{{Words: []string{"address already in use", "eaddrinuse", "address in use", "only one usage of each socket", "port is already allocated", "already in use", "failed (98", "already being used", "address not available"}}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			re := regexp.MustCompile(`(?i)port|address|bind|listen|EADDR|socket`)
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return re.MatchString(h.Text) && port.MatchString(h.Text) })

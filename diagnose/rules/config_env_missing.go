@@ -22,13 +22,15 @@ func configEnvMissing() diagnose.Rule {
 			// Python: KeyError: 'DATABASE_URL', and os.environ's own.
 			{Name: "key", Words: []string{"keyerror"}, Regexp: `KeyError: ['"]` + name + `['"]`},
 			// "environment variable X is not set", "env var X is required", "X environment variable must be set", ...
-			{Name: "words", Words: []string{"environment variable", "env variable", "env var", "envvar", "environment key"}, Regexp: `(?i)(?:environment variables?|env variables?|env vars?|envvars?|environment key)[^A-Z\n]{0,40}?\b(?-i:` + name + `)\b`},
+			{Name: "words", Words: []string{"environment variable", "env variable", "env var", "envvar", "environment key"}, Regexp: `(?i:environment variables?|env variables?|env vars?|envvars?|environment key)[^A-Z\n]{0,40}?\b` + name + `\b`},
 			{Name: "before", Words: []string{"environment variable", "env variable", "env var", "envvar"}, Regexp: `\b` + name + `['"` + "`" + `]?\s+(?i:environment variables?|env variables?|env vars?|envvars?)\b`},
 			{Name: "unset", Words: []string{"not set", "is unset", "not defined", "undefined", "is required", "must be set", "is missing", "missing required", "not provided", "not found", "must be provided", "not specified", "must be specified", "is empty", "cannot be empty", "can't be empty", "should be set", "required but", "must not be empty", "not configured", "required variable", "missing env", "be defined", "required key", "unbound variable", "parameter not set", "parameter null or not set", "field required", "missing value", "no value", "please set", "you must set", "need to set", "you need to specify"}, Regexp: `(?:^|[\s'"` + "`" + `$({:=,\[])` + name + `['"` + "`" + `)}\]]?[\s:]*(?:[a-z]+\s+){0,4}?(?i:(?:is |was |are )?(?:not set|unset|undefined|not defined|required|missing|not provided|not found|empty|not specified|not configured)|must (?:be (?:set|provided|specified|defined|given)|not be empty)|(?:cannot|can't|should not) be (?:empty|blank|null|undefined)|should be set|unbound variable|parameter (?:null or )?not set|required key missing value|field required|missing value|Input required)`},
 			{Name: "missing", Words: []string{"missing", "required", "please set", "must set", "need to set", "specify one of", "provide"}, Regexp: `(?i:missing(?: required)?(?: environment| config(?:uration)?| env)?(?: variables?| settings?| vars?| keys?| values?)?(?: for)?|required (?:key|variable|setting|env)|please (?:set|provide|define)|(?:must|need to|have to|should) (?:set|specify|provide|define)|specify one of)[:\s]+['"` + "`" + `$\[{]*` + name + `\b`},
 			// kelseyhightower/envconfig, caarlos0/env, joho; Spring's placeholders.
 			{Name: "envconfig", Words: []string{"required key"}, Regexp: `required key ` + name + ` missing value`},
 			{Name: "spring", Words: []string{"could not resolve placeholder"}, Regexp: `Could not resolve placeholder '(?P<env>[A-Za-z][A-Za-z0-9_.-]{2,80})'`},
+			// pydantic-settings names the field on the line before.
+			{Name: "pydantic", Words: []string{"field required"}},
 			// Elixir: (System.EnvError) could not fetch environment variable "X" because it is not set; Ruby: key not found: "X".
 			{Name: "fetch", Words: []string{"key not found", "could not fetch environment variable", "environment variable"}, Regexp: `(?:key not found: |environment variable )"` + name + `"`},
 			// Images of databases.
@@ -44,6 +46,10 @@ func configEnvMissing() diagnose.Rule {
 				switch h.Pattern {
 				case "postgres":
 					env = "POSTGRES_PASSWORD"
+				case "pydantic":
+					if field := strings.TrimSpace(h.Log.Line(h.Line - 1)); field != "" && !strings.ContainsAny(field, " :.>-") {
+						env = strings.ToUpper(field)
+					}
 				case "mysql":
 					env = "MYSQL_ROOT_PASSWORD"
 					if c.Container != nil && strings.Contains(c.Container.Image, "mariadb") {

@@ -10,7 +10,7 @@ import (
 )
 
 func configFileMissing() diagnose.Rule {
-	const file = `(?P<path>[A-Za-z]?[~./\w][^\s'"` + "`" + `:,;()\[\]]*)`
+	const file = `(?P<path>(?:[A-Za-z]:)?(?:[~./]|[\w-]+[./])[^\s'"` + "`" + `:,;()\[\]]*)`
 	const quote = `['"` + "`" + `]?`
 	return diagnose.Rule{
 		ID: "config.file-missing", Category: "missing-config", Title: "A file that the program needs is not there",
