@@ -26,6 +26,9 @@ func probeSlowStart() diagnose.Rule {
 			if status(p.text) != 0 && status(p.text) != 503 {
 				return nil
 			}
+			if otherProtocol(p.text) {
+				return nil
+			}
 			w := window(p.probe)
 			f := p.finding(c)
 			f.Summary = fmt.Sprintf("%s while it is still starting: it gets %s", p.says(c), diagnose.Duration(w))
@@ -82,13 +85,19 @@ func handler(p probing) string {
 // refused says that a probe's failure is a refused connection.
 func refused(text string) bool {
 	t := strings.ToLower(text)
-	return strings.Contains(t, "connection refused") || strings.Contains(t, "connect: ") || strings.Contains(t, "connection reset") || strings.Contains(t, "eof")
+	return strings.Contains(t, "connection refused") || strings.Contains(t, "connect: ") || strings.Contains(t, "connection reset") || strings.Contains(t, "eof") || strings.Contains(t, grpcRefused)
 }
+
+// grpcRefused is how a gRPC probe says that nothing accepts its connection: it tries until its time is over, and then calls that a timeout.
+const grpcRefused = "failed to connect service"
 
 // timedOut says that a probe's failure is an answer that did not come in time.
 func timedOut(text string) bool {
 	t := strings.ToLower(text)
-	return strings.Contains(t, "context deadline exceeded") || strings.Contains(t, "client.timeout") || strings.Contains(t, "i/o timeout") || strings.Contains(t, "timed out") || strings.Contains(t, "timeout: failed to connect")
+	if strings.Contains(t, grpcRefused) {
+		return false
+	}
+	return strings.Contains(t, "context deadline exceeded") || strings.Contains(t, "client.timeout") || strings.Contains(t, "i/o timeout") || strings.Contains(t, "timed out") || strings.Contains(t, "did not complete within") || strings.Contains(t, "handshake timeout")
 }
 
 // status is the HTTP status that a probe got, 0 when it got none.

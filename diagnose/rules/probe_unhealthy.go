@@ -2,6 +2,8 @@ package rules
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"crashloop/diagnose"
 )
@@ -23,13 +25,29 @@ func probeUnhealthy() diagnose.Rule {
 			}
 			code := status(p.text)
 			late := !p.early(c) && refused(p.text)
-			if code < 500 && !late {
+			// A gRPC server that is not well says so by its health service.
+			unserving := strings.Contains(p.text, "service unhealthy")
+			// Killed after it had served, for a reason that no other rule knows: the event is still the best that there is.
+			odd := !p.early(c) && p.probe.Exec == nil && code == 0 && !timedOut(p.text) && !otherProtocol(p.text)
+			if code < 500 && !unserving && !late && !odd {
+				return nil
+			}
+			// Before it has started, an answer that says "not yet" is no sign of trouble, unless the program complains itself.
+			if p.which == "startup" && !slices.ContainsFunc(hits, func(h diagnose.Hit) bool { return h.Level >= diagnose.Error }) {
 				return nil
 			}
 			f := p.finding(c)
 			if code >= 500 {
 				f.Weight = 20
 				f.Summary = fmt.Sprintf("%s, because it answers with HTTP %d", p.says(c), code)
+			} else if unserving || !late {
+				f.Summary = p.says(c)
+				if unserving {
+					f.Weight = 20
+				}
+				if p.text != "" {
+					f.Summary += ": " + shorten(p.text, 140)
+				}
 			} else {
 				f.Summary = fmt.Sprintf("%s: after %s of service it no longer accepts connections", p.says(c), diagnose.Duration(c.Ran()))
 			}

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"strings"
 
 	"crashloop/diagnose"
 )
@@ -18,7 +19,18 @@ func probeWrongPath() diagnose.Rule {
 		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
 			p := probeKilled(c)
 			code := status(p.text)
-			if !p.killed && !p.likely || code < 300 || code >= 500 || p.probe.HTTPGet == nil {
+			if !p.killed && !p.likely {
+				return nil
+			}
+			if otherProtocol(p.text) {
+				f := p.finding(c)
+				f.Weight = 40
+				f.Summary = fmt.Sprintf("%s, because the server speaks another protocol than the probe: %s", p.says(c), shorten(p.text, 160))
+				f.Advice = "Ask in the protocol that the port speaks: httpGet with the right scheme, grpc, or tcpSocket"
+				f.Fixes = []diagnose.Fix{{Title: "See what the probe asks", Command: c.Kubectl("get", "pod", c.Subject.Pod, "-o", "jsonpath={.spec.containers[*]."+p.which+"Probe}")}}
+				return []diagnose.Finding{f}
+			}
+			if code < 300 || code >= 500 || p.probe.HTTPGet == nil {
 				return nil
 			}
 			f := p.finding(c)
@@ -33,4 +45,10 @@ func probeWrongPath() diagnose.Rule {
 			return []diagnose.Finding{f}
 		},
 	}
+}
+
+// otherProtocol says that a server answered the probe, but not in the probe's protocol.
+func otherProtocol(text string) bool {
+	t := strings.ToLower(text)
+	return strings.Contains(t, "http response to https client") || strings.Contains(t, "malformed http") || strings.Contains(t, "does not implement the grpc health protocol")
 }
