@@ -9,12 +9,12 @@ import (
 
 func dependencyAdmissionRejected() diagnose.Rule {
 	quota := regexp.MustCompile(`exceeded quota: (?P<name>[\w.-]+), requested: (?P<asked>[^;]+?), used: (?P<used>[^;]+?), limited: (?P<limit>[^;\n]+)`)
-	must := regexp.MustCompile(`failed quota: (?P<name>[\w.-]+): must specify (?P<what>[^;\n]+)`)
+	must := regexp.MustCompile(`failed quota: (?P<name>[\w.-]+): must specify (?P<what>[^\n]+)`)
 	security := regexp.MustCompile(`violates PodSecurity "(?P<level>[^"]+)": (?P<why>.+)`)
 	account := regexp.MustCompile(`(?i)error looking up service account (?P<ns>[\w.-]+)/(?P<name>[\w.-]+)|serviceaccount "(?P<name2>[\w.-]+)" not found`)
 	limits := regexp.MustCompile(`(?P<why>(?:maximum|minimum) (?:cpu|memory|\S+) usage per \w+ is [^,]+(?:, but (?:limit|request) is [^,.]+)?)`)
 	priority := regexp.MustCompile(`no PriorityClass with name (?P<name>\S+) was found`)
-	hook := regexp.MustCompile(`(?i)failed calling webhook|admission webhook`)
+	hook := regexp.MustCompile(`(?i)failed calling (?:admission )?webhook|admission webhook`)
 	return diagnose.Rule{
 		ID: "dependency.admission-rejected", Category: "dependency", Title: "The cluster refuses to create its pods",
 		Doc: diagnose.Doc{

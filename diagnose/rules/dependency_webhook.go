@@ -9,8 +9,8 @@ import (
 )
 
 func dependencyWebhook() diagnose.Rule {
-	re := regexp.MustCompile(`(?s)failed calling webhook "?(?P<name>[\w.-]+)"?: (?P<why>.*)`)
-	denies := regexp.MustCompile(`(?s)admission webhook "(?P<name>[^"]+)" denied the request: ?(?P<why>.*)`)
+	re := regexp.MustCompile(`(?s)failed calling (?:admission )?webhook "?(?P<name>[\w.-]+)"?: (?P<why>.*)`)
+	denies := regexp.MustCompile(`(?s)admission webhook "(?P<name>[^"]+)" denied the request:? ?(?P<why>.*)`)
 	service := regexp.MustCompile(`https?://(?P<svc>[\w-]+)\.(?P<ns>[\w-]+)\.svc|service "(?P<svc2>[\w-]+)" not found|no endpoints available for service "(?P<svc3>[\w-]+)"`)
 	return diagnose.Rule{
 		ID: "dependency.webhook", Category: "dependency", Title: "An admission webhook keeps it from working",
@@ -20,7 +20,7 @@ func dependencyWebhook() diagnose.Rule {
 			Mend:    "Bring the webhook's own workload up. If it was removed, delete its configuration. failurePolicy Ignore lets objects pass when it is down.",
 			Source:  "kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"failed calling webhook", "denied the request"}}},
+		Log: []diagnose.Pattern{{Words: []string{"failed calling webhook", "failed calling admission webhook", "denied the request"}}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			var f diagnose.Finding
 			var g map[string]string
@@ -61,6 +61,11 @@ func dependencyWebhook() diagnose.Rule {
 			}
 			f.Summary = fmt.Sprintf("%s %s: webhook %s cannot be called: %s", c.Who(), what, g["name"], shorten(lastColon(strings.TrimSpace(g["why"])), 160))
 			f.Advice = "Bring the webhook's own workload up, or delete its configuration if it is gone"
+			state := "does not answer"
+			if strings.Contains(text, "x509: ") {
+				state = "shows a certificate that the API server does not trust"
+				f.Advice = "Renew the webhook's certificate, and put the CA that signed it into the caBundle of its configuration"
+			}
 			if s := groups(service, text); s != nil {
 				name, ns := firstOf(s["svc"], s["svc2"], s["svc3"]), s["ns"]
 				if ns == "" {
@@ -70,7 +75,7 @@ func dependencyWebhook() diagnose.Rule {
 				}
 				if ns != "" {
 					f.Root = "Service/" + ns + "/" + name
-					f.Chain = []diagnose.Link{{Object: f.Root, Says: "is the webhook's, and does not answer"}}
+					f.Chain = []diagnose.Link{{Object: f.Root, Says: "is the webhook's, and " + state}}
 					f.Fixes = []diagnose.Fix{{Title: "See the webhook's own pods", Command: "kubectl -n " + ns + " get pods"}}
 				}
 			}
