@@ -385,7 +385,7 @@ func (q *Queue) storeAll(ctx context.Context, pending bool) error {
 
 // keep stores what could not be sent before the end.
 func (q *Queue) keep(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, q.o.Drain/2)
 	defer cancel()
 	if err := q.storeAll(ctx, true); err != nil {
 		q.log.Error("not everything that waits to be sent could be stored before the end", "error", err)

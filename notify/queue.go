@@ -49,7 +49,7 @@ type QueueOptions struct {
 
 	// Observe is told of every call to the transport; optional.
 	Observe func(Delivery)
-	// Drain bounds how long Run goes on sending after its context ended; 4 s.
+	// Drain bounds how long Run goes on sending after its context ended; 4 s. Half as long again may go into storing what is left.
 	Drain time.Duration
 	// MaxPending bounds how many messages may wait; 10,000.
 	MaxPending int

@@ -176,7 +176,7 @@ func runActive(ctx context.Context, c Config, cl cluster, s *server, log *slog.L
 	if err != nil {
 		return err
 	}
-	queue, err := notify.NewQueue(notify.QueueOptions{Transport: client, Ledger: store, Logger: log.With("part", "queue")})
+	queue, err := notify.NewQueue(notify.QueueOptions{Transport: client, Ledger: store, Logger: log.With("part", "queue"), Drain: drain})
 	if err != nil {
 		return err
 	}

@@ -15,8 +15,13 @@ type part struct {
 	run  func(context.Context) error
 }
 
-// stageGrace bounds how long the bot waits for one stage to stop. A stage that is all right needs less; the whole shutdown has 10 seconds.
-const stageGrace = 4 * time.Second
+// stageGrace bounds how long the bot waits for one of its three stages to stop. A stage that is all right needs less; the whole shutdown
+// has 10 seconds.
+const stageGrace = 3 * time.Second
+
+// drain is how long messages still go out at the end. Half as long again is for storing what is left: together less than stageGrace, so
+// that the store is not closed before.
+const drain = 1800 * time.Millisecond
 
 // runStages runs all parts until ctx ends or one of them fails. Then it stops the stages one after the other, each waited for before the
 // next, at most for grace: what takes things in first, what sends them out last, so that nothing that was begun is lost.

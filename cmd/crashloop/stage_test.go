@@ -28,7 +28,7 @@ func TestStagesStopInOrder(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Minute, cancel)
-		err := runStages(ctx, slog.New(slog.DiscardHandler), stageGrace, []part{slow("listen", 2*time.Second), slow("watch", time.Second)}, []part{slow("bot", 3*time.Second)}, []part{slow("queue", time.Second)})
+		err := runStages(ctx, slog.New(slog.DiscardHandler), stageGrace, []part{slow("listen", 2*time.Second), slow("watch", time.Second)}, []part{slow("bot", 2*time.Second)}, []part{slow("queue", time.Second)})
 		if err != nil {
 			t.Errorf("a shutdown is no error, got %v", err)
 		}
@@ -61,6 +61,32 @@ func TestStageThatHangsIsLeftBehind(t *testing.T) {
 		}
 		if took := time.Since(start); took != stageGrace {
 			t.Errorf("waited %s, want %s", took, stageGrace)
+		}
+		close(release)
+	})
+}
+
+// Whatever hangs, the program has ended 10 seconds after SIGTERM.
+func TestShutdownFitsInTenSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		hangs := func(name string) []part {
+			return []part{{name, func(context.Context) error { <-release; return nil }}}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		start := time.Now()
+		bot := part{"running", func(ctx context.Context) error {
+			return runStages(ctx, slog.New(slog.DiscardHandler), stageGrace, hangs("watch"), hangs("diagnose"), hangs("deliver"))
+		}}
+		if err := runStages(ctx, slog.New(slog.DiscardHandler), 10*time.Second, []part{bot}); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took >= 10*time.Second {
+			t.Errorf("the shutdown took %s", took)
+		}
+		if drain+drain/2 >= stageGrace {
+			t.Errorf("sending and storing what is left may take %s, and its stage is waited for only %s", drain+drain/2, stageGrace)
 		}
 		close(release)
 	})
