@@ -76,7 +76,9 @@ func (e *Engine) conclude(c *Case, findings []ranked) Diagnosis {
 		d.Evidence = append(d.Evidence, c.CiteLast()...)
 	}
 	d.Evidence = distinct(d.Evidence)
-	d.Fixes = append(d.Fixes, best.Fixes...)
+	for _, f := range best.Fixes {
+		d.Fixes = append(d.Fixes, c.fits(f))
+	}
 	if !best.Unchanged {
 		d.Change = c.Change()
 		if d.Change != nil {
@@ -97,6 +99,24 @@ func (e *Engine) conclude(c *Case, findings []ranked) Diagnosis {
 	d.Excerpt = c.excerpt(best.Finding)
 	e.clean(&d)
 	return d
+}
+
+// fits takes from a fix a command that kubectl refuses for the subject's kind: the template of a Job or a bare pod cannot be changed, and
+// only Deployments, StatefulSets and DaemonSets roll out.
+func (c *Case) fits(f Fix) Fix {
+	target := " " + c.Target()
+	if !strings.Contains(f.Command, target) {
+		return f
+	}
+	kind := c.Subject.Kind()
+	changes := strings.Contains(f.Command, " set ") && !(kind == "Pod" && strings.Contains(f.Command, " set image ")) || strings.Contains(f.Command, " edit ")
+	switch {
+	case strings.Contains(f.Command, " rollout ") && (kind == "Job" || kind == "Pod" || kind == "CronJob"):
+		f.Title, f.Command = f.Title+" (create the "+kind+" anew)", ""
+	case changes && (kind == "Job" || kind == "Pod"):
+		f.Title, f.Command = f.Title+" (in its manifest: delete the "+kind+" and create it anew)", ""
+	}
+	return f
 }
 
 // nothing is the finding of a catalogue that has no rule for this: it claims nothing.
@@ -176,6 +196,10 @@ func alternatives(findings []ranked) []Alternative {
 		}
 		// What the winner is carried by is not another cause, and against proof words far below it are noise.
 		if f.Proof == Messenger && (f.related && best.related || best.Proof == Structural && best.Confidence == Certain) {
+			continue
+		}
+		// The same words of the cluster, read less deeply, are a link of the chain and no other cause.
+		if best.Proof == Structural && f.Proof == Structural && len(f.Evidence) > 0 && len(best.Evidence) > 0 && f.Evidence[0] == best.Evidence[0] {
 			continue
 		}
 		if best.Confidence == Certain && best.score-f.score > 500 {

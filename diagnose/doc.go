@@ -4,5 +4,11 @@
 // and [WorkloadRecord] that a watch keeps of it, the [Symptom] that makes it an [Incident], and the [Diagnosis] itself. It imports no
 // client-go, no Slack and no clock, and it starts no goroutine: the same View gives the same Diagnosis, wherever it is read from.
 //
+// Which cause a chain gets. A crash that another object causes is followed to its end, and the cause is the deepest link that is proven
+// from the cluster's objects: web cannot connect, because the Service has no ready endpoint, because the pod behind it is Pending, because
+// its claim does not exist, is volume.pvc-missing with the claim as root. Two links keep an id of their own, since what lies below them is
+// another workload's failure and has an incident of its own: a dependency that crash-loops is dependency.crash-looping, with that
+// workload's diagnosis in the summary and its root as root, and one that the scheduler finds no node for is dependency.pod-pending.
+//
 // Start reading at [View], then [Engine], then any file in diagnose/rules.
 package diagnose
