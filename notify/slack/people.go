@@ -20,22 +20,25 @@ const (
 // people remembers for a short while who somebody is.
 type people struct {
 	mu     sync.Mutex
-	known  map[string]knownPerson
+	known  map[asker]knownPerson
 	groups map[string][]string // user id -> ids and handles
 	asked  time.Time
 }
+
+// asker is somebody and the workspace that they say they come from: what is known of one is not known of the other.
+type asker struct{ id, team string }
 
 type knownPerson struct {
 	person notify.Person
 	at     time.Time
 }
 
-func (p *people) init() { p.known = map[string]knownPerson{} }
+func (p *people) init() { p.known = map[asker]knownPerson{} }
 
 // person finds out who clicks or types. It fails closed: somebody about whom Slack cannot be asked is no member.
 func (c *Client) person(ctx context.Context, id, team string) notify.Person {
 	c.people.mu.Lock()
-	k, ok := c.people.known[id]
+	k, ok := c.people.known[asker{id, team}]
 	c.people.mu.Unlock()
 	p := k.person
 	if !ok || time.Since(k.at) > personLife {
@@ -48,7 +51,7 @@ func (c *Client) person(ctx context.Context, id, team string) notify.Person {
 		if len(c.people.known) >= maxPeople {
 			clear(c.people.known)
 		}
-		c.people.known[id] = knownPerson{p, time.Now()}
+		c.people.known[asker{id, team}] = knownPerson{p, time.Now()}
 		c.people.mu.Unlock()
 	}
 	if c.o.Groups && p.Member {
