@@ -151,7 +151,7 @@ func runActive(ctx context.Context, c Config, cl cluster, s *server, log *slog.L
 	}()
 
 	client, err := slack.New(slack.Options{
-		BotToken: string(c.SlackBotToken), AppToken: string(c.SlackAppToken), APIURL: c.SlackAPIUrl, Command: c.SlackCommand, Logger: log.With("part", "slack"), Groups: true,
+		BotToken: string(c.SlackBotToken), AppToken: string(c.SlackAppToken), APIURL: c.SlackAPIUrl, Command: c.SlackCommand, Logger: log.With("part", "slack"), Groups: c.AccessFile != "" && !local,
 	})
 	if err != nil {
 		return err
