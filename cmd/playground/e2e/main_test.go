@@ -100,30 +100,34 @@ type playground struct {
 }
 
 func startPlayground(nodes cluster.Nodes) (*playground, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	// A back-off of a second: the stories are not about waiting. The one that is asks for a cluster of its own.
-	c, err := cluster.Start(ctx, cluster.Options{Nodes: nodes, SimulatedNodes: 1, MaxRestartPeriod: time.Second, Dir: filepath.Join(shared.dir, string(nodes))})
+	c, err := startWhenFree(func() (*cluster.Cluster, error) {
+		return cluster.Start(ctx, cluster.Options{Nodes: nodes, SimulatedNodes: 1, MaxRestartPeriod: time.Second, Dir: filepath.Join(shared.dir, string(nodes))})
+	})
 	if err != nil {
 		return nil, fmt.Errorf("starting the cluster: %w", err)
 	}
 	p := &playground{cluster: c, nodes: nodes, client: c.Client(), dir: filepath.Join(shared.dir, string(nodes)+"-files")}
-	err = func() error {
-		if err := os.MkdirAll(p.dir, 0o700); err != nil {
-			return err
-		}
-		if p.dynamic, err = dynamic.NewForConfig(c.Admin()); err != nil {
-			return err
-		}
-		if p.objects, err = newApplier(c.Admin(), p.dynamic); err != nil {
-			return err
-		}
-		return p.deploy(ctx)
-	}()
-	if err != nil {
+	if err := p.connect(ctx); err != nil {
 		return nil, errors.Join(err, c.Stop())
 	}
 	return p, nil
+}
+
+// connect makes the clients, and deploys what the stories share.
+func (p *playground) connect(ctx context.Context) (err error) {
+	if err := os.MkdirAll(p.dir, 0o700); err != nil {
+		return err
+	}
+	if p.dynamic, err = dynamic.NewForConfig(p.cluster.Admin()); err != nil {
+		return err
+	}
+	if p.objects, err = newApplier(p.cluster.Admin(), p.dynamic); err != nil {
+		return err
+	}
+	return p.deploy(ctx)
 }
 
 // deploy gives the bot exactly the rights that it ships with, and makes alice an administrator.
