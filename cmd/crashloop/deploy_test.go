@@ -53,6 +53,8 @@ apiVersion: v1
 kind: Namespace
 metadata:
   name: crashloop
+  labels:
+    pod-security.kubernetes.io/enforce: restricted
 ---
 apiVersion: v1
 kind: ServiceAccount
