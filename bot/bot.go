@@ -68,6 +68,8 @@ const (
 	limit = 20 * time.Second
 	// remember is how long what was sent is known after the end of an incident.
 	remember = 24 * time.Hour
+	// repeat is how long a cause that comes and goes is not said again; the root always shows the one that holds.
+	repeat = time.Hour
 	// affirm is how often the thread of an incident that does not change is seen to, so that the outbox does not take it for an old one.
 	affirm = 24 * time.Hour
 )
@@ -89,7 +91,9 @@ type file struct {
 	// fingerprint and at belong to the diagnosis: what it was made of, and when.
 	fingerprint string
 	at          time.Time
-	causes      int // how many changes of cause the thread has been told of
+	causes      int                  // how many changes of cause the thread has been told of
+	told        map[string]time.Time // when a cause was said, or held for the last time
+	said        *diagnose.Diagnosis  // what the thread was told of last
 
 	busy     bool // a worker has it
 	queued   bool // it stands in ready

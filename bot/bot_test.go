@@ -434,3 +434,32 @@ func TestUnchangingIncidentIsAffirmed(t *testing.T) {
 		}
 	})
 }
+
+// Two causes that take turns are each said once, not at each turn.
+func TestCausesThatTakeTurnsAreNotRepeated(t *testing.T) {
+	tell(t, newMemory(), func(s *story) {
+		s.Incident(s.inc)
+		for turn := range 60 {
+			time.Sleep(2 * time.Minute)
+			s.finder.set([]string{"dependency.no-endpoints", "dependency.crash-looping"}[turn%2], diagnose.Likely)
+			s.inc.Fingerprint, s.inc.Restarts = []string{"Error/1", "Error/2"}[turn%2], s.inc.Restarts+1
+			s.Incident(s.inc)
+		}
+		time.Sleep(time.Minute)
+		if n := strings.Count(s.out.keys(), "cause/"); n < 2 || n > 5 {
+			t.Errorf("in two hours a change of cause was said %d times", n)
+		}
+		if got := s.out.text("incident/i1/root"); !strings.Contains(got, "dependency.crash-looping") {
+			t.Errorf("the root does not show the newest cause: %s", got)
+		}
+		before := strings.Count(s.out.keys(), "cause/")
+		for range 60 {
+			time.Sleep(2 * time.Minute)
+			s.inc.Restarts++
+			s.Incident(s.inc)
+		}
+		if n := strings.Count(s.out.keys(), "cause/") - before; n != 1 {
+			t.Errorf("a cause that stayed in the end was said %d times", n)
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"crashloop/diagnose"
@@ -27,7 +28,7 @@ func (b *Bot) work(ctx context.Context, id string) {
 	if !restored {
 		if m, ok := b.recall(ctx, id); ok {
 			b.mu.Lock()
-			f.diagnosis, f.fingerprint, f.causes = &m.Diagnosis, m.Fingerprint, m.Causes
+			f.diagnosis, f.fingerprint, f.causes, f.told = &m.Diagnosis, m.Fingerprint, m.Causes, m.Told
 			known = f.diagnosis
 			b.mu.Unlock()
 		}
@@ -123,15 +124,29 @@ func (b *Bot) adopt(ctx context.Context, f *file, inc diagnose.Incident, d diagn
 		d = kept
 	}
 	f.diagnosis, f.fingerprint = &d, inc.Fingerprint
-	changed := old != nil && old.Cause != d.Cause && time.Since(inc.Opened) > quiet
+	if f.told == nil {
+		f.told = map[string]time.Time{}
+	}
+	if old != nil && old.Cause != d.Cause {
+		f.told[old.Cause] = f.at
+	}
+	switch {
+	case old == nil || f.at.Sub(inc.Opened) <= quiet:
+		f.said = &d
+	case f.said == nil: // before a restart of the bot
+		f.said = old
+	}
+	before := *f.said
+	changed := before.Cause != d.Cause && f.at.Sub(f.told[d.Cause]) > repeat
 	if changed {
 		f.causes++
+		f.said, f.told[d.Cause] = &d, f.at
 	}
-	m := memory{Diagnosis: d, Excerpt: d.Excerpt, Timeline: d.Timeline, Fingerprint: inc.Fingerprint, Causes: f.causes}
+	m := memory{Diagnosis: d, Excerpt: d.Excerpt, Timeline: d.Timeline, Fingerprint: inc.Fingerprint, Causes: f.causes, Told: maps.Clone(f.told)}
 	b.mu.Unlock()
 
 	if changed {
-		b.ensure(ctx, f, inc, fmt.Sprintf("cause/%d", m.Causes), notify.CauseChanged(inc, b.o.Render.Public(*old), b.o.Render.Public(d)))
+		b.ensure(ctx, f, inc, fmt.Sprintf("cause/%d", m.Causes), notify.CauseChanged(inc, b.o.Render.Public(before), b.o.Render.Public(d)))
 	}
 	raw, err := json.Marshal(m)
 	if err == nil {
@@ -185,11 +200,12 @@ func (b *Bot) ensure(ctx context.Context, f *file, inc diagnose.Incident, key st
 
 // memory is what outlives a restart of the bot.
 type memory struct {
-	Diagnosis   diagnose.Diagnosis `json:"diagnosis"`
-	Excerpt     diagnose.Excerpt   `json:"excerpt"`
-	Timeline    []diagnose.Run     `json:"timeline"`
-	Fingerprint string             `json:"fingerprint"`
-	Causes      int                `json:"causes"`
+	Diagnosis   diagnose.Diagnosis   `json:"diagnosis"`
+	Excerpt     diagnose.Excerpt     `json:"excerpt"`
+	Timeline    []diagnose.Run       `json:"timeline"`
+	Fingerprint string               `json:"fingerprint"`
+	Causes      int                  `json:"causes"`
+	Told        map[string]time.Time `json:"told,omitempty"`
 }
 
 func (b *Bot) recall(ctx context.Context, id string) (memory, bool) {
