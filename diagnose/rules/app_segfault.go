@@ -46,6 +46,9 @@ func appSegfault() diagnose.Rule {
 					f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "Node " + n.Name, Text: "architecture " + n.Status.NodeInfo.Architecture})
 				}
 			}
+			if code != 134 {
+				f.Proof = diagnose.Words // no program gives these codes for another reason
+			}
 			if len(hits) > 0 {
 				h := hits[len(hits)-1]
 				f.Log, f.At, f.Span = h.Log, h.Line, h.Line
