@@ -156,6 +156,9 @@ func runActive(ctx context.Context, c Config, cl cluster, s *server, log *slog.L
 	if err != nil {
 		return err
 	}
+	if err := greetSlack(ctx, client, log); err != nil {
+		return err
+	}
 	channel, err := client.ResolveChannel(ctx, c.Channel)
 	if err != nil {
 		return fmt.Errorf("%w; give the channel's id in CRASHLOOP_CHANNEL (in Slack: the channel's name, About, at the bottom)", err)
@@ -272,6 +275,22 @@ func runActive(ctx context.Context, c Config, cl cluster, s *server, log *slog.L
 		return err
 	}
 	return runStages(ctx, log, stageGrace, stages...)
+}
+
+// greetSlack tries the bot token, so that one that Slack refuses is called that, and warns of missing scopes. That Slack does not answer is
+// left to those who need it next.
+func greetSlack(ctx context.Context, client *slack.Client, log *slog.Logger) error {
+	if _, err := client.Self(ctx); err != nil {
+		if refused, ok := errors.AsType[*notify.SendError](err); ok && !refused.Retry {
+			return fmt.Errorf("Slack refuses the bot token (CRASHLOOP_SLACK_BOT_TOKEN): %w; %s", err, notify.Advice(refused.Reason))
+		}
+		log.Warn("Slack does not answer", "error", err)
+		return nil
+	}
+	for _, f := range client.MissingScopes() {
+		log.Warn("the Slack app lacks something", "what", f.What, "says", f.Says, "do", f.Do)
+	}
+	return nil
 }
 
 // watched is the watch, once it is made.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	slackgo "github.com/slack-go/slack"
@@ -50,6 +51,11 @@ func (c *Client) Check(ctx context.Context, channels ...string) []Finding {
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// MissingScopes says which scopes Slack did not grant, as it told with the answer to the last call, and what does not work without each.
+func (c *Client) MissingScopes() []Finding {
+	return slices.DeleteFunc(c.checkScopes(), func(f Finding) bool { return f.OK })
 }
 
 func (c *Client) checkScopes() []Finding {
