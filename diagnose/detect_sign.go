@@ -303,6 +303,8 @@ func FailureOf(p *PodRecord, seen time.Time) (Failure, bool) {
 	switch p.Reason {
 	case "NodeShutdown", "Shutdown", "Terminated", "Preempting", "NodeLost":
 		return Failure{}, false
+	case "DeletionByPodGC", "DeletionByTaintManager", "EvictionByEvictionAPI", corev1.PodReasonPreemptionByScheduler: // condition DisruptionTarget
+		return Failure{}, false
 	}
 	f := Failure{Pod: p.Name, Created: p.Created, Reason: p.Reason}
 	var culprit *ContainerRecord

@@ -84,6 +84,8 @@ func RecordPod(pod *corev1.Pod) PodRecord {
 			r.Ready = c.Status == corev1.ConditionTrue
 		case c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse:
 			r.Unscheduled = c.Message
+		case c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue && r.Phase == corev1.PodFailed && r.Reason == "":
+			r.Reason = c.Reason // who took it away
 		}
 	}
 	r.Containers = make([]ContainerRecord, 0, len(pod.Spec.InitContainers)+len(pod.Spec.Containers))
