@@ -15,7 +15,7 @@ func componentCoreDNSLoop() diagnose.Rule {
 			Mend:    "Forward to a real upstream: name its address in the Corefile (`forward . 1.1.1.1`), or point the kubelet's resolvConf at the real file (/run/systemd/resolve/resolv.conf).",
 			Source:  "coredns.io/plugins/loop",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"plugin/loop", "loop detected", "more than twice"}, Regexp: `plugin/loop: Loop \((?P<from>[^)]+)\) detected|Seen "?HINFO IN .* more than twice, loop detected|Forwarding loop detected`}},
+		Log: []diagnose.Pattern{{Words: []string{"plugin/loop", "loop detected", "more than twice"}, Regexp: `plugin/loop: Loop \((?P<from>[^)]+)\) detected|Seen "?HINFO IN .* more than twice, loop detected|plugin/loop: Forwarding loop detected`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, _, ok := lastHit(c, hits, nil)
 			if !ok {
