@@ -178,3 +178,129 @@ func TestEndIsToldAgainAfterAKill(t *testing.T) {
 		}
 	})
 }
+
+// More of what is no incident, and of what is.
+func TestMoreTimelines(t *testing.T) {
+	for _, test := range []struct{ name, timeline, want string }{
+		{"a job that retries in place and succeeds on its second try", `
+			0s synced
+			0s workload Job/migrate 1 1
+			0s new m-1 Job/migrate OnFailure
+			1s run m-1
+			5s end m-1 1
+			15s run m-1
+			20s succeed m-1
+			20s complete Job/migrate
+			1h
+			`, ``},
+		{"deleted in the middle of its second crash", `
+			0s synced
+			0s workload Deployment/web 1 1
+			0s new web-1 Deployment/web abc
+			1s run web-1
+			3s end web-1 1
+			4s run web-1
+			5s delete web-1
+			6s end web-1 137
+			7s gone web-1
+			7s new web-2 Deployment/web abc
+			8s run web-2
+			1h
+			`, ``},
+		{"the old revision crashes while a good one rolls out", `
+			0s synced
+			0s workload Deployment/web 1 1
+			0s new web-1 Deployment/web abc
+			1s run web-1
+			3s end web-1 1
+			5s new web-2 Deployment/web def
+			6s run web-2
+			7s delete web-1
+			8s gone web-1
+			1h
+			`, ``},
+		{"an init container that needs a second try", `
+			0s synced
+			0s new web-1 Deployment/web init
+			1s run web-1
+			3s end web-1 1
+			13s run web-1
+			15s end web-1 0
+			1h
+			`, ``},
+		{"two reboots with a long time between", `
+			0s synced
+			0s new web-1 Deployment/web abc
+			1s run web-1
+			5h end web-1 137
+			5h1m run web-1
+			9h end web-1 137
+			9h1m run web-1
+			20h
+			`, ``},
+		{"a new workload of a deleted one's name", `
+			0s synced
+			0s workload Deployment/web 1 1
+			0s new web-1 Deployment/web abc
+			1s run web-1
+			3s crash web-1 1
+			6s crash web-1 1
+			8s workload-gone Deployment/web
+			8s gone web-1
+			9s workload Deployment/web 1 1
+			9s new web-2 Deployment/web abc
+			10s run web-2
+			12s crash web-2 1
+			15s crash web-2 1
+			`, `
+			6s opened Deployment/web crash-loop
+			8s closed Deployment/web: Deployment web was deleted
+			15s opened Deployment/web crash-loop
+			`},
+		{"pods that outlive their workload and crash on", `
+			0s synced
+			0s workload Deployment/web 1 1
+			0s new web-1 Deployment/web abc
+			1s run web-1
+			3s crash web-1 1
+			6s crash web-1 1
+			8s workload-gone Deployment/web
+			9s end web-1 1
+			5m run web-1
+			5m2s end web-1 1
+			`, `
+			6s opened Deployment/web crash-loop
+			8s closed Deployment/web: Deployment web was deleted
+			5m0s opened Deployment/web crash-loop
+			`},
+		{"scaled up again while it still crashes", `
+			0s synced
+			0s workload Deployment/web 1 1
+			0s new web-1 Deployment/web abc
+			1s run web-1
+			3s crash web-1 1
+			6s crash web-1 1
+			10s workload Deployment/web 0 1
+			11s delete web-1
+			12s gone web-1
+			60s workload Deployment/web 1 0
+			61s new web-2 Deployment/web abc
+			62s run web-2
+			63s crash web-2 1
+			66s crash web-2 1
+			`, `
+			6s opened Deployment/web crash-loop
+			10s closed Deployment/web: Deployment web was scaled to zero
+			1m6s opened Deployment/web crash-loop
+			`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			lived(t, nil, nil, func(w *world) {
+				w.play(test.timeline)
+				if diff := cmp.Diff(lines(test.want), w.out); diff != "" {
+					t.Errorf("changes (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
