@@ -74,3 +74,14 @@ func BenchmarkGrep(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkDiagnose is a whole diagnosis of a pod with a mebibyte of log.
+func BenchmarkDiagnose(b *testing.B) {
+	e, view := newEngine(b), oneLog{realisticLog()}
+	b.ReportAllocs()
+	for b.Loop() {
+		if d, err := e.Diagnose(b.Context(), view, web); err != nil || d.Cause != "app.panic" {
+			b.Fatalf("got %s, %v", d.Cause, err)
+		}
+	}
+}

@@ -25,7 +25,7 @@ func (e *Engine) rank(c *Case, findings []Finding) []ranked {
 	last := c.Log().lastText()
 	// A program that a signal ended did not end by what it complained of.
 	t := c.Last()
-	signalled := t != nil && (t.ExitCode == 137 || t.ExitCode == 143) && t.Reason != "OOMKilled"
+	signalled := t != nil && (t.ExitCode == 137 || t.ExitCode == 143 || t.ExitCode == 139 || t.ExitCode == 132 || t.ExitCode == 135 || t.ExitCode == 136) && t.Reason != "OOMKilled"
 	out := make([]ranked, 0, len(findings))
 	for _, f := range findings {
 		r := ranked{Finding: f}
@@ -33,7 +33,7 @@ func (e *Engine) rank(c *Case, findings []Finding) []ranked {
 		r.score += map[Confidence]int{Certain: 30, Likely: 10, Possible: -60}[f.Confidence]
 		if f.Log != nil && f.At > 0 && f.Proof < Structural {
 			e.place(&r, final, last)
-			if signalled && f.Proof <= Corroborated && !strings.HasPrefix(f.Cause, "dependency.") && !strings.HasPrefix(f.Cause, "resources.") && !strings.HasPrefix(f.Cause, "probe.") {
+			if signalled && f.Proof <= Corroborated && !strings.HasPrefix(f.Cause, "dependency.") && !strings.HasPrefix(f.Cause, "resources.") && !strings.HasPrefix(f.Cause, "probe.") && !strings.HasPrefix(f.Cause, "node.") && f.Cause != "app.segfault" {
 				r.score, r.Confidence = min(r.score, 120), Possible
 			}
 		}

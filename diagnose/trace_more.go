@@ -238,23 +238,28 @@ func jvmException(s string) (class, message string, ok bool) {
 		}
 		s = strings.TrimSpace(after)
 	}
-	class, message, _ = strings.Cut(s, ": ")
-	// A logger's prefix: the class is the last word before the colon.
-	if i := strings.LastIndexByte(class, ' '); i >= 0 {
-		class = class[i+1:]
+	// After a logger's prefix and words, the class is the last word before one of the first colons.
+	for rest, tries := s, 0; tries < 4; tries++ {
+		head, tail, more := strings.Cut(rest, ": ")
+		class = strings.TrimSuffix(head[strings.LastIndexByte(head, ' ')+1:], ":")
+		if message, ok = tail, throwable(class); ok || !more {
+			break
+		}
+		rest = tail
 	}
-	class = strings.TrimSuffix(class, ":")
+	return class, message, ok
+}
+
+// throwable says that a word is the full name of a Java exception or error.
+func throwable(class string) bool {
 	if !strings.Contains(class, ".") || len(class) > 200 {
-		return "", "", false
+		return false
 	}
 	last := class[strings.LastIndexByte(class, '.')+1:]
 	if !strings.HasSuffix(last, "Exception") && !strings.HasSuffix(last, "Error") && !strings.HasSuffix(last, "Throwable") && !strings.Contains(last, "Exception") {
-		return "", "", false
+		return false
 	}
-	if !pythonClass(strings.ReplaceAll(class, "$", ".")) {
-		return "", "", false
-	}
-	return class, message, true
+	return pythonClass(strings.ReplaceAll(class, "$", "."))
 }
 
 func ownJVM(frame string) bool {
