@@ -166,7 +166,7 @@ func TestBrowser(t *testing.T) {
 	}
 	line := did.replies[len(did.replies)-1].TS
 	b.do("see the line in the thread", visible(fmt.Sprintf(`[data-pane="thread"] [data-ts="%s"]`, line)))
-	contains(t, "the line on the page", b.textOf(fmt.Sprintf(`[data-pane="thread"] [data-ts="%s"]`, line)), "alice", "restarted Deployment")
+	contains(t, "the line on the page", b.textOf(fmt.Sprintf(`[data-pane="thread"] [data-ts="%s"]`, line)), "@Alice Adams restarted Deployment")
 
 	// The picture of a thread is that of the chain.
 	chain, _ := threadOf(s.slack.Snapshot(), s.ns, "web")

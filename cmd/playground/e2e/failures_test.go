@@ -238,7 +238,7 @@ func TestCannotRun(t *testing.T) {
 	}{
 		"a bot token that Slack refuses": {
 			slack:  func(w *workspace.Workspace) error { return w.BreakToken(w.BotToken(), "token_revoked") },
-			status: 1, says: []string{"token_revoked", "CRASHLOOP_SLACK_BOT_TOKEN"},
+			status: 1, says: []string{"token_revoked", "refuses the bot token", "CRASHLOOP_SLACK_BOT_TOKEN"},
 		},
 		"an app token that Slack refuses": {
 			slack:  func(w *workspace.Workspace) error { return w.BreakToken(w.AppToken(), "invalid_auth") },
@@ -254,13 +254,13 @@ func TestCannotRun(t *testing.T) {
 		},
 		"no permission to list pods": {
 			settings: func(s *stage) map[string]string { return map[string]string{"KUBECONFIG": p.kubeconfig(s.t, nobody)} },
-			status:   1, says: []string{"nobody@example.com", "pods", "deploy/rbac.yaml"},
+			status:   1, says: []string{"cannot list pods in namespace", "grant it with", "kubectl create"},
 		},
 		"a malformed access file": {
 			settings: func(s *stage) map[string]string {
-				return map[string]string{"CRASHLOOP_ACCESS_FILE": tempFile(s.t, "access.yaml", "users:\n- slack: alice\n  kubernetes: {user: system:admin}\n")}
+				return map[string]string{"CRASHLOOP_ACCESS_FILE": tempFile(s.t, "access.yaml", "users:\n- slack: alice\n  kubernetes: {user: alice}\n- slack: dev@example.com\n  kubernetes: {user: system:admin}\n")}
 			},
-			status: 2, says: []string{"access.yaml:2", "alice", "system:"},
+			status: 2, says: []string{"access.yaml:2", `"alice"`, "access.yaml:5", "system:"},
 		},
 		"malformed and unknown settings, all told together": {
 			settings: func(*stage) map[string]string {
@@ -339,7 +339,7 @@ func TestPermissionLost(t *testing.T) {
 	if status := s.bot.wait(t); status != 1 {
 		t.Errorf("without the right to list pods the exit status is %d", status)
 	}
-	contains(t, "stderr", s.bot.stderr.String(), "pods", s.ns, "deploy/rbac.yaml")
+	contains(t, "stderr", s.bot.stderr.String(), "cannot list pods in namespace", s.ns, "grant it with")
 }
 
 // bindBot gives a user the bot's ClusterRole in one namespace.

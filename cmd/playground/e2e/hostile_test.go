@@ -61,7 +61,7 @@ func TestHostileCommands(t *testing.T) {
 		{`restart ` + s.ns + `/web; kubectl delete ns ` + s.ns, "one too many"},
 		{`restart $(id)`, "cannot be the name"},
 		{`restart ../../secrets/web`, "not a name"},
-		{`restart ` + s.ns + `/web --force`, "unknown flag"},
+		{`restart ` + s.ns + `/web --force`, "Unknown flag: --force"},
 		{`restart --namespace=kube-system ` + s.ns + `/web`, "kube-system"},
 		{`logs ` + s.ns + `/web --grep "("`, "not a regular expression"},
 		{`logs ` + s.ns + `/web --tail 99999999`, "it can be 1 to"},
@@ -69,7 +69,7 @@ func TestHostileCommands(t *testing.T) {
 		{`describe secret/` + s.ns + `/token`, "not a kind"},
 		{`restart <!channel>`, "cannot be the name"},
 		{"restart \x00\x1b[31mweb", ""},
-		{strings.Repeat("a", 3000), "no command"},
+		{strings.Repeat("a", 3000), "2000 are allowed"},
 		{`restrat ` + s.ns + `/web`, "restart"},
 		{`restart`, "missing"},
 	} {
