@@ -3,6 +3,7 @@ package incident
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,20 +118,22 @@ func TestNothingIsJudgedBlindly(t *testing.T) {
 		`, `6s opened Deployment/web crash-loop`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			var away error
-			lived(t, nil, func(o *Options) { o.Contact = func() error { return away } }, func(w *world) {
+			var away atomic.Bool
+			contact := func() error {
+				if away.Load() {
+					return errors.New("no contact")
+				}
+				return nil
+			}
+			lived(t, nil, func(o *Options) { o.Contact = contact }, func(w *world) {
 				w.do("synced")
 				w.play(test.before)
-				w.tracker.mu.Lock()
-				away = errors.New("no contact")
-				w.tracker.mu.Unlock()
+				away.Store(true)
 				w.play(test.meantime)
 				when, rest, _ := strings.Cut(strings.TrimSpace(test.after), " ")
 				d, _ := time.ParseDuration(when)
 				w.at(d)
-				w.tracker.mu.Lock()
-				away = nil
-				w.tracker.mu.Unlock()
+				away.Store(false)
 				w.play(when + " " + rest)
 				if diff := cmp.Diff(lines(test.want), w.out); diff != "" {
 					t.Errorf("changes (-want +got):\n%s", diff)
