@@ -30,7 +30,8 @@ func imageCommandNotFound() diagnose.Rule {
 			{Name: "entrypoint", Words: []string{"not found"}, Regexp: `exec: (?:line )?\d*:? ?(?P<cmd>[^\s:]+): not found`},
 		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
-			if s, g, ok := said(c, path); ok {
+			// The node's own programs (apparmor_parser, iscsiadm) are missing in the same words.
+			if s, g, ok := said(c, path); ok && !strings.Contains(s.text, "apparmor_parser") && (s.reason == "Failed" || !strings.HasPrefix(s.reason, "Failed")) {
 				return []diagnose.Finding{commandMissing(c, fromStatement(s), g["cmd"])}
 			}
 			if s, g, ok := said(c, stat); ok && !strings.Contains(s.text, "mount") && !strings.HasPrefix(s.reason, "Failed") {
