@@ -54,10 +54,10 @@ func appBadArguments() diagnose.Rule {
 			switch {
 			case h.Pattern == "shell":
 				f.Weight = 20
-				f.Summary = fmt.Sprintf("%s ends because the shell command that starts it has a syntax error: %s", c.Who(), shorten(strings.TrimSpace(h.Text), 120))
+				f.Summary = fmt.Sprintf("%s ends because the shell command that starts it has a syntax error: %s", c.Who(), shorten(quote(h.Text), 120))
 				f.Advice = "Correct the command in the pod template"
 			case h.Pattern == "required" || h.Pattern == "needs":
-				f.Summary = fmt.Sprintf("%s ends because its command line lacks something: %s", c.Who(), shorten(strings.TrimSpace(h.Text), 140))
+				f.Summary = fmt.Sprintf("%s ends because its command line lacks something: %s", c.Who(), shorten(quote(h.Text), 140))
 				f.Advice = "Add it to args in the pod template"
 			case h.Pattern == "command":
 				f.Summary = fmt.Sprintf("%s ends because it does not know the command %s", c.Who(), arg)

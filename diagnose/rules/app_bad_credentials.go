@@ -39,7 +39,7 @@ func appBadCredentials() diagnose.Rule {
 				f.Summary = fmt.Sprintf("%s ends because its user %s is rejected", c.Who(), as)
 				f.Keys = append(f.Keys, as)
 			}
-			f.Summary += ": " + shorten(strings.TrimSpace(h.Text), 160)
+			f.Summary += ": " + shorten(quote(h.Text), 160)
 			var secrets []string
 			for _, e := range c.Container.Env {
 				if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil && credential(e.Name) {

@@ -31,7 +31,7 @@ func appIncompatibleData() diagnose.Rule {
 			}
 			t := strings.ToLower(h.Text)
 			f.Keys = []string{"database", "data", "migration", "version", "corrupt", "lock"}
-			f.Summary = fmt.Sprintf("%s cannot use the data that it finds: %s", c.Who(), shorten(strings.TrimSpace(h.Text), 180))
+			f.Summary = fmt.Sprintf("%s cannot use the data that it finds: %s", c.Who(), shorten(quote(h.Text), 180))
 			f.Advice = "Go back to the version that wrote the data, or migrate it as the program documents; copy the volume first"
 			if strings.Contains(t, "does not exist") || strings.Contains(t, "doesn't exist") || strings.Contains(t, "no such table") || strings.Contains(t, "no such column") || strings.Contains(t, "unknown column") {
 				f.Advice = "Run the migration that makes it, or go back to the version that the schema is of"

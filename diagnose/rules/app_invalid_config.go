@@ -48,7 +48,7 @@ func appInvalidConfig() diagnose.Rule {
 						f.Confidence = diagnose.Possible
 					}
 				}
-				what := strings.TrimSpace(h.Text)
+				what := quote(h.Text)
 				f.Summary = fmt.Sprintf("%s refuses its configuration: %s", c.Who(), shorten(what, 200))
 				f.Advice = "Correct it and restart the workload"
 				for _, g := range anyPath.FindAllStringSubmatch(h.Text, 6) {

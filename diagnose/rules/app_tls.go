@@ -62,7 +62,7 @@ func appTLS() diagnose.Rule {
 				f.Summary = fmt.Sprintf("%s ends because a TLS connection fails", c.Who())
 				f.Advice = "See that both sides speak TLS with certificates that fit each other"
 			}
-			f.Summary += ": " + shorten(strings.TrimSpace(h.Text), 160)
+			f.Summary += ": " + shorten(quote(h.Text), 160)
 			var held []string
 			for _, v := range c.Spec.Volumes {
 				if v.Secret != nil {

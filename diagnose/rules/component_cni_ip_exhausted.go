@@ -2,7 +2,6 @@ package rules
 
 import (
 	"fmt"
-	"strings"
 
 	"crashloop/diagnose"
 )
@@ -40,7 +39,7 @@ func componentCNIIPExhausted() diagnose.Rule {
 				return nil
 			}
 			f.Weight = 40
-			f.Summary = fmt.Sprintf("%s has no IP addresses left to give: %s", c.Who(), shorten(strings.TrimSpace(h.Text), 160))
+			f.Summary = fmt.Sprintf("%s has no IP addresses left to give: %s", c.Who(), shorten(quote(h.Text), 160))
 			f.Advice = "Add a subnet or a larger pool"
 			f.Fixes = []diagnose.Fix{{Title: "See its log", Command: previousLog(c)}}
 			return []diagnose.Finding{f}

@@ -31,7 +31,7 @@ func componentDNSAPIUnreachable() diagnose.Rule {
 			if probeKilled(c).killed || probeKilled(c).likely {
 				f.Proof = diagnose.Structural
 			}
-			f.Summary = fmt.Sprintf("%s, the cluster's DNS, cannot reach the API server: %s", c.Who(), shorten(strings.TrimSpace(h.Text), 160))
+			f.Summary = fmt.Sprintf("%s, the cluster's DNS, cannot reach the API server: %s", c.Who(), shorten(quote(h.Text), 160))
 			f.Advice = "Look at kube-proxy and the network plugin on its node first"
 			f.Evidence = append(f.Evidence, pluginPods(c)...)
 			f.Fixes = []diagnose.Fix{{Title: "See kube-proxy and the network plugin", Command: "kubectl -n kube-system get pods -o wide"}}

@@ -32,7 +32,7 @@ func nodeHostIncompatible() diagnose.Rule {
 			}
 			f.Keys = []string{"max_map_count", "mlock", "kernel", "cgroup", "huge"}
 			t := strings.ToLower(h.Text)
-			f.Summary = fmt.Sprintf("%s cannot run on its node: %s", c.Who(), shorten(strings.TrimSpace(h.Text), 180))
+			f.Summary = fmt.Sprintf("%s cannot run on its node: %s", c.Who(), shorten(quote(h.Text), 180))
 			f.Advice = "Change that setting on the node, or turn off in the program what needs it"
 			f.Fixes = []diagnose.Fix{{Title: "See the node's kernel and runtime", Command: "kubectl get node " + firstOf(c.Spec.NodeName, "NODE") + " -o wide"}}
 			if strings.Contains(t, "max_map_count") || strings.Contains(t, "max virtual memory") {

@@ -45,3 +45,33 @@ func indent(s string, n int) string {
 	}
 	return strings.Join(lines, "\n") + "\n"
 }
+
+// quote takes the words out of a line of a log for a sentence: without the time before them.
+func quote(line string) string {
+	rest := strings.TrimSpace(line)
+	for range 4 {
+		word, after, more := strings.Cut(rest, " ")
+		if !more || !isTime(word) {
+			break
+		}
+		rest = strings.TrimSpace(after)
+	}
+	return rest
+}
+
+// isTime says that a word is a date, a time or the name of UTC.
+func isTime(word string) bool {
+	if word == "UTC" {
+		return true
+	}
+	digits := 0
+	for _, r := range word {
+		switch {
+		case r >= '0' && r <= '9':
+			digits++
+		case !strings.ContainsRune("-/:.,TZ+[]", r):
+			return false
+		}
+	}
+	return digits >= 4 && strings.ContainsAny(word, "-/:")
+}
