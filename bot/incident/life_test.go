@@ -101,7 +101,7 @@ func TestRestart(t *testing.T) {
 		{"the loop goes on", false, "5m unseen backoff web-1", []string{"6m0s restored Deployment/web crash-loop"}, true},
 		{"the state is lost", true, "5m unseen backoff web-1", []string{"6m0s opened Deployment/web crash-loop"}, true},
 		{"the workload is deleted", false, "5m unseen workload-gone Deployment/web\n5m vanish web-1",
-			[]string{"6m0s restored Deployment/web crash-loop", "6m0s closed Deployment/web: Deployment/web no longer exists"}, true},
+			[]string{"6m0s restored Deployment/web crash-loop", "6m0s closed Deployment/web: Deployment/web no longer exists, or is no longer watched"}, true},
 		{"it has recovered", false, "2m unseen run web-1",
 			[]string{"6m0s restored Deployment/web crash-loop", "12m0s recovered Deployment/web: it has run, ready and without a restart, for 10m"}, true},
 		{"it is scaled to zero", false, "5m unseen workload Deployment/web 0 0\n5m vanish web-1",

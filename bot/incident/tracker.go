@@ -169,7 +169,7 @@ func (t *Tracker) Synced() {
 		for _, units := range t.units {
 			for _, u := range units {
 				if u.inc != nil && t.vanished(u) {
-					t.end(u, diagnose.Closed, u.inc.Subject.Workload+" no longer exists", now)
+					t.end(u, diagnose.Closed, u.inc.Subject.Workload+" no longer exists, or is no longer watched", now)
 					continue
 				}
 				t.judge(u, now)
