@@ -39,7 +39,7 @@ func newBrowser(s *stage) *browser {
 		chromedp.NoSandbox, // tests run as root, where Chromium's sandbox does not work
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true), chromedp.UserDataDir(s.t.TempDir()),
-		chromedp.WindowSize(1440, 960), chromedp.WSURLReadTimeout(patience),
+		chromedp.WindowSize(1360, 1240), chromedp.WSURLReadTimeout(patience),
 	)
 	// The story is longer than one wait, and the browser must outlive the last.
 	ctx, cancel := context.WithTimeout(context.Background(), 5*patience)
@@ -132,7 +132,11 @@ func (b *browser) picture(name string) {
 func TestBrowser(t *testing.T) {
 	t.Parallel()
 	chromium(t)
-	s := newStage(t, staging{})
+	pictured := ""
+	if *update {
+		pictured = "shop" // the scenarios use it, which are not run together with this
+	}
+	s := newStage(t, staging{ns: pictured})
 	b := newBrowser(s)
 	s.apply(unreachable(s.ns))
 	s.apply(workload{namespace: s.ns, name: "checkout", does: nilPointer}.manifest())

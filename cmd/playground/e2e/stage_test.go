@@ -64,6 +64,7 @@ type staging struct {
 	settings map[string]string        // of the bot; an empty value takes a default away
 	slack    func(*workspace.Options) // changes the workspace before it starts
 	noBot    bool                     // the test starts it
+	ns       string                   // the first namespace; one that nothing else uses when empty
 }
 
 var stages atomic.Int32
@@ -77,6 +78,9 @@ func newStage(t testing.TB, o staging) *stage {
 	}
 	n := stages.Add(1)
 	s.ns, s.other = fmt.Sprintf("shop-%d", n), fmt.Sprintf("staging-%d", n)
+	if o.ns != "" {
+		s.ns = o.ns
+	}
 	s.makeNamespaces()
 	s.audit = filepath.Join(t.TempDir(), "audit.jsonl")
 	s.openWorkspace(o.slack)
