@@ -89,6 +89,9 @@ func claimPending(c *diagnose.Case, claim *corev1.PersistentVolumeClaim) (diagno
 	case class != "" && used == nil && classErr == nil && (last == nil || last.Reason != "ExternalProvisioning"):
 		why = fmt.Sprintf("there is no StorageClass %s (there are: %s)", class, list(classes))
 		advice = "Use a class that there is"
+		if len(classes) == 0 {
+			why, advice = fmt.Sprintf("there is no StorageClass %s, and no other either", class), "Install a provisioner with a class of that name, or make a volume by hand"
+		}
 		if near := diagnose.Nearest(class, classes); near != "" {
 			advice = "Use " + near + " if that is what is meant"
 		}
