@@ -56,7 +56,7 @@ func (t *Tracker) settle(u *unit, m *member, now time.Time) {
 
 // idle says that there is nothing to remember of a member.
 func (t *Tracker) idle(m *member, now time.Time) bool {
-	return m.since.IsZero() && m.known && (finished(m.pod, &m.c) || !t.notable(m.pod, &m.c, now))
+	return m.since.IsZero() && m.known && (finished(m.pod, &m.c) || !t.notable(&m.c, now))
 }
 
 func (t *Tracker) dropMember(u *unit, m *member) {
@@ -138,7 +138,7 @@ func (t *Tracker) check(u *unit, now time.Time) {
 	var at time.Time
 	switch kind, _ := split(u.workload.workload); {
 	case u.kind == diagnose.Init && kind != "Job" && kind != "CronJob":
-		says, at = initDone(u, live)
+		says = initDone(u, live)
 	case u.runsToEnd():
 		says = t.succeededSince(u, live, kind)
 		at = now
@@ -195,7 +195,7 @@ func (t *Tracker) steady(u *unit, live []diagnose.PodRecord, now time.Time) (say
 }
 
 // initDone says whether an init container has succeeded in every pod.
-func initDone(u *unit, live []diagnose.PodRecord) (says string, at time.Time) {
+func initDone(u *unit, live []diagnose.PodRecord) (says string) {
 	n := 0
 	for i := range live {
 		p := &live[i]
@@ -205,15 +205,15 @@ func initDone(u *unit, live []diagnose.PodRecord) (says string, at time.Time) {
 				continue
 			}
 			if !finished(p, c) {
-				return "", at
+				return ""
 			}
 			n++
 		}
 	}
 	if n == 0 {
-		return "", at
+		return ""
 	}
-	return fmt.Sprintf("init container %s has succeeded", u.container), at
+	return fmt.Sprintf("init container %s has succeeded", u.container)
 }
 
 // succeededSince says whether a Job or CronJob has succeeded since it last failed. Of a Job its own word counts, where it is known.

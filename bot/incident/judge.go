@@ -26,7 +26,7 @@ func (t *Tracker) judge(u *unit, now time.Time) {
 	}
 	var best *finding
 	for _, m := range u.members {
-		f, ok := t.looks(u, m, now)
+		f, ok := t.looks(m, now)
 		if ok && (best == nil || before(f, *best)) {
 			best = &f
 		}
@@ -56,13 +56,13 @@ func before(a, b finding) bool {
 
 // judgeMember is judge for the one pod that has news.
 func (t *Tracker) judgeMember(u *unit, m *member, now time.Time) {
-	if f, ok := t.looks(u, m, now); ok {
+	if f, ok := t.looks(m, now); ok {
 		t.open(u, f, now)
 	}
 }
 
 // looks says whether one pod's container is an incident: conditions 1 to 3.
-func (t *Tracker) looks(u *unit, m *member, now time.Time) (finding, bool) {
+func (t *Tracker) looks(m *member, now time.Time) (finding, bool) {
 	th := t.o.Thresholds
 	need := max(th.Crashes, 2)
 	if last, ok := m.c.LastEnd(); ok && last.Kind() != diagnose.Abnormal {
@@ -193,7 +193,7 @@ func (t *Tracker) open(u *unit, f finding, now time.Time) {
 	u.longest = 0
 	var begin string
 	for _, m := range u.members {
-		if g, ok := t.looks(u, m, now); ok || m == f.member {
+		if g, ok := t.looks(m, now); ok || m == f.member {
 			u.setFailing(m, true)
 			if since := m.began(); since.Before(inc.Since) {
 				inc.Since = since
@@ -369,7 +369,7 @@ func (t *Tracker) update(u *unit, m *member, fresh int, now time.Time) {
 	t.fill(u, nil)
 	inc := u.inc
 	if shown := u.members[inc.Subject.Pod]; shown != nil && shown.failing && inc.Condition != diagnose.CrashLoop {
-		if f, ok := t.looks(u, shown, now); ok && f.condition != inc.Condition && (fresh > 0 || f.condition == diagnose.CannotStart && inc.Condition != diagnose.SlowLoop) {
+		if f, ok := t.looks(shown, now); ok && f.condition != inc.Condition && (fresh > 0 || f.condition == diagnose.CannotStart && inc.Condition != diagnose.SlowLoop) {
 			inc.Condition, inc.Says = f.condition, f.says
 		}
 	}

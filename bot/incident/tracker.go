@@ -264,7 +264,7 @@ func (t *Tracker) pod(rec *diagnose.PodRecord, now time.Time) {
 		u := t.find(rec, c.Name)
 		about := isStuck && stuck.Container == c.Name
 		if u == nil || u.members[rec.Name] == nil {
-			if (u == nil || u.inc == nil) && !about && !t.notable(rec, c, now) {
+			if (u == nil || u.inc == nil) && !about && !t.notable(c, now) {
 				continue
 			}
 			u = t.unit(rec, c.Name, c.Type)
@@ -286,7 +286,7 @@ func (t *Tracker) pod(rec *diagnose.PodRecord, now time.Time) {
 }
 
 // notable says that a container's record must be kept although nothing is known of it yet.
-func (t *Tracker) notable(rec *diagnose.PodRecord, c *diagnose.ContainerRecord, now time.Time) bool {
+func (t *Tracker) notable(c *diagnose.ContainerRecord, now time.Time) bool {
 	last, ended := c.LastEnd()
 	if !ended {
 		return false

@@ -28,7 +28,7 @@ func missingObject(c *diagnose.Case, s statement, kind diagnose.Kind, name strin
 		f.Advice = fmt.Sprintf("Create %s, or use %s if that is what is meant", name, near)
 		f.Evidence = append(f.Evidence, diagnose.Evidence{Source: kind.Kind + "s in " + ns, Text: list(names(c, kind))})
 	default:
-		f.Advice = fmt.Sprintf("Create it, or take the reference out of the pod template")
+		f.Advice = "Create it, or take the reference out of the pod template"
 	}
 	for _, e := range c.EventsOf(kind.Kind, ns, name) {
 		f.Evidence = append(f.Evidence, e.Cite())

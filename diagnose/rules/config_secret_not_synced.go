@@ -34,7 +34,8 @@ func configSecretNotSynced() diagnose.Rule {
 				return nil
 			}
 			for _, kind := range []diagnose.Kind{diagnose.SealedSecrets, diagnose.ExternalSecrets, diagnose.Certificates} {
-				for _, u := range makers(c, kind, g["name"]) {
+				if all := makers(c, kind, g["name"]); len(all) > 0 {
+					u := all[0]
 					f := fromStatement(s)
 					f.Weight = 40
 					f.Root = kind.Kind + "/" + c.Subject.Namespace + "/" + u.GetName()

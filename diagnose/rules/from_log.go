@@ -42,6 +42,3 @@ func fsGroup(c *diagnose.Case) (int64, bool) {
 func readOnlyRoot(c *diagnose.Case) bool {
 	return c.Container != nil && c.Container.SecurityContext != nil && c.Container.SecurityContext.ReadOnlyRootFilesystem != nil && *c.Container.SecurityContext.ReadOnlyRootFilesystem
 }
-
-// pathIn takes the first absolute path out of a line that a path group or the text names.
-func pathIn(h diagnose.Hit) string { return h.Group("path") }

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -102,10 +103,11 @@ func timedOut(text string) bool {
 
 // status is the HTTP status that a probe got, 0 when it got none.
 func status(text string) int {
-	_, rest, ok := strings.Cut(text, "statuscode: ")
-	n := 0
-	if ok {
-		fmt.Sscanf(rest, "%d", &n)
+	_, rest, _ := strings.Cut(text, "statuscode: ")
+	digits := rest[:len(rest)-len(strings.TrimLeft(rest, "0123456789"))]
+	n, err := strconv.Atoi(digits)
+	if err != nil {
+		return 0
 	}
 	return n
 }

@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"crashloop/diagnose"
@@ -46,9 +47,11 @@ func resourcesOOMJVMHeap() diagnose.Rule {
 			var heapBytes int64
 			look := func(source, text string) {
 				for _, m := range xmx.FindAllStringSubmatch(text, -1) {
+					n, err := strconv.ParseInt(m[1], 10, 32)
+					if err != nil {
+						continue
+					}
 					where, heap = source, m[0]
-					var n int64
-					fmt.Sscan(m[1], &n)
 					switch strings.ToLower(m[2]) {
 					case "k":
 						n <<= 10

@@ -53,8 +53,8 @@ func fixture() Fixture {
 		pod("shop", "web-2", "app", "web", "tier", "front"), pod("billing", "web-3", "app", "web"),
 		pod("shop", "web-1", "app", "web"), pod("shop", "db-0", "app", "db"), pod("shop", "fresh", "app", "fresh"))
 	objs = add(objs, "v1", "Event",
-		event("shop", "web-1.b", "Pod", "web-1", "uid-1", "BackOff"), event("shop", "web-1.a", "Pod", "web-1", "uid-0", "Killing"),
-		event("shop", "web-2.a", "Pod", "web-2", "uid-2", "BackOff"), event("shop", "web.a", "ReplicaSet", "web-1", "uid-9", "FailedCreate"))
+		event("web-1.b", "Pod", "web-1", "uid-1", "BackOff"), event("web-1.a", "Pod", "web-1", "uid-0", "Killing"),
+		event("web-2.a", "Pod", "web-2", "uid-2", "BackOff"), event("web.a", "ReplicaSet", "web-1", "uid-9", "FailedCreate"))
 	objs = add(objs, "v1", "Service", &corev1.Service{ObjectMeta: meta("shop", "web"), Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80, Protocol: corev1.ProtocolTCP}}}})
 	objs = add(objs, "v1", "ConfigMap", &corev1.ConfigMap{ObjectMeta: meta("shop", "settings"), Data: map[string]string{"color": "blue"}})
 	objs = add(objs, "v1", "Secret", &corev1.Secret{ObjectMeta: meta("shop", "login"), Data: map[string][]byte{"word": []byte(secretValue)}})
@@ -114,10 +114,10 @@ func pod(namespace, name string, labels ...string) *corev1.Pod {
 	return p
 }
 
-func event(namespace, name, kind, about string, uid types.UID, reason string) *corev1.Event {
+func event(name, kind, about string, uid types.UID, reason string) *corev1.Event {
 	return &corev1.Event{
-		ObjectMeta:     meta(namespace, name),
-		InvolvedObject: corev1.ObjectReference{APIVersion: "v1", Kind: kind, Namespace: namespace, Name: about, UID: uid, FieldPath: "spec.containers{app}"},
+		ObjectMeta:     meta("shop", name),
+		InvolvedObject: corev1.ObjectReference{APIVersion: "v1", Kind: kind, Namespace: "shop", Name: about, UID: uid, FieldPath: "spec.containers{app}"},
 		Reason:         reason, Message: reason + " of " + about, Type: corev1.EventTypeWarning, Count: 2,
 		FirstTimestamp: moment(), LastTimestamp: moment(), Source: corev1.EventSource{Component: "kubelet"},
 	}
