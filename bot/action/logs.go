@@ -89,7 +89,17 @@ func (r *Reader) Log(ctx context.Context, q LogQuery) (LogText, error) {
 		return LogText{}, fmt.Errorf("reading the log of container %s of pod %s: %w", q.Container, q.Pod, err)
 	}
 	defer stream.Close()
-	return end(stream)
+	text, err := end(stream)
+	if err == nil && gone(text.Text) {
+		return LogText{}, fmt.Errorf("%w: the node has no log of container %s of pod %s any more", ErrNoLog, q.Container, q.Pod)
+	}
+	return text, err
+}
+
+// gone says whether this is no log but what the kubelet writes in its place, with status 200, when the runtime has dropped the file
+// (pkg/kubelet/kuberuntime, GetContainerLogs).
+func gone(text []byte) bool {
+	return bytes.HasPrefix(text, []byte("unable to retrieve container logs for ")) && bytes.Count(bytes.TrimSpace(text), []byte("\n")) == 0
 }
 
 // end keeps the last bytes of a stream, from the beginning of a line.

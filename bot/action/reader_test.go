@@ -114,6 +114,16 @@ func TestLogsThatAreNotThere(t *testing.T) {
 	}
 }
 
+func TestALogThatTheNodeHasDropped(t *testing.T) {
+	r := api(t, func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "unable to retrieve container logs for containerd://3f2a")
+	})
+	_, err := r.Log(t.Context(), LogQuery{Namespace: "shop", Pod: "web-1", Container: "web", Previous: true})
+	if !errors.Is(err, ErrNoLog) || !strings.Contains(err.Error(), "the node has no log of container web of pod web-1 any more") {
+		t.Errorf("the kubelet's excuse was taken for a log: %v", err)
+	}
+}
+
 func TestDescribe(t *testing.T) {
 	asked := map[string]int{}
 	r := api(t, func(w http.ResponseWriter, q *http.Request) {
