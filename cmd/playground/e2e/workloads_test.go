@@ -92,6 +92,13 @@ func (s *stage) crashing(namespace, name string) thread {
 	return s.waitDiagnosed(namespace, name, "app.panic")
 }
 
+// crashed is like crashing, but the third run stays: so the log of the one before it stays too, which a loop soon replaces.
+func (s *stage) crashed(namespace, name string) thread {
+	s.t.Helper()
+	s.apply(workload{namespace: namespace, name: name, does: "times: 2\n" + nilPointer}.manifest())
+	return s.waitDiagnosed(namespace, name, "app.panic")
+}
+
 func (s *stage) deployment(namespace, name string) *appsv1.Deployment {
 	s.t.Helper()
 	d, err := s.client.AppsV1().Deployments(namespace).Get(s.t.Context(), name, metav1.GetOptions{})
