@@ -17,9 +17,9 @@ func TestCommandsThatRead(t *testing.T) {
 
 func readingCommands(s *stage) {
 	t := s.t
-	s.crashed(s.ns, "web")
-	s.crashed(s.other, "web")
-	s.crashed(s.ns, "checkout")
+	s.crashed(s.ns, "web", "")
+	s.crashed(s.other, "web", "")
+	s.crashed(s.ns, "checkout", "")
 	posted := len(s.slack.Snapshot().Messages(incidents))
 
 	contains(t, "help", s.command(mallory, "help"), "/crashloop list", "/crashloop restart", "scale-back")
@@ -101,8 +101,7 @@ func (s *stage) fileFor(who string) string {
 func TestLongAnswersGoToTheAsker(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, staging{})
-	s.apply(workload{namespace: s.ns, name: "web", does: "times: 2\nlogSize: 1Mi\n" + nilPointer}.manifest())
-	s.waitDiagnosed(s.ns, "web", "app.panic")
+	s.crashed(s.ns, "web", "logSize: 1Mi\n")
 	s.command(vic, "logs "+s.ns+"/web --previous --tail 4000")
 	content := s.fileFor(vic)
 	contains(t, "the file", content, "invalid memory address", `msg="request served"`)
@@ -128,7 +127,7 @@ func TestLongAnswersGoToTheAsker(t *testing.T) {
 func TestButtonsThatRead(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, staging{})
-	th := s.crashed(s.ns, "web")
+	th := s.crashed(s.ns, "web", "")
 	contains(t, "Logs", s.press(vic, th, "logs"), "invalid memory address")
 	var menu []string
 	for _, e := range th.root.Elements() {

@@ -93,9 +93,21 @@ func (s *stage) crashing(namespace, name string) thread {
 }
 
 // crashed is like crashing, but the third run stays: so the log of the one before it stays too, which a loop soon replaces.
-func (s *stage) crashed(namespace, name string) thread {
+func (s *stage) crashed(namespace, name, more string) thread {
 	s.t.Helper()
-	s.apply(workload{namespace: namespace, name: name, does: "times: 2\n" + nilPointer}.manifest())
+	s.apply(workload{namespace: namespace, name: name, does: "times: 2\n" + more + nilPointer}.manifest())
+	eventually(s.t, "the third run of "+name, func(ctx context.Context) error {
+		all, err := s.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "app=" + name})
+		if err != nil {
+			return err
+		}
+		for _, p := range all.Items {
+			if c := p.Status.ContainerStatuses; len(c) == 1 && c[0].RestartCount == 2 && c[0].State.Running != nil {
+				return nil
+			}
+		}
+		return fmt.Errorf("not one of %d pods is at it", len(all.Items))
+	})
 	return s.waitDiagnosed(namespace, name, "app.panic")
 }
 
