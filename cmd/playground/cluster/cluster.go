@@ -94,7 +94,7 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 	if err := c.start(ctx); err != nil {
 		keep := opts.Keep
 		if stopErr := c.Stop(); stopErr != nil {
-			err = fmt.Errorf("%w\n(and stopping it again: %v)", err, stopErr)
+			err = fmt.Errorf("%w\n(and stopping it again: %w)", err, stopErr)
 		}
 		if keep {
 			err = fmt.Errorf("%w\nall logs are in %s", err, filepath.Join(c.dir, "logs"))

@@ -110,7 +110,7 @@ func (p *process) stop(grace time.Duration) {
 func (p *process) failure(err error) error {
 	select {
 	case <-p.done:
-		err = fmt.Errorf("%s ended by itself (%v): %w", p.name, p.err, err)
+		err = fmt.Errorf("%s ended by itself (%w): %w", p.name, p.err, err)
 	default:
 	}
 	return fmt.Errorf("%w\nthe end of its log, %s:\n%s", err, p.log, tail(p.log, 15))

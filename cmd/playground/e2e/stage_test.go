@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -12,9 +11,7 @@ import (
 	"testing"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"crashloop/notify/workspace"
 )
@@ -207,16 +204,6 @@ func (s *stage) apply(manifest string) {
 	}
 }
 
-// applyIn applies a manifest in a namespace, whatever namespaces it names.
-func (s *stage) applyIn(namespace, manifest string) {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
-	defer cancel()
-	if err := s.objects.apply(ctx, []byte(manifest), func(o *unstructured.Unstructured) { o.SetNamespace(namespace) }); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
 // eventually asks again until there is no error, and fails with the last one.
 func eventually(t testing.TB, what string, ask func(context.Context) error) {
 	t.Helper()
@@ -351,11 +338,6 @@ func (s *stage) waitDiagnosed(namespace, workload, cause string) thread {
 	return found
 }
 
-// answers counts what only that person has seen, direct messages included.
-func answers(snap *workspace.Snapshot, who string) []*workspace.Message {
-	return append(snap.Ephemerals(who), snap.DM(who)...)
-}
-
 // command types a slash command in the channel and gives the answer, which only the person sees.
 func (s *stage) command(who, text string) string {
 	s.t.Helper()
@@ -404,15 +386,4 @@ func absent(t testing.TB, what, text string, parts ...string) {
 			t.Errorf("%s holds %q:\n%s", what, p, text)
 		}
 	}
-}
-
-// gone is for eventually: it turns "not found" into success.
-func gone(err error) error {
-	switch {
-	case apierrors.IsNotFound(err):
-		return nil
-	case err == nil:
-		return errors.New("it is still there")
-	}
-	return err
 }

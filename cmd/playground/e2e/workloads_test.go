@@ -129,18 +129,3 @@ func (s *stage) revisions(namespace, name string) int {
 	}
 	return len(all.Items)
 }
-
-// podsOf counts the pods of an app that are not on their way out.
-func (s *stage) podsOf(ctx context.Context, namespace, name string) (int, error) {
-	all, err := s.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "app=" + name})
-	if err != nil {
-		return 0, err
-	}
-	n := 0
-	for _, p := range all.Items {
-		if p.DeletionTimestamp == nil {
-			n++
-		}
-	}
-	return n, nil
-}

@@ -76,7 +76,7 @@ func Start(ctx context.Context, opts Options) (*Stage, error) {
 		cancel()
 		s.builds.Wait()
 		if stopErr := s.Stop(); stopErr != nil {
-			err = fmt.Errorf("%w\n(and stopping it again: %v)", err, stopErr)
+			err = fmt.Errorf("%w\n(and stopping it again: %w)", err, stopErr)
 		}
 		return nil, err
 	}
