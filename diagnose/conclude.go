@@ -123,7 +123,7 @@ func (c *Case) fits(f Fix) Fix {
 func (e *Engine) nothing(c *Case) Finding {
 	return Finding{
 		Cause: "app.exit-code", Confidence: Possible, Summary: c.Who() + " keeps failing, and nothing in the cluster says why",
-		Advice: "look at it by hand: " + c.Kubectl("describe", c.Target()),
+		Advice: "Look at it by hand: " + c.Kubectl("describe", c.Target()),
 	}
 }
 
@@ -198,8 +198,8 @@ func alternatives(findings []ranked) []Alternative {
 		if f.Proof == Messenger && (f.related && best.related || best.Proof == Structural && best.Confidence == Certain) {
 			continue
 		}
-		// The same words of the cluster, read less deeply, are a link of the chain and no other cause.
-		if best.Proof == Structural && f.Proof == Structural && len(f.Evidence) > 0 && len(best.Evidence) > 0 && f.Evidence[0] == best.Evidence[0] {
+		// The same story, read less deeply, is a link of the chain and no other cause.
+		if shallower(f, best) {
 			continue
 		}
 		if best.Confidence == Certain && best.score-f.score > 500 {
@@ -213,6 +213,21 @@ func alternatives(findings []ranked) []Alternative {
 		out = append(out, Alternative{Cause: f.Cause, Confidence: confidence, Says: strings.TrimSpace(sentence(f.Summary) + " " + sentence(f.Settle))})
 	}
 	return out
+}
+
+// shallower says that a finding tells of the winner's story what the winner tells better: from the same words of the cluster, by stopping at
+// the subject where the winner has proven what lies behind, or out of the trace that ended the program when the winner has read it to its
+// end.
+func shallower(f, best ranked) bool {
+	switch {
+	case best.Proof == Structural && f.Proof == Structural && len(f.Evidence) > 0 && len(best.Evidence) > 0 && f.Evidence[0] == best.Evidence[0]:
+		return true
+	case best.Confidence != Certain:
+		return false
+	case best.Proof == Structural && f.Proof == Structural:
+		return len(best.Chain) > 0 && len(f.Chain) == 0
+	}
+	return best.related && f.related && f.Proof <= best.Proof && f.Log == best.Log
 }
 
 // timeline lists the runs that the cluster still knows, oldest first.

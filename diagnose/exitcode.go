@@ -1,7 +1,5 @@
 package diagnose
 
-import "fmt"
-
 // signals that a container dies of (signal(7), the numbers of Linux on x86 and ARM).
 func signalName(n int32) string {
 	switch n {
@@ -97,7 +95,7 @@ func ExitCode(code int32) string {
 	case 128:
 		return "the container could not be started"
 	case 255:
-		return "exit status out of range, or the node lost track of it"
+		return "a PHP error, a status out of range, or the node lost track of it"
 	}
-	return fmt.Sprintf("a code of the program's own (%d)", code)
+	return "a code of the program's own"
 }

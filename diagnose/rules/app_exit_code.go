@@ -38,10 +38,13 @@ func appExitCode() diagnose.Rule {
 				f.Summary += "; the last that it said is: " + strings.TrimSpace(shorten(quote(diagnose.Say(l.Line(n))), 160))
 				f.Advice = "The log lines before that are the place to look"
 			}
-			f.Fixes = []diagnose.Fix{
-				{Title: "Read the whole log of the run that crashed", Command: previousLog(c)},
-				{Title: "Run it by hand in a copy of the pod, with a shell instead of its command", Command: c.Kubectl("debug", c.Subject.Pod, "-it", "--copy-to="+c.Subject.Pod+"-debug", "--container="+c.Subject.Container, "--", "sh")},
+			if !l.Empty() || l.Missing != "" {
+				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Read the whole log of the run that crashed", Command: previousLog(c)})
 			}
+			f.Fixes = append(f.Fixes, diagnose.Fix{
+				Title:   "Run it by hand in a copy of the pod, with a shell instead of its command",
+				Command: c.Kubectl("debug", c.Subject.Pod, "-it", "--copy-to="+c.Subject.Pod+"-debug", "--container="+c.Subject.Container, "--", "sh"),
+			})
 			if c.Container != nil && c.Container.TerminationMessagePolicy != "FallbackToLogsOnError" && c.Subject.Kind() != "Pod" {
 				f.Fixes = append(f.Fixes, diagnose.Fix{
 					Title: "Have the kubelet keep the last lines of the log in the pod's status",

@@ -40,14 +40,17 @@ func fromTrace(c *diagnose.Case, t diagnose.Trace, verb string) diagnose.Finding
 		f.Evidence = append(f.Evidence, l.Cite(t.CauseAt))
 	}
 	if t.Own != "" {
-		f.Advice = fmt.Sprintf("Fix it there, or go back to the revision that ran: the first frame of its own code is %s", t.Own)
+		f.Advice = "Fix it there, or go back to the revision that ran"
 		where := t.Own
 		if t.Function != "" {
 			where += " in " + t.Function
 		}
 		f.Evidence = append(f.Evidence, diagnose.Evidence{Source: fmt.Sprintf("%s lines %d-%d", l.Source, t.First, t.Last), Text: "first frame of its own code: " + where})
-	} else {
+	} else if t.Last > max(t.At, t.CauseAt)+1 {
 		f.Advice = "The stack trace in the log shows where; fix it there, or go back to the revision that ran"
+	} else {
+		f.Advice = "The log has no stack trace: look for these words in its code, or go back to the revision that ran"
+		f.Settle = ""
 	}
 	if t.Handled || t.Logged {
 		f.Confidence = diagnose.Likely
