@@ -44,8 +44,12 @@ type Case struct {
 	dependencies []Dependency
 	failures     []Hit // lines that tell of a connection that failed
 	traced       bool
-	change       *Change
-	changeRead   bool
+	rolled       *rollout
+	rolloutRead  bool
+	history      []version
+	crashing     int // which of history crashes
+	versionsRead bool
+	undoes       bool // the change is one that going back to the last good revision takes back
 	workload     Object
 	workloadRead bool
 }

@@ -232,6 +232,7 @@ func (c *Case) adopt(f Finding, said, root, says string, sub other) Finding {
 // extend appends the other diagnosis's chain, evidence and fixes.
 func (c *Case) extend(f Finding, sub other) Finding {
 	self := objectOf(c.Subject)
+	f.elsewhere = &sub.Diagnosis
 	if sub.Root != self && len(sub.Chain) > 1 {
 		f.Chain = append(f.Chain, sub.Chain[1:]...)
 	}

@@ -63,6 +63,7 @@ func (e *Engine) conclude(c *Case, findings []ranked) Diagnosis {
 		d.Chain = append(d.Chain, Link{Object: d.Root, Says: "is where the trouble begins"})
 	}
 	d.Evidence = append(d.Evidence, best.Evidence...)
+	d.Evidence = append(d.Evidence, c.citeAutoscaler(&best.Finding)...)
 	// The panic or exception that carries the cause says where in the program it struck.
 	if best.Proof != Messenger && best.related {
 		for _, f := range findings[1:] {
@@ -79,16 +80,11 @@ func (e *Engine) conclude(c *Case, findings []ranked) Diagnosis {
 	for _, f := range best.Fixes {
 		d.Fixes = append(d.Fixes, c.fits(f))
 	}
-	if !best.Unchanged {
-		d.Change = c.Change()
-		if d.Change != nil {
-			if f, ok := c.rollback(); ok {
-				if d.Category == "dependency" || d.Category == "volume" || d.Category == "node" || d.Category == "component" {
-					d.Fixes = append(d.Fixes, f)
-				} else {
-					d.Fixes = append([]Fix{f}, d.Fixes...)
-				}
-			}
+	if d.Change = c.changeFor(&best.Finding); d.Change != nil {
+		if f, ok := c.rollback(); ok && goesBackFirst(d.Category, d.Cause) {
+			d.Fixes = append([]Fix{f}, d.Fixes...)
+		} else if ok {
+			d.Fixes = append(d.Fixes, f)
 		}
 	}
 	d.Alternatives = append(d.Alternatives, alternatives(findings)...)

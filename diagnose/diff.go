@@ -1,8 +1,10 @@
 package diagnose
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,51 +13,176 @@ import (
 // maxDifferences bounds a diff in words.
 const maxDifferences = 8
 
-// DiffTemplates says in words how two pod templates differ, in what can matter to a container that runs: "image 1.4.1 -> 1.4.2",
-// "env DATABASE_URL removed". A restart by kubectl is no difference.
-func DiffTemplates(before, now *corev1.PodTemplateSpec) []string {
+// The sorts of differences between two pod templates: what a cause is held against to tell whether a change can have set it off.
+const (
+	diffImage      = "image"
+	diffCommand    = "command" // command, args, workingDir
+	diffEnv        = "env"
+	diffMount      = "mount" // volumes and where they are mounted
+	diffMemory     = "memory"
+	diffCPU        = "cpu"
+	diffDisk       = "disk"
+	diffLiveness   = "liveness"
+	diffStartup    = "startup"
+	diffReadiness  = "readiness"
+	diffSecurity   = "security"
+	diffAccount    = "account"
+	diffPlace      = "place" // which nodes and runtimes it may run on
+	diffPorts      = "ports"
+	diffNetwork    = "network"
+	diffPull       = "pull"
+	diffHook       = "hook"
+	diffContainers = "containers" // one was added or removed
+	diffChecksum   = "checksum"
+)
+
+// difference is one difference between two pod templates.
+type difference struct {
+	sort      string
+	container string // empty when it is about the pod as a whole
+	text      string
+}
+
+// diffTemplates says in words how two pod templates differ, in what can matter to a container that runs: "image 1.4.1 -> 1.4.2",
+// "env DATABASE_URL removed". A restart by kubectl is no difference, nor are labels and the annotations that tools leave.
+func diffTemplates(before, now *corev1.PodTemplateSpec) []difference {
 	if before == nil || now == nil {
 		return nil
 	}
-	var out []string
-	add := func(format string, args ...any) {
-		if len(out) < maxDifferences {
-			out = append(out, fmt.Sprintf(format, args...))
-		} else if len(out) == maxDifferences {
-			out = append(out, "and more")
+	a, b := &before.Spec, &now.Spec
+	var out []difference
+	add := func(sort, container, format string, args ...any) {
+		out = append(out, difference{sort, container, fmt.Sprintf(format, args...)})
+	}
+	several := len(b.Containers)+len(b.InitContainers) > 1
+	diffContainerLists("container", several, a.Containers, b.Containers, add)
+	diffContainerLists("init container", true, a.InitContainers, b.InitContainers, add)
+	diffVolumes(a.Volumes, b.Volumes, add)
+	if x, y := a.ServiceAccountName, b.ServiceAccountName; orDefault(x) != orDefault(y) {
+		add(diffAccount, "", "service account %s -> %s", orDefault(x), orDefault(y))
+	}
+	fields := func(sort, name string, x, y any) {
+		for _, d := range diffFields(x, y) {
+			add(sort, "", "%s", name+d)
 		}
 	}
-	several := len(now.Spec.Containers)+len(now.Spec.InitContainers) > 1
-	diffContainers("container", several, before.Spec.Containers, now.Spec.Containers, add)
-	diffContainers("init container", true, before.Spec.InitContainers, now.Spec.InitContainers, add)
-	diffVolumes(before.Spec.Volumes, now.Spec.Volumes, add)
-	if a, b := before.Spec.ServiceAccountName, now.Spec.ServiceAccountName; a != b {
-		add("service account %s -> %s", orDefault(a), orDefault(b))
-	}
+	fields(diffSecurity, "pod securityContext ", a.SecurityContext, b.SecurityContext)
+	fields(diffPlace, "nodeSelector ", a.NodeSelector, b.NodeSelector)
 	for _, f := range []struct {
-		name string
-		a, b any
+		sort, name string
+		a, b       any
 	}{
-		{"pod securityContext", before.Spec.SecurityContext, now.Spec.SecurityContext},
-		{"nodeSelector", before.Spec.NodeSelector, now.Spec.NodeSelector},
-		{"affinity", before.Spec.Affinity, now.Spec.Affinity},
-		{"tolerations", before.Spec.Tolerations, now.Spec.Tolerations},
-		{"imagePullSecrets", before.Spec.ImagePullSecrets, now.Spec.ImagePullSecrets},
-		{"hostNetwork", before.Spec.HostNetwork, now.Spec.HostNetwork},
-		{"dnsPolicy", before.Spec.DNSPolicy, now.Spec.DNSPolicy},
-		{"runtimeClassName", before.Spec.RuntimeClassName, now.Spec.RuntimeClassName},
-		{"restartPolicy", before.Spec.RestartPolicy, now.Spec.RestartPolicy},
+		{diffPlace, "affinity", a.Affinity, b.Affinity},
+		{diffPlace, "tolerations", a.Tolerations, b.Tolerations},
+		{diffPlace, "topologySpreadConstraints", a.TopologySpreadConstraints, b.TopologySpreadConstraints},
+		{diffPull, "imagePullSecrets", a.ImagePullSecrets, b.ImagePullSecrets},
+		{diffNetwork, "dnsConfig", a.DNSConfig, b.DNSConfig},
+		{diffNetwork, "hostAliases", a.HostAliases, b.HostAliases},
 	} {
 		if !same(f.a, f.b) {
-			add("%s changed", f.name)
+			add(f.sort, "", "%s changed", f.name)
 		}
 	}
-	for _, k := range sortedKeys(union(before.Annotations, now.Annotations)) {
-		if k != "kubectl.kubernetes.io/restartedAt" && before.Annotations[k] != now.Annotations[k] {
-			add("annotation %s changed", k)
+	for _, f := range []struct {
+		sort, name, a, b string
+	}{
+		{diffPlace, "nodeName", a.NodeName, b.NodeName},
+		{diffPlace, "runtimeClassName", deref(a.RuntimeClassName), deref(b.RuntimeClassName)},
+		{diffPlace, "priorityClassName", a.PriorityClassName, b.PriorityClassName},
+		{diffNetwork, "dnsPolicy", string(a.DNSPolicy), string(b.DNSPolicy)},
+		{diffNetwork, "hostNetwork", fmt.Sprint(a.HostNetwork), fmt.Sprint(b.HostNetwork)},
+		{diffSecurity, "hostPID", fmt.Sprint(a.HostPID), fmt.Sprint(b.HostPID)},
+		{diffCommand, "restartPolicy", string(a.RestartPolicy), string(b.RestartPolicy)},
+	} {
+		if f.a != f.b {
+			add(f.sort, "", "%s %s -> %s", f.name, orNone(f.a), orNone(f.b))
+		}
+	}
+	diffAnnotations(before.Annotations, now.Annotations, add)
+	return out
+}
+
+// diffAnnotations names the few annotations of a template that change how its pods run. The checksum of the configuration is what charts
+// put there so that an edit of it rolls the pods.
+func diffAnnotations(a, b map[string]string, add func(sort, container, format string, args ...any)) {
+	checksum := false
+	for _, k := range sortedKeys(union(a, b)) {
+		if a[k] == b[k] {
+			continue
+		}
+		domain, name, ok := strings.Cut(k, "/")
+		if !ok {
+			domain, name = "", k
+		}
+		switch {
+		case strings.Contains(k, "checksum") || strings.Contains(k, "config-hash") || strings.HasPrefix(k, "configmap.reloader.") || domain == "reloader.stakater.com":
+			if !checksum && a[k] != "" && b[k] != "" {
+				checksum = true
+				add(diffChecksum, "", "the configuration's checksum changed")
+			}
+		case name == "inject" || strings.HasSuffix(name, "-inject") || domain == "vault.hashicorp.com" || domain == "sidecar.istio.io" || domain == "config.linkerd.io":
+			add(diffContainers, "", "annotation %s %s -> %s", k, orNone(cut(a[k], 40)), orNone(cut(b[k], 40)))
+		case domain == "container.apparmor.security.beta.kubernetes.io" || strings.HasPrefix(name, "seccomp"):
+			add(diffSecurity, "", "annotation %s %s -> %s", k, orNone(cut(a[k], 40)), orNone(cut(b[k], 40)))
+		}
+	}
+}
+
+// diffFields compares two values field by field: "runAsUser 0 -> 1000".
+func diffFields(a, b any) []string {
+	x, y := map[string]string{}, map[string]string{}
+	byPath("", a, x)
+	byPath("", b, y)
+	var out []string
+	for _, k := range sortedKeys(union(x, y)) {
+		if x[k] != y[k] {
+			out = append(out, fmt.Sprintf("%s %s -> %s", k, orNone(cut(x[k], 60)), orNone(cut(y[k], 60))))
 		}
 	}
 	return out
+}
+
+// byPath writes a value's fields by their paths.
+func byPath(path string, v any, into map[string]string) {
+	if path == "" {
+		raw, err := json.Marshal(v)
+		var plain any
+		if err != nil || json.Unmarshal(raw, &plain) != nil {
+			return
+		}
+		v = plain
+	}
+	m, ok := v.(map[string]any)
+	if !ok {
+		if v == nil {
+			return
+		}
+		if list, ok := v.([]any); ok {
+			var parts []string
+			for _, e := range list {
+				raw, _ := json.Marshal(e)
+				parts = append(parts, strings.Trim(string(raw), `"`))
+			}
+			into[path] = strings.Join(parts, " ")
+			return
+		}
+		raw, _ := json.Marshal(v)
+		into[path] = strings.Trim(string(raw), `"`)
+		return
+	}
+	for k, e := range m {
+		if path != "" {
+			k = path + "." + k
+		}
+		byPath(k, e, into)
+	}
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 // same compares two values, nil and empty being equal.
@@ -83,6 +210,13 @@ func orDefault(name string) string {
 	return name
 }
 
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
 func union(a, b map[string]string) map[string]string {
 	out := map[string]string{}
 	for k, v := range a {
@@ -94,7 +228,7 @@ func union(a, b map[string]string) map[string]string {
 	return out
 }
 
-func diffContainers(what string, named bool, before, now []corev1.Container, add func(string, ...any)) {
+func diffContainerLists(what string, named bool, before, now []corev1.Container, add func(sort, container, format string, args ...any)) {
 	old := map[string]*corev1.Container{}
 	for i := range before {
 		old[before[i].Name] = &before[i]
@@ -103,83 +237,122 @@ func diffContainers(what string, named bool, before, now []corev1.Container, add
 		n := &now[i]
 		o := old[n.Name]
 		if o == nil {
-			add("%s %s added", what, n.Name)
+			add(diffContainers, n.Name, "%s %s added", what, n.Name)
 			continue
 		}
 		delete(old, n.Name)
-		diffContainer(o, n, func(format string, args ...any) {
+		diffContainer(o, n, func(sort, format string, args ...any) {
+			text := fmt.Sprintf(format, args...)
 			if named {
-				format = n.Name + ": " + format
+				text = n.Name + ": " + text
 			}
-			add(format, args...)
+			add(sort, n.Name, "%s", text)
 		})
 	}
 	for i := range before {
 		if old[before[i].Name] != nil {
-			add("%s %s removed", what, before[i].Name)
+			add(diffContainers, before[i].Name, "%s %s removed", what, before[i].Name)
 		}
 	}
 }
 
-func diffContainer(a, b *corev1.Container, add func(string, ...any)) {
+func diffContainer(a, b *corev1.Container, add func(sort, format string, args ...any)) {
 	if a.Image != b.Image {
 		x, y := shortImages(a.Image, b.Image)
-		add("image %s -> %s", x, y)
+		add(diffImage, "image %s -> %s", x, y)
 	}
-	diffEnv(a, b, add)
+	diffEnvironment(a, b, add)
 	if !same(a.Command, b.Command) {
-		add("command %s -> %s", words(a.Command), words(b.Command))
+		add(diffCommand, "command %s -> %s", words(a.Command), words(b.Command))
 	}
 	if !same(a.Args, b.Args) {
-		add("args %s -> %s", words(a.Args), words(b.Args))
+		add(diffCommand, "args %s -> %s", words(a.Args), words(b.Args))
 	}
-	for _, r := range []corev1.ResourceName{corev1.ResourceMemory, corev1.ResourceCPU, corev1.ResourceEphemeralStorage} {
-		x, y := a.Resources.Limits[r], b.Resources.Limits[r]
-		if x.Cmp(y) != 0 {
-			add("%s limit %s -> %s", r, orNone(x.String(), x.IsZero()), orNone(y.String(), y.IsZero()))
-		}
-		x, y = a.Resources.Requests[r], b.Resources.Requests[r]
-		if x.Cmp(y) != 0 {
-			add("%s request %s -> %s", r, orNone(x.String(), x.IsZero()), orNone(y.String(), y.IsZero()))
+	for _, r := range []struct {
+		name corev1.ResourceName
+		sort string
+	}{{corev1.ResourceMemory, diffMemory}, {corev1.ResourceCPU, diffCPU}, {corev1.ResourceEphemeralStorage, diffDisk}} {
+		for _, l := range []struct {
+			name string
+			a, b corev1.ResourceList
+		}{{"limit", a.Resources.Limits, b.Resources.Limits}, {"request", a.Resources.Requests, b.Resources.Requests}} {
+			if x, y := l.a[r.name], l.b[r.name]; x.Cmp(y) != 0 {
+				add(r.sort, "%s %s %s -> %s", r.name, l.name, quantity(l.a, r.name), quantity(l.b, r.name))
+			}
 		}
 	}
-	diffProbe("livenessProbe", a.LivenessProbe, b.LivenessProbe, add)
-	diffProbe("startupProbe", a.StartupProbe, b.StartupProbe, add)
-	diffProbe("readinessProbe", a.ReadinessProbe, b.ReadinessProbe, add)
+	diffProbe(diffLiveness, "livenessProbe", a.LivenessProbe, b.LivenessProbe, add)
+	diffProbe(diffStartup, "startupProbe", a.StartupProbe, b.StartupProbe, add)
+	diffProbe(diffReadiness, "readinessProbe", a.ReadinessProbe, b.ReadinessProbe, add)
+	diffMounts(a, b, add)
+	for _, d := range diffFields(a.SecurityContext, b.SecurityContext) {
+		add(diffSecurity, "%s", "securityContext "+d)
+	}
+	if x, y := ports(a), ports(b); x != y {
+		add(diffPorts, "ports %s -> %s", orNone(x), orNone(y))
+	}
+	if a.WorkingDir != b.WorkingDir {
+		add(diffCommand, "workingDir %s -> %s", orNone(a.WorkingDir), orNone(b.WorkingDir))
+	}
+	if !same(a.Lifecycle, b.Lifecycle) {
+		add(diffHook, "lifecycle hooks changed")
+	}
+	if x, y := deref((*string)(a.RestartPolicy)), deref((*string)(b.RestartPolicy)); x != y {
+		add(diffCommand, "restartPolicy %s -> %s", orNone(x), orNone(y))
+	}
+}
+
+func quantity(l corev1.ResourceList, name corev1.ResourceName) string {
+	q, ok := l[name]
+	if !ok {
+		return "none"
+	}
+	return q.String()
+}
+
+func ports(c *corev1.Container) string {
+	var out []string
+	for _, p := range c.Ports {
+		s := fmt.Sprint(p.ContainerPort)
+		if p.Name != "" {
+			s = p.Name + "=" + s
+		}
+		if p.HostPort != 0 {
+			s += fmt.Sprintf(" (on the host: %d)", p.HostPort)
+		}
+		out = append(out, s)
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
+}
+
+func diffMounts(a, b *corev1.Container, add func(sort, format string, args ...any)) {
 	mounts := func(c *corev1.Container) map[string]string {
 		out := map[string]string{}
 		for _, m := range c.VolumeMounts {
-			out[m.MountPath] = m.Name + " " + m.SubPath + fmt.Sprint(m.ReadOnly)
+			s := "from volume " + m.Name
+			if m.SubPath+m.SubPathExpr != "" {
+				s += " subPath " + m.SubPath + m.SubPathExpr
+			}
+			if m.ReadOnly {
+				s += " read-only"
+			}
+			out[m.MountPath] = s
 		}
 		return out
 	}
-	ma, mb := mounts(a), mounts(b)
-	for _, path := range sortedKeys(union(ma, mb)) {
+	x, y := mounts(a), mounts(b)
+	for _, path := range sortedKeys(union(x, y)) {
 		switch {
-		case ma[path] == "":
-			add("mount %s added", path)
-		case mb[path] == "":
-			add("mount %s removed", path)
-		case ma[path] != mb[path]:
-			add("mount %s changed", path)
+		case x[path] == y[path]:
+		case x[path] == "":
+			add(diffMount, "mount %s added", path)
+		case y[path] == "":
+			add(diffMount, "mount %s removed", path)
+		default:
+			add(diffMount, "mount %s: %s -> %s", path, x[path], y[path])
 		}
 	}
-	if !same(a.SecurityContext, b.SecurityContext) {
-		add("securityContext changed")
-	}
-	if !same(a.Ports, b.Ports) {
-		add("ports changed")
-	}
-	if a.WorkingDir != b.WorkingDir {
-		add("workingDir %q -> %q", a.WorkingDir, b.WorkingDir)
-	}
-}
-
-func orNone(s string, none bool) string {
-	if none {
-		return "none"
-	}
-	return s
 }
 
 // shortImages leaves out what two references share before the tag or digest.
@@ -205,7 +378,7 @@ func words(list []string) string {
 	return cut("["+NewRedactor().Redact(strings.Join(list, " "))+"]", 120)
 }
 
-func diffEnv(a, b *corev1.Container, add func(string, ...any)) {
+func diffEnvironment(a, b *corev1.Container, add func(sort, format string, args ...any)) {
 	value := func(c *corev1.Container) map[string]string {
 		out := map[string]string{}
 		for _, e := range c.Env {
@@ -216,11 +389,15 @@ func diffEnv(a, b *corev1.Container, add func(string, ...any)) {
 			out[e.Name] = "=" + v
 		}
 		for _, f := range c.EnvFrom {
+			with := "="
+			if f.Prefix != "" {
+				with += "prefix " + f.Prefix
+			}
 			if f.ConfigMapRef != nil {
-				out["all of ConfigMap "+f.ConfigMapRef.Name] = "="
+				out["from ConfigMap "+f.ConfigMapRef.Name] = with
 			}
 			if f.SecretRef != nil {
-				out["all of Secret "+f.SecretRef.Name] = "="
+				out["from Secret "+f.SecretRef.Name] = with
 			}
 		}
 		return out
@@ -232,16 +409,16 @@ func diffEnv(a, b *corev1.Container, add func(string, ...any)) {
 		switch {
 		case x == y:
 		case x == "":
-			add("env %s added", k)
+			add(diffEnv, "env %s added", k)
 		case y == "":
-			add("env %s removed", k)
+			add(diffEnv, "env %s removed", k)
 		default:
 			// Redacted before it is cut, as half of a secret is hard to tell.
 			x, y = redact.RedactValue(k, x[1:]), redact.RedactValue(k, y[1:])
 			if x == y {
-				add("env %s changed", k)
+				add(diffEnv, "env %s changed", k)
 			} else {
-				add("env %s changed from %q to %q", k, cut(x, 60), cut(y, 60))
+				add(diffEnv, "env %s changed from %q to %q", k, cut(x, 60), cut(y, 60))
 			}
 		}
 	}
@@ -261,15 +438,17 @@ func valueSource(s *corev1.EnvVarSource) string {
 	return "elsewhere"
 }
 
-func diffProbe(name string, a, b *corev1.Probe, add func(string, ...any)) {
+func diffProbe(sort, name string, a, b *corev1.Probe, add func(sort, format string, args ...any)) {
 	switch {
 	case same(a, b):
 	case a == nil:
-		add("%s added", name)
+		add(sort, "%s added (%s)", name, ProbeWords(b))
 	case b == nil:
-		add("%s removed", name)
+		add(sort, "%s removed", name)
+	case ProbeWords(a) == ProbeWords(b):
+		add(sort, "%s changed", name)
 	default:
-		add("%s changed from %s to %s", name, ProbeWords(a), ProbeWords(b))
+		add(sort, "%s changed from %s to %s", name, ProbeWords(a), ProbeWords(b))
 	}
 }
 
@@ -296,7 +475,7 @@ func orInt(n, def int32) int32 {
 	return n
 }
 
-func diffVolumes(before, now []corev1.Volume, add func(string, ...any)) {
+func diffVolumes(before, now []corev1.Volume, add func(sort, container, format string, args ...any)) {
 	old := map[string]corev1.Volume{}
 	for _, v := range before {
 		old[v.Name] = v
@@ -304,16 +483,51 @@ func diffVolumes(before, now []corev1.Volume, add func(string, ...any)) {
 	for _, v := range now {
 		o, ok := old[v.Name]
 		delete(old, v.Name)
+		x, y := volumeSource(o), volumeSource(v)
 		switch {
 		case !ok:
-			add("volume %s added", v.Name)
+			add(diffMount, "", "volume %s added (%s)", v.Name, y)
+		case x != y:
+			add(diffMount, "", "volume %s: %s -> %s", v.Name, x, y)
 		case !reflect.DeepEqual(o, v):
-			add("volume %s changed", v.Name)
+			add(diffMount, "", "volume %s (%s) changed", v.Name, y)
 		}
 	}
 	for _, v := range before {
 		if _, gone := old[v.Name]; gone {
-			add("volume %s removed", v.Name)
+			add(diffMount, "", "volume %s removed (%s)", v.Name, volumeSource(v))
 		}
 	}
+}
+
+// volumeSource says in a few words where a volume comes from.
+func volumeSource(v corev1.Volume) string {
+	switch {
+	case v.ConfigMap != nil:
+		return "ConfigMap " + v.ConfigMap.Name
+	case v.Secret != nil:
+		return "Secret " + v.Secret.SecretName
+	case v.PersistentVolumeClaim != nil:
+		return "claim " + v.PersistentVolumeClaim.ClaimName
+	case v.HostPath != nil:
+		return "hostPath " + v.HostPath.Path
+	case v.EmptyDir != nil:
+		return "emptyDir"
+	case v.NFS != nil:
+		return "NFS " + v.NFS.Server + ":" + v.NFS.Path
+	case v.CSI != nil:
+		return "driver " + v.CSI.Driver
+	case v.Projected != nil:
+		var parts []string
+		for _, s := range v.Projected.Sources {
+			switch {
+			case s.ConfigMap != nil:
+				parts = append(parts, "ConfigMap "+s.ConfigMap.Name)
+			case s.Secret != nil:
+				parts = append(parts, "Secret "+s.Secret.Name)
+			}
+		}
+		return strings.TrimSpace("projected " + strings.Join(parts, " "))
+	}
+	return "another kind"
 }

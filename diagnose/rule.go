@@ -97,6 +97,8 @@ type Finding struct {
 	Settle   string // what would settle it, for when the finding ends among the alternatives
 	// Unchanged says that a change of the pod template or its configuration cannot have set this off.
 	Unchanged bool
+
+	elsewhere *Diagnosis // of the other workload that the failure comes from
 }
 
 // FromHit starts a finding that rests on one line of a log.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -34,14 +35,21 @@ type testCase struct {
 // snapshot's own files a case may have "previous.log" and "current.log", for the standard pod, and "want", lines of "key: value":
 //
 //	cause, confidence, root     the exact value ("root:" with nothing is the subject itself)
-//	summary, evidence, fix, change, gap, alternative, excerpt   a part of it; may stand several times
+//	summary, evidence, fix, change, gap, alternative, excerpt   a part of it; may stand several times; "change: none" when none is to be named
+//	change-object, change-at    whose change it is, and when
+//	no-fix                      a part of a fix that must not be offered
 //	chain                       objects that stand in the chain in this order
 //	exit, reason                how the standard pod's container ended; without them and without a Pod there is no standard pod
 //	pod, container              which pod is looked at, when there are several that fail
 //	from                        where the texts were seen
 func loadCases(t testing.TB) []testCase {
 	t.Helper()
-	names, err := filepath.Glob("*.txtar")
+	return loadCasesOf(t, "*.txtar")
+}
+
+func loadCasesOf(t testing.TB, pattern string) []testCase {
+	t.Helper()
+	names, err := filepath.Glob(pattern)
 	if err != nil || len(names) == 0 {
 		t.Fatalf("no txtar files: %v", err)
 	}
@@ -177,7 +185,7 @@ func (tc testCase) open(t testing.TB) (diagnose.View, diagnose.Symptom) {
 func workloadOf(ctx context.Context, view diagnose.View, p *corev1.Pod) string {
 	kind, name := "Pod", p.Name
 	owner := metav1.GetControllerOf(p)
-	for owner != nil {
+	for owner != nil && slices.ContainsFunc(diagnose.Kinds(), func(k diagnose.Kind) bool { return k.Kind == owner.Kind }) {
 		kind, name = owner.Kind, owner.Name
 		var up *metav1.OwnerReference
 		for _, k := range diagnose.Kinds() {
@@ -266,12 +274,17 @@ func (tc testCase) problems(d diagnose.Diagnosis) []string {
 	part("gap", d.Gaps...)
 	part("alternative", alternatives...)
 	part("excerpt", excerpt...)
-	if tc.want["change"] != nil {
-		if d.Change == nil {
-			out = append(out, "no change is named")
-		} else if w := tc.want["change"][0]; w == "none" || !strings.Contains(d.Change.Says, w) {
-			out = append(out, fmt.Sprintf("change is %q, want %q", d.Change.Says, w))
+	for _, w := range tc.want["no-fix"] {
+		if slices.ContainsFunc(fixes, func(f string) bool { return strings.Contains(f, w) }) {
+			out = append(out, fmt.Sprintf("a fix holds %q: %q", w, fixes))
 		}
+	}
+	if w := tc.want["change"]; w != nil && (w[0] == "none") != (d.Change == nil) {
+		out = append(out, fmt.Sprintf("change is %+v, want %q", d.Change, w))
+	} else if d.Change != nil {
+		part("change", d.Change.Says)
+		exact("change-object", d.Change.Object)
+		exact("change-at", d.Change.At.Format(time.RFC3339))
 	}
 	for _, l := range d.Chain {
 		objects = append(objects, l.Object)

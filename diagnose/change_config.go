@@ -1,0 +1,197 @@
+package diagnose
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// oldest is how old an edit can be that took effect only when the pod was started again.
+const oldest = 30 * 24 * time.Hour
+
+// configUse is how the pod's containers use a ConfigMap or Secret.
+type configUse struct {
+	kind      Kind
+	name      string
+	keys      []string // the keys that are used; nil for all
+	atStart   bool     // environment or a subPath: an edit takes effect when a container starts
+	container string   // that uses it; empty for several
+}
+
+// configUses lists the ConfigMaps and Secrets that the subject's container uses, or that of any container when there is no subject.
+func (c *Case) configUses() []configUse {
+	var out []configUse
+	add := func(kind Kind, name, key, container string, atStart bool) {
+		if name == "" || name == "kube-root-ca.crt" {
+			return
+		}
+		for i := range out {
+			u := &out[i]
+			if u.kind != kind || u.name != name {
+				continue
+			}
+			u.atStart = u.atStart || atStart
+			if key == "" || u.keys == nil {
+				u.keys = nil
+			} else {
+				u.keys = append(u.keys, key)
+			}
+			if u.container != container {
+				u.container = ""
+			}
+			return
+		}
+		u := configUse{kind: kind, name: name, atStart: atStart, container: container}
+		if key != "" {
+			u.keys = []string{key}
+		}
+		out = append(out, u)
+	}
+	for _, ct := range slices.Concat(c.Spec.InitContainers, c.Spec.Containers) {
+		for _, f := range ct.EnvFrom {
+			if f.ConfigMapRef != nil {
+				add(ConfigMaps, f.ConfigMapRef.Name, "", ct.Name, true)
+			}
+			if f.SecretRef != nil {
+				add(Secrets, f.SecretRef.Name, "", ct.Name, true)
+			}
+		}
+		for _, e := range ct.Env {
+			if e.ValueFrom != nil && e.ValueFrom.ConfigMapKeyRef != nil {
+				add(ConfigMaps, e.ValueFrom.ConfigMapKeyRef.Name, e.ValueFrom.ConfigMapKeyRef.Key, ct.Name, true)
+			}
+			if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
+				add(Secrets, e.ValueFrom.SecretKeyRef.Name, e.ValueFrom.SecretKeyRef.Key, ct.Name, true)
+			}
+		}
+		for _, m := range ct.VolumeMounts {
+			i := slices.IndexFunc(c.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == m.Name })
+			if i < 0 {
+				continue
+			}
+			v, atStart := c.Spec.Volumes[i], m.SubPath+m.SubPathExpr != ""
+			items := func(kind Kind, name string, list []corev1.KeyToPath) {
+				if len(list) == 0 {
+					add(kind, name, "", ct.Name, atStart)
+				}
+				for _, item := range list {
+					add(kind, name, item.Key, ct.Name, atStart)
+				}
+			}
+			if v.ConfigMap != nil {
+				items(ConfigMaps, v.ConfigMap.Name, v.ConfigMap.Items)
+			}
+			if v.Secret != nil {
+				items(Secrets, v.Secret.SecretName, v.Secret.Items)
+			}
+			if v.Projected != nil {
+				for _, s := range v.Projected.Sources {
+					if s.ConfigMap != nil {
+						items(ConfigMaps, s.ConfigMap.Name, s.ConfigMap.Items)
+					}
+					if s.Secret != nil {
+						items(Secrets, s.Secret.Name, s.Secret.Items)
+					}
+				}
+			}
+		}
+	}
+	return slices.DeleteFunc(out, func(u configUse) bool {
+		return c.Subject.Container != "" && u.container != "" && u.container != c.Subject.Container
+	})
+}
+
+// configEdits returns the edits of ConfigMaps and Secrets that the container uses, before its first crash and after something of the
+// workload had run without them.
+func (c *Case) configEdits(f *Finding, first time.Time) []candidate {
+	var out []candidate
+	w := c.Workload()
+	if c.Pod == nil {
+		return nil
+	}
+	for _, u := range c.configUses() {
+		o, err := c.Get(u.kind, c.Subject.Namespace, u.name)
+		if err != nil {
+			continue
+		}
+		object := u.kind.Kind + "/" + c.Subject.Namespace + "/" + u.name
+		at, by, keys := edited(o, first, dataKeys)
+		says := "edited"
+		if at.IsZero() {
+			// Deleted and made anew under a pod that was there before.
+			if at = o.GetCreationTimestamp().Time; !at.After(c.Pod.CreationTimestamp.Time) || at.After(first) {
+				continue
+			}
+			by, says = madeBy(o), "created"
+		}
+		started := c.Pod.CreationTimestamp.Time
+		before := started // something that ran without the edit
+		if w != nil && w.GetCreationTimestamp().Time.Before(before) {
+			before = w.GetCreationTimestamp().Time
+		}
+		age := first.Sub(at)
+		tookEffect := started.Sub(at) > 5*time.Minute && first.Sub(started) < 15*time.Minute
+		switch {
+		case !at.After(before) || c.ranWith(at):
+			continue
+		case age > changeWindow && (!tookEffect || age > oldest):
+			continue
+		case u.keys != nil && len(keys) > 0 && !slices.ContainsFunc(keys, func(k string) bool { return slices.Contains(u.keys, k) }):
+			continue // keys that the container does not use
+		}
+		text := u.kind.Kind + " " + u.name + " " + says
+		if len(keys) > 0 {
+			text += " (" + strings.Join(keys[:min(len(keys), 5)], ", ")
+			if len(keys) > 5 {
+				text += ", and more"
+			}
+			text += ")"
+		}
+		sort := diffMount
+		if u.atStart {
+			sort = diffEnv
+		}
+		weight := max(c.bearing(f, difference{sort: sort, container: c.Subject.Container, text: text}), c.bearing(f, difference{sort: diffMount, container: c.Subject.Container, text: text}))
+		if f.Root == object {
+			weight = bearsDirectly
+		}
+		text += byWhom(by) + howLong(at, first)
+		if tookEffect {
+			text += "; it took effect when the pod was started again, " + Duration(started.Sub(at)) + " later"
+		}
+		out = append(out, candidate{Change: Change{Object: object, At: at.UTC(), Says: text}, weight: weight})
+	}
+	return out
+}
+
+// dataKeys lists the keys of a ConfigMap or Secret that an entry of managedFields owns. An entry that tells no fields counts.
+func dataKeys(f fieldSet) []string {
+	if f == nil {
+		return []string{}
+	}
+	var out []string
+	for _, field := range []string{"f:data", "f:binaryData", "f:stringData"} {
+		out = append(out, f.names(field)...)
+	}
+	return out
+}
+
+// ranWith says that the workload is known to have run with what its pods took at a start after that moment: then it did no harm.
+func (c *Case) ranWith(at time.Time) bool {
+	for _, p := range c.Siblings() {
+		if p.CreationTimestamp.After(at.Add(time.Second)) && podReady(p) {
+			if l, _, _ := loops(p); !l {
+				return true
+			}
+		}
+	}
+	versions, crashing := c.versions()
+	for i, v := range versions {
+		if i > crashing && !v.reused && v.created.After(at.Add(time.Minute)) && v.standing >= standingLived {
+			return true
+		}
+	}
+	return false
+}
