@@ -471,6 +471,17 @@ func (c *Case) Siblings() []*corev1.Pod {
 	return out
 }
 
+// Replicas returns the other pods that the same controller made from the same template.
+func (c *Case) Replicas() []*corev1.Pod {
+	var out []*corev1.Pod
+	for _, p := range c.Siblings() {
+		if sameTemplate(p, c.Pod) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
 // Duration writes a duration as a person would: "45s", "2m10s", "3h5m", "2d".
 func Duration(d time.Duration) string {
 	switch {

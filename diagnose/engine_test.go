@@ -186,7 +186,8 @@ func (v statusView) Get(_ context.Context, kind diagnose.Kind, _, _ string) (dia
 	}, nil
 }
 
-// TestNextRetry holds the kubelet's back-off: 10 s doubled to 5 minutes from the end of the last run, forgotten after a run of 10 minutes.
+// TestNextRetry holds the kubelet's back-off: none at first, then 10 s doubled to 5 minutes from the end of the last run, forgotten after a
+// run of 10 minutes; and its own word, where it gives one, above all of that.
 func TestNextRetry(t *testing.T) {
 	now := time.Unix(1772359200, 0)
 	ended := func(ago, ran time.Duration) *corev1.ContainerStateTerminated {
@@ -200,13 +201,22 @@ func TestNextRetry(t *testing.T) {
 		policy corev1.RestartPolicy
 		want   time.Duration // from now; 0 for none
 	}{
-		"first":                      {waiting("", ended(2*time.Second, time.Second), 1), "Always", 8 * time.Second},
-		"fourth":                     {waiting("", ended(2*time.Second, time.Second), 4), "Always", 78 * time.Second},
-		"never more than 5 minutes":  {waiting("", ended(2*time.Second, time.Second), 40), "Always", 298 * time.Second},
-		"the kubelet's own number":   {waiting("back-off 20s restarting failed container=web", ended(2*time.Second, time.Second), 9), "Always", 18 * time.Second},
-		"forgotten after a long run": {waiting("", ended(2*time.Second, 11*time.Minute), 9), "Always", 8 * time.Second},
-		"already due":                {waiting("", ended(time.Hour, time.Second), 9), "Always", 0},
-		"never restarted":            {waiting("", ended(2*time.Second, time.Second), 1), "Never", 0},
+		"first":                        {waiting("", ended(2*time.Second, time.Second), 1), "Always", 8 * time.Second},
+		"fourth":                       {waiting("", ended(2*time.Second, time.Second), 4), "Always", 78 * time.Second},
+		"never more than 5 minutes":    {waiting("", ended(2*time.Second, time.Second), 40), "Always", 298 * time.Second},
+		"the kubelet's own number":     {waiting("back-off 20s restarting failed container=web", ended(2*time.Second, time.Second), 9), "Always", 18 * time.Second},
+		"at once after a long run":     {waiting("", ended(2*time.Second, 11*time.Minute), 9), "Always", 0},
+		"its word after a long run":    {waiting("back-off 10s restarting failed container=web", ended(2*time.Second, 11*time.Minute), 9), "Always", 8 * time.Second},
+		"the first restart is at once": {corev1.ContainerStatus{Name: "web", State: corev1.ContainerState{Terminated: ended(time.Second, time.Second)}}, "Always", 0},
+		"a word that no kubelet gives": {waiting("back-off 900h restarting failed container=web", ended(2*time.Second, time.Second), 1), "Always", 8 * time.Second},
+		"a kubelet of short back-offs": {corev1.ContainerStatus{Name: "web", RestartCount: 5, State: corev1.ContainerState{Terminated: ended(2*time.Second, time.Second)},
+			LastTerminationState: corev1.ContainerState{Terminated: ended(5*time.Second, time.Second)}}, "Always", 0},
+		"a kubelet that keeps to the rule": {corev1.ContainerStatus{Name: "web", RestartCount: 3, State: corev1.ContainerState{Terminated: ended(2*time.Second, time.Second)},
+			LastTerminationState: corev1.ContainerState{Terminated: ended(24*time.Second, time.Second)}}, "Always", 38 * time.Second},
+		"succeeded, not restarted": {corev1.ContainerStatus{Name: "web", RestartCount: 2, State: corev1.ContainerState{
+			Terminated: &corev1.ContainerStateTerminated{FinishedAt: metav1.NewTime(now.Add(-time.Second)), StartedAt: metav1.NewTime(now.Add(-2 * time.Second))}}}, "OnFailure", 0},
+		"already due":     {waiting("", ended(time.Hour, time.Second), 9), "Always", 0},
+		"never restarted": {waiting("", ended(2*time.Second, time.Second), 1), "Never", 0},
 		"it runs": {corev1.ContainerStatus{Name: "web", RestartCount: 2, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
 			LastTerminationState: corev1.ContainerState{Terminated: ended(2*time.Second, time.Second)}}, "Always", 0},
 		"terminated, not yet shown as waiting": {corev1.ContainerStatus{Name: "web", RestartCount: 2, State: corev1.ContainerState{Terminated: ended(2*time.Second, time.Second)}}, "Always", 18 * time.Second},

@@ -29,6 +29,7 @@ var (
 	StorageClasses   = Kind{"storage.k8s.io", "v1", "StorageClass", "storageclasses", false}
 	HorizontalScaler = Kind{"autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", true}
 	PodMetrics       = Kind{"metrics.k8s.io", "v1beta1", "PodMetrics", "pods", true}
+	NodeMetrics      = Kind{"metrics.k8s.io", "v1beta1", "NodeMetrics", "nodes", false}
 
 	ValidatingWebhooks = Kind{"admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", false}
 	MutatingWebhooks   = Kind{"admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", false}
@@ -44,7 +45,7 @@ func Kinds() []Kind {
 	return []Kind{
 		Pods, Events, Services, ConfigMaps, Secrets, PersistentVolumeClaims, PersistentVolumes, ServiceAccounts, ResourceQuotas, LimitRanges, Nodes, Namespaces,
 		Deployments, ReplicaSets, StatefulSets, DaemonSets, ControllerRevisions, Jobs, CronJobs,
-		EndpointSlices, NetworkPolicies, Ingresses, StorageClasses, HorizontalScaler, PodMetrics,
+		EndpointSlices, NetworkPolicies, Ingresses, StorageClasses, HorizontalScaler, PodMetrics, NodeMetrics,
 		ValidatingWebhooks, MutatingWebhooks, SealedSecrets, ExternalSecrets, SecretProviderClasses, Certificates,
 	}
 }

@@ -62,7 +62,7 @@ func (r *reader) note(kind Kind, namespace string, err error) {
 	if err == nil || errors.Is(err, ErrNotFound) || kind.Group != "" && !strings.HasSuffix(kind.Group, ".k8s.io") && kind.Group != "apps" && kind.Group != "batch" && kind.Group != "autoscaling" {
 		return // most clusters do not serve the kinds of add-ons at all
 	}
-	if kind == Secrets || kind == PodMetrics || kind == SecretProviderClasses {
+	if kind == Secrets || kind == PodMetrics || kind == NodeMetrics || kind == SecretProviderClasses {
 		return // not read by default, and absent from most clusters
 	}
 	where := "in " + namespace

@@ -111,6 +111,39 @@ func window(p *corev1.Probe) time.Duration {
 	return time.Duration(p.InitialDelaySeconds+orDefault(p.PeriodSeconds, 10)*orDefault(p.FailureThreshold, 3)) * time.Second
 }
 
+// sum writes the window with what it is made of: "35s (5s + 3 x 10s)".
+func sum(p *corev1.Probe) string {
+	parts := fmt.Sprintf("%d x %ds", orDefault(p.FailureThreshold, 3), orDefault(p.PeriodSeconds, 10))
+	if p.InitialDelaySeconds > 0 {
+		parts = fmt.Sprintf("%ds + %s", p.InitialDelaySeconds, parts)
+	}
+	return fmt.Sprintf("%s (%s)", diagnose.Duration(window(p)), parts)
+}
+
+// lived says how long the runs lasted that a probe ended, and how much of that was the wait for an end after SIGTERM; empty when not known.
+func (p probing) lived(c *diagnose.Case) string {
+	l := c.Lives(killedByProbe)
+	if l.Count == 0 {
+		return ""
+	}
+	says := l.String()
+	if t := c.Last(); t != nil && t.ExitCode == 137 && l.Shortest >= p.grace(c)+window(p.probe)-time.Duration(orDefault(p.probe.PeriodSeconds, 10))*time.Second {
+		says += fmt.Sprintf(", %s of it after the SIGTERM that it did not heed", diagnose.Duration(p.grace(c)))
+	}
+	return says
+}
+
+// grace is how long the kubelet waits between SIGTERM and SIGKILL.
+func (p probing) grace(c *diagnose.Case) time.Duration {
+	if p.probe.TerminationGracePeriodSeconds != nil {
+		return time.Duration(*p.probe.TerminationGracePeriodSeconds) * time.Second
+	}
+	if s := c.Spec.TerminationGracePeriodSeconds; s != nil {
+		return time.Duration(*s) * time.Second
+	}
+	return 30 * time.Second
+}
+
 // field is the spec field that holds the probe.
 func (p probing) field(c *diagnose.Case) string { return c.SpecField(p.which + "Probe") }
 
@@ -121,16 +154,9 @@ func (p probing) early(c *diagnose.Case) bool {
 		return true
 	}
 	period := time.Duration(orDefault(p.probe.PeriodSeconds, 10)) * time.Second
-	grace := 30 * time.Second
-	if s := c.Spec.TerminationGracePeriodSeconds; s != nil {
-		grace = time.Duration(*s) * time.Second
-	}
-	if p.probe.TerminationGracePeriodSeconds != nil {
-		grace = time.Duration(*p.probe.TerminationGracePeriodSeconds) * time.Second
-	}
 	limit := window(p.probe) + period + 5*time.Second
 	if t := c.Last(); t != nil && t.ExitCode == 137 {
-		limit += grace // it did not heed SIGTERM
+		limit += p.grace(c) // it did not heed SIGTERM
 	}
 	return ran <= limit
 }

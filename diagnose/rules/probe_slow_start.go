@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -32,24 +33,36 @@ func probeSlowStart() diagnose.Rule {
 			}
 			w := window(p.probe)
 			f := p.finding(c)
-			f.Summary = fmt.Sprintf("%s while it is still starting: it gets %s", p.says(c), diagnose.Duration(w))
-			if d := c.Ran(); d > 0 {
-				f.Summary += fmt.Sprintf(" and was killed after %s", diagnose.Duration(d))
+			f.Summary = fmt.Sprintf("%s while it is still starting: it gets %s", p.says(c), sum(p.probe))
+			if lived := p.lived(c); lived != "" {
+				f.Summary += " and was killed after " + lived
 			}
-			needed := 2 * w
+			needed, why := 2*w, "twice what it gets now"
+			if w < 30*time.Second {
+				needed, why = time.Minute, "nothing shows how much it needs"
+			}
 			if h, ok := up(hits); ok {
 				if status(p.text) == 503 {
 					return nil // it serves, and says itself that it is not well
 				}
 				f.Evidence = append(f.Evidence, h.Cite())
 				f.Weight = -40
+				if took := startTook(h.Text); took > 0 {
+					needed, why = max(2*took, w), fmt.Sprintf("its log says that the start took %s", diagnose.Duration(took))
+				}
 				if f.Confidence == diagnose.Certain {
 					f.Confidence = diagnose.Likely
 				}
 			}
 			period := time.Duration(orDefault(p.probe.PeriodSeconds, 10)) * time.Second
-			failures := int(max(needed, 60*time.Second)/period) + 1
-			f.Advice = fmt.Sprintf("Give it a startup probe: %d failures of %s allow it %s to start", failures, diagnose.Duration(period), diagnose.Duration(time.Duration(failures)*period))
+			failures := int((needed + period - 1) / period)
+			f.Advice = fmt.Sprintf("Give it a startup probe: %d failures of %s allow it %s to start (%s)", failures, diagnose.Duration(period), diagnose.Duration(time.Duration(failures)*period), why)
+			if cited, used, at := citeCPU(c); len(cited) > 0 {
+				f.Evidence = append(f.Evidence, cited...)
+				if at {
+					f.Advice += fmt.Sprintf("; it uses all its CPU limit allows (%s), and would start sooner with more", diagnose.Cores(used))
+				}
+			}
 			f.Fixes = []diagnose.Fix{{
 				Title: "Add a startup probe that allows a slow start; the liveness probe waits for it",
 				Patch: containerPatch(c, fmt.Sprintf("startupProbe:\n%s  periodSeconds: %d\n  failureThreshold: %d", indent(handler(p), 2), orDefault(p.probe.PeriodSeconds, 10), failures)),
@@ -57,6 +70,22 @@ func probeSlowStart() diagnose.Rule {
 			return []diagnose.Finding{f}
 		},
 	}
+}
+
+// startTook reads how long a program says that its start took: "Started Application in 45.3 seconds", 0 when it does not say.
+func startTook(text string) time.Duration {
+	m := regexp.MustCompile(`(?i)\bstart(?:ed|up)\b.{0,80}?\bin \[?(\d{1,4}(?:\.\d{1,3})?)\]? ?(s|secs?|seconds|ms|milliseconds)\b`).FindStringSubmatch(text)
+	if m == nil {
+		return 0
+	}
+	n, err := strconv.ParseFloat(m[1], 64)
+	if err != nil {
+		return 0
+	}
+	if strings.HasPrefix(m[2], "m") {
+		n /= 1000
+	}
+	return time.Duration(n * float64(time.Second))
 }
 
 // handler writes what the probe asks, for a patch.

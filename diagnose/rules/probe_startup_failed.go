@@ -23,16 +23,15 @@ func probeStartupFailed() diagnose.Rule {
 				return nil
 			}
 			f := p.finding(c)
-			w := window(p.probe)
-			f.Summary = fmt.Sprintf("%s: it gets %s to start, which is not enough", p.says(c), diagnose.Duration(w))
-			if d := c.Ran(); d > 0 {
-				f.Summary += fmt.Sprintf(" (killed after %s)", diagnose.Duration(d))
+			f.Summary = fmt.Sprintf("%s: it gets %s to start, which is not enough", p.says(c), sum(p.probe))
+			if lived := p.lived(c); lived != "" {
+				f.Summary += "; it was killed after " + lived
 			}
 			if h, ok := up(hits); ok {
 				f.Evidence = append(f.Evidence, h.Cite())
 			}
 			failures := orDefault(p.probe.FailureThreshold, 3) * 3
-			f.Advice = fmt.Sprintf("Allow it more: failureThreshold %d gives it %s", failures, diagnose.Duration(time.Duration(failures*orDefault(p.probe.PeriodSeconds, 10))*time.Second))
+			f.Advice = fmt.Sprintf("Allow it more: failureThreshold %d gives it %s, three times as long", failures, diagnose.Duration(time.Duration(failures*orDefault(p.probe.PeriodSeconds, 10))*time.Second))
 			f.Fixes = []diagnose.Fix{{Title: "Allow a longer start", Patch: containerPatch(c, fmt.Sprintf("startupProbe:\n  failureThreshold: %d", failures))}}
 			return []diagnose.Finding{f}
 		},

@@ -27,6 +27,8 @@ func probeTimeout() diagnose.Rule {
 			f.Advice = fmt.Sprintf("Give it more time, timeoutSeconds %d for a start, and see what keeps the program busy", max(5, 3*t))
 			if q, ok := c.Container.Resources.Limits["cpu"]; ok {
 				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("resources.limits.cpu"), Text: q.String()})
+				cited, _, _ := citeCPU(c)
+				f.Evidence = append(f.Evidence, cited...)
 			}
 			f.Fixes = []diagnose.Fix{{Title: "Wait longer for the answer", Patch: containerPatch(c, fmt.Sprintf("%sProbe:\n  timeoutSeconds: %d", p.which, max(5, 3*t)))}}
 			return []diagnose.Finding{f}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"crashloop/diagnose"
 )
@@ -26,23 +27,24 @@ func resourcesCPUThrottled() diagnose.Rule {
 			if !ok {
 				return nil
 			}
-			used, measured := cpuUsage(c)
-			at := measured && used.MilliValue()*10 >= limit.MilliValue()*8
+			cited, used, at := citeCPU(c)
 			if limit.MilliValue() > 150 && !at {
 				return nil
 			}
 			f := p.finding(c)
 			f.Weight = 50
 			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("resources.limits.cpu"), Text: limit.String()})
+			f.Evidence = append(f.Evidence, cited...)
 			f.Summary = fmt.Sprintf("%s, which gets no answer in time: its CPU limit is only %s", p.says(c), limit.String())
 			if at {
-				f.Summary += fmt.Sprintf(", and it uses %s", used.String())
-				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "metrics of pod " + c.Subject.Pod, Text: used.String() + " CPU"})
+				f.Summary = fmt.Sprintf("%s, which gets no answer in time: it uses %s of the %s CPU that its limit allows", p.says(c), diagnose.Cores(used), diagnose.Cores(limit))
 			} else {
 				f.Confidence = diagnose.Likely
+				f.Settle = c.Kubectl("top", "pod", c.Subject.Pod, "--containers") + " shows whether it is at its limit"
 			}
-			f.Advice = "Raise its CPU limit, to 500m for a start; the probe is only the symptom"
-			f.Fixes = []diagnose.Fix{{Title: "Raise the CPU limit", Command: c.Kubectl("set", "resources", c.Target(), "-c", c.Subject.Container, "--limits=cpu=500m")}}
+			more := diagnose.Cores(*resource.NewMilliQuantity(max(500, (limit.MilliValue()*2+99)/100*100), resource.DecimalSI))
+			f.Advice = fmt.Sprintf("Raise its CPU limit, to %s for a start; the probe is only the symptom", more)
+			f.Fixes = []diagnose.Fix{{Title: "Raise the CPU limit to " + more, Command: c.Kubectl("set", "resources", c.Target(), "-c", c.Subject.Container, "--limits=cpu="+more)}}
 			return []diagnose.Finding{f}
 		},
 	}

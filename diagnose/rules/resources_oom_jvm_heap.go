@@ -41,26 +41,15 @@ func resourcesOOMJVMHeap() diagnose.Rule {
 			if strings.Contains(h.Text, "unable to create native thread") || strings.Contains(h.Text, "unable to create new native thread") {
 				return nil
 			}
+			limit, has := memoryLimit(c)
 			settings := c.Container.Image + " " + strings.Join(c.Container.Command, " ") + " " + strings.Join(c.Container.Args, " ")
-			where := ""
-			heap := ""
-			var heapBytes int64
+			var heap heapFlag
 			look := func(source, text string) {
 				for _, m := range xmx.FindAllStringSubmatch(text, -1) {
-					n, err := strconv.ParseInt(m[1], 10, 32)
-					if err != nil {
-						continue
+					heap = heapFlag{size: mebibytes(m[1], m[2]), flag: m[0], where: source}
+					if percent, err := strconv.ParseFloat(m[3], 64); err == nil && has && percent > 0 && percent <= 100 {
+						heap.size = int64(float64(limit.Value()) * percent / 100)
 					}
-					where, heap = source, m[0]
-					switch strings.ToLower(m[2]) {
-					case "k":
-						n <<= 10
-					case "m":
-						n <<= 20
-					case "g":
-						n <<= 30
-					}
-					heapBytes = n
 				}
 			}
 			look(c.SpecField("args"), strings.Join(append(append([]string{}, c.Container.Command...), c.Container.Args...), " "))
@@ -68,11 +57,10 @@ func resourcesOOMJVMHeap() diagnose.Rule {
 				settings += " " + e.Name
 				look(c.SpecField("env["+e.Name+"]"), e.Value)
 			}
-			isJVM = isJVM || heap != "" || jvm.MatchString(settings)
+			isJVM = isJVM || heap.flag != "" || jvm.MatchString(settings)
 			if !isJVM || !killed && h.Log == nil {
 				return nil
 			}
-			limit, has := memoryLimit(c)
 			var f diagnose.Finding
 			if killed {
 				f = oom
@@ -81,15 +69,18 @@ func resourcesOOMJVMHeap() diagnose.Rule {
 					return nil
 				}
 				f.Summary = fmt.Sprintf("%s, a Java program, is killed for using more memory than its limit of %s", c.Who(), limit.String())
+				if after := afterStart(c.Lives(killedForMemory)); after != "" {
+					f.Summary += ", " + after
+				}
 				switch {
-				case heapBytes > 0 && heapBytes >= limit.Value()*9/10:
-					f.Summary += fmt.Sprintf(": its heap alone may grow to %s", heap)
+				case heap.size > 0 && heap.size >= limit.Value()*9/10:
+					f.Summary += fmt.Sprintf(": its heap alone may grow to %s (%s)", writeBytes(heap.size), heap.flag)
 					f.Weight = 90
-				case heapBytes > 0:
-					f.Summary += fmt.Sprintf(" (heap %s)", heap)
+				case heap.size > 0:
+					f.Summary += fmt.Sprintf(": its heap may grow to %s (%s), which leaves %s for threads, classes and buffers", writeBytes(heap.size), heap.flag, writeBytes(limit.Value()-heap.size))
 					f.Confidence = diagnose.Likely
-				case heap == "":
-					f.Summary += "; no -Xmx and no MaxRAMPercentage is set"
+				case heap.flag == "":
+					f.Summary += fmt.Sprintf("; no -Xmx and no MaxRAMPercentage is set, so that its heap is a quarter of the limit, %s", writeBytes(limit.Value()/4))
 					f.Confidence = diagnose.Likely
 				}
 			} else {
@@ -97,15 +88,19 @@ func resourcesOOMJVMHeap() diagnose.Rule {
 				f.Weight = 60
 				f.Keys = []string{"OutOfMemoryError"}
 				f.Summary = fmt.Sprintf("%s ends because the JVM is out of memory: %s", c.Who(), shorten(quote(h.Text), 120))
-				if heap != "" {
-					f.Summary += " (" + heap + ")"
+				switch {
+				case heap.flag != "" && heap.size > 0:
+					f.Summary += fmt.Sprintf(" (%s is %s)", heap.flag, writeBytes(heap.size))
+				case heap.flag != "":
+					f.Summary += " (" + heap.flag + ")"
 				}
 				if has {
 					f.Summary += ", with a limit of " + limit.String()
+					f.Evidence = append(f.Evidence, citeMemory(c, limit)...)
 				}
 			}
-			if heap != "" {
-				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: where, Text: heap})
+			if heap.flag != "" {
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: heap.where, Text: heap.flag})
 			}
 			f.Advice = "Let the heap take 75 % of the limit, and raise the limit if that is too little"
 			if has {

@@ -27,7 +27,15 @@ func resourcesOOMLeak() diagnose.Rule {
 			if t := c.Status.LastTerminationState.Terminated; t != nil && c.Status.State.Terminated != nil && t.Reason == "OOMKilled" {
 				f.Confidence = diagnose.Certain
 			}
-			f.Summary = fmt.Sprintf("%s grows for %s each time until it reaches its memory limit of %s and is killed", c.Who(), diagnose.Duration(c.Ran()), limit.String())
+			lives := c.Lives(killedForMemory)
+			took := diagnose.Duration(c.Ran())
+			if lives.Count > 1 {
+				took = lives.Range()
+			}
+			f.Summary = fmt.Sprintf("%s grows for %s each time until it reaches its memory limit of %s and is killed", c.Who(), took, limit.String())
+			if u, ok := c.Usage(); ok && c.Running() && !u.Memory.IsZero() && c.When(u) != "" {
+				f.Summary += fmt.Sprintf("; it uses %s %s", diagnose.Bytes(u.Memory), c.When(u))
+			}
 			f.Advice = "Look for what grows - a leak, a cache, load - rather than at its start"
 			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("resources.limits.memory"), Text: limit.String()})
 			f.Fixes = []diagnose.Fix{{Title: "Watch its memory", Command: c.Kubectl("top", "pod", c.Subject.Pod, "--containers")}, raiseMemory(c, moreMemory(limit))}

@@ -2,6 +2,9 @@ package rules
 
 import (
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -28,16 +31,80 @@ func resourcesOOMLimit() diagnose.Rule {
 				return nil // then it is the node's memory
 			}
 			f.Summary = fmt.Sprintf("%s is killed for using more memory than its limit of %s", c.Who(), limit.String())
-			if d := c.Ran(); d > 0 {
-				f.Summary += fmt.Sprintf(", %s after it starts", diagnose.Duration(d))
+			lives := c.Lives(killedForMemory)
+			if after := afterStart(lives); after != "" {
+				f.Summary += ", " + after
 			}
-			more := moreMemory(limit)
-			f.Advice = fmt.Sprintf("Raise the limit, to %s for a start, or make it use less", more)
 			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("resources.limits.memory"), Text: limit.String()})
-			f.Fixes = []diagnose.Fix{raiseMemory(c, more)}
+			heap := nodeHeap(c)
+			if heap.size > limit.Value()*9/10 {
+				f.Weight += 10
+				f.Summary += fmt.Sprintf("; its heap alone may grow to %s (%s)", writeBytes(heap.size), heap.flag)
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: heap.where, Text: heap.flag})
+				f.Fixes = append(f.Fixes, diagnose.Fix{
+					Title:   fmt.Sprintf("Keep the heap at three quarters of the limit, %dMi", limit.Value()*3/4>>20),
+					Command: c.Kubectl("set", "env", c.Target(), "-c", c.Subject.Container, fmt.Sprintf("NODE_OPTIONS=--max-old-space-size=%d", limit.Value()*3/4>>20)),
+				})
+			}
+			more, why := suggestMemory(c, limit, lives)
+			f.Advice = why
+			f.Fixes = append(f.Fixes, raiseMemory(c, more))
 			return []diagnose.Finding{f}
 		},
 	}
+}
+
+// startUp is until when a run counts as still starting.
+const startUp = time.Minute
+
+// suggestMemory says which limit to try, and why that one.
+func suggestMemory(c *diagnose.Case, limit resource.Quantity, lives diagnose.Lives) (more, why string) {
+	more = moreMemory(limit)
+	if most, pods := neighbours(c); pods > 0 {
+		quarter := most.Value() * 5 / 4
+		if quarter > limit.Value() {
+			more = roundMemory((quarter + 16<<20 - 1) &^ (16<<20 - 1))
+			return more, fmt.Sprintf("With the same limit %s up to %s: raise the limit to %s, a quarter above that", others(pods), diagnose.Bytes(most), more)
+		}
+		return more, fmt.Sprintf("With the same limit %s at most %s: see what this one does differently, or raise the limit to %s", others(pods), diagnose.Bytes(most), more)
+	}
+	if lives.Count > 0 && lives.Longest <= startUp {
+		return more, fmt.Sprintf("It gets there while it starts: double the limit to %s and see what it then uses, or make it use less", more)
+	}
+	return more, fmt.Sprintf("Raise the limit, to %s for a start, or make it use less", more)
+}
+
+func others(pods int) string {
+	if pods == 1 {
+		return "its other pod uses"
+	}
+	return fmt.Sprintf("its %d other pods use", pods)
+}
+
+// heapFlag is a setting that bounds a runtime's heap.
+type heapFlag struct {
+	size        int64 // in bytes, 0 when there is none
+	flag, where string
+}
+
+// nodeHeap finds the bound of a Node.js heap in the arguments and the environment.
+func nodeHeap(c *diagnose.Case) heapFlag {
+	var h heapFlag
+	look := func(where, text string) {
+		_, rest, ok := strings.Cut(strings.ReplaceAll(text, "max_old_space_size", "max-old-space-size"), "--max-old-space-size=")
+		if !ok {
+			return
+		}
+		digits := rest[:len(rest)-len(strings.TrimLeft(rest, "0123456789"))]
+		if n := mebibytes(digits, "m"); n > 0 {
+			h = heapFlag{size: n, flag: "--max-old-space-size=" + digits, where: where}
+		}
+	}
+	for _, e := range c.Container.Env {
+		look(c.SpecField("env["+e.Name+"]"), e.Value)
+	}
+	look(c.SpecField("args"), strings.Join(slices.Concat(c.Container.Command, c.Container.Args), " "))
+	return h
 }
 
 // oomKilled starts a finding for a container whose last run the kernel ended for its memory. The reason counts, not the exit code.
@@ -48,9 +115,8 @@ func oomKilled(c *diagnose.Case) (diagnose.Finding, bool) {
 	}
 	f := diagnose.Finding{Confidence: diagnose.Certain, Proof: diagnose.Structural, Weight: 50, Evidence: c.CiteLast()}
 	f.Settle = "The reason OOMKilled in the container's last state."
-	if usage, ok := memoryUsage(c); ok {
-		f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "metrics of pod " + c.Subject.Pod, Text: "it uses " + usage.String() + " of memory now"})
-	}
+	limit, _ := memoryLimit(c)
+	f.Evidence = append(f.Evidence, citeMemory(c, limit)...)
 	return f, true
 }
 
@@ -65,10 +131,12 @@ func memoryLimit(c *diagnose.Case) (resource.Quantity, bool) {
 	return q, ok && !q.IsZero()
 }
 
-// moreMemory doubles a limit and rounds it to a number that people write.
-func moreMemory(limit resource.Quantity) string {
+// moreMemory doubles a limit.
+func moreMemory(limit resource.Quantity) string { return roundMemory(max(limit.Value()*2, 64<<20)) }
+
+// roundMemory writes an amount of memory as people write limits: in whole Gi or Mi.
+func roundMemory(n int64) string {
 	const mi = 1 << 20
-	n := max(limit.Value()*2, 64*mi)
 	if n >= 1<<30 && n%(1<<30) == 0 {
 		return fmt.Sprintf("%dGi", n>>30)
 	}

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -292,6 +293,27 @@ status:
 			got, err := s.Log(ctx, test.ask)
 			if string(got) != test.want || !errors.Is(err, test.err) {
 				t.Errorf("got %q, %v; want %q, %v", got, err, test.want, test.err)
+			}
+		})
+	}
+}
+
+// TestMetrics holds that measurements are read as kubectl prints them: `get --raw` gives a list whose items have no kind, `get podmetrics -o
+// yaml` a List of whole ones.
+func TestMetrics(t *testing.T) {
+	for name, text := range map[string]string{
+		"raw":  `{"kind":"PodMetricsList","apiVersion":"metrics.k8s.io/v1beta1","metadata":{},"items":[{"metadata":{"name":"web-1","namespace":"shop","creationTimestamp":"2026-03-01T12:00:05Z"},"timestamp":"2026-03-01T12:00:00Z","window":"10.01s","containers":[{"name":"app","usage":{"cpu":"498m","memory":"62464Ki"}}]}]}`,
+		"yaml": "apiVersion: v1\nkind: List\nitems:\n- apiVersion: metrics.k8s.io/v1beta1\n  kind: PodMetrics\n  metadata: {name: web-1, namespace: shop, creationTimestamp: \"2026-03-01T12:00:05Z\"}\n  timestamp: \"2026-03-01T12:00:00Z\"\n  window: 10.01s\n  containers:\n  - name: app\n    usage: {cpu: 498m, memory: 62464Ki}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, _ := open(t, files("metrics.yaml", text))
+			got, err := v.Get(t.Context(), diagnose.PodMetrics, "shop", "web-1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			containers, _, _ := unstructured.NestedSlice(got.(*unstructured.Unstructured).Object, "containers")
+			if text := fmt.Sprint(containers); text != "[map[name:app usage:map[cpu:498m memory:62464Ki]]]" {
+				t.Errorf("got %s", text)
 			}
 		})
 	}

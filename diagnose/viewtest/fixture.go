@@ -71,6 +71,18 @@ func fixture() Fixture {
 	sealed.SetNamespace("shop")
 	sealed.SetName("login")
 	objs = add(objs, "bitnami.com/v1alpha1", "SealedSecret", sealed)
+	measured := &unstructured.Unstructured{Object: map[string]any{
+		"timestamp": moment().Format(time.RFC3339), "window": "15.024s",
+		"containers": []any{map[string]any{"name": "app", "usage": map[string]any{"cpu": "49871234n", "memory": "62464Ki"}}},
+	}}
+	measured.SetNamespace("shop")
+	measured.SetName("web-1")
+	objs = add(objs, "metrics.k8s.io/v1beta1", "PodMetrics", measured)
+	node := &unstructured.Unstructured{Object: map[string]any{
+		"timestamp": moment().Format(time.RFC3339), "window": "10s", "usage": map[string]any{"cpu": "1", "memory": "3Gi"},
+	}}
+	node.SetName("node-1")
+	objs = add(objs, "metrics.k8s.io/v1beta1", "NodeMetrics", node)
 	return Fixture{
 		Objects: objs,
 		Logs: []Log{

@@ -69,6 +69,8 @@ func testGet(t *testing.T, v diagnose.View) {
 		{diagnose.Namespaces, "", "shop", &corev1.Namespace{}},
 		{diagnose.StorageClasses, "", "standard", &storagev1.StorageClass{}},
 		{diagnose.SealedSecrets, "shop", "login", &unstructured.Unstructured{}},
+		{diagnose.PodMetrics, "shop", "web-1", &unstructured.Unstructured{}},
+		{diagnose.NodeMetrics, "", "node-1", &unstructured.Unstructured{}},
 	} {
 		t.Run(test.kind.Kind, func(t *testing.T) {
 			got, err := v.Get(t.Context(), test.kind, test.namespace, test.name)
@@ -91,6 +93,13 @@ func testGet(t *testing.T, v diagnose.View) {
 	if len(p.Status.ContainerStatuses) != 1 || p.Status.ContainerStatuses[0].LastTerminationState.Terminated == nil {
 		t.Errorf("the pod's status is lost: %+v", p.Status)
 	}
+	if got, err = v.Get(t.Context(), diagnose.PodMetrics, "shop", "web-1"); err != nil {
+		t.Fatal(err)
+	}
+	containers, _, _ := unstructured.NestedSlice(got.(*unstructured.Unstructured).Object, "containers")
+	if text := fmt.Sprint(containers); text != "[map[name:app usage:map[cpu:49871234n memory:62464Ki]]]" {
+		t.Errorf("what metrics-server measured came through as %s", text)
+	}
 }
 
 func testGetMissing(t *testing.T, v diagnose.View) {
@@ -104,6 +113,7 @@ func testGetMissing(t *testing.T, v diagnose.View) {
 		{"no such namespace", diagnose.ConfigMaps, "nowhere", "settings"},
 		{"no such node", diagnose.Nodes, "", "node-9"},
 		{"kind of an add-on without such an object", diagnose.SealedSecrets, "shop", "none"},
+		{"a pod that nobody has measured", diagnose.PodMetrics, "shop", "web-2"},
 	} {
 		t.Run(test.what, func(t *testing.T) {
 			got, err := v.Get(t.Context(), test.kind, test.namespace, test.name)
@@ -141,6 +151,7 @@ func testList(t *testing.T, v diagnose.View) {
 		{"a namespace that does not exist", diagnose.Pods, "nowhere", diagnose.Where{}, ""},
 		{"a kind without objects", diagnose.DaemonSets, "shop", diagnose.Where{}, ""},
 		{"a kind of an add-on", diagnose.SealedSecrets, "shop", diagnose.Where{}, "shop/login"},
+		{"measurements", diagnose.PodMetrics, "shop", diagnose.Where{}, "shop/web-1"},
 		{"a cluster-scoped kind", diagnose.StorageClasses, "", diagnose.Where{}, "/standard"},
 	} {
 		t.Run(test.what, func(t *testing.T) {
