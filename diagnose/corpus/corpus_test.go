@@ -23,8 +23,9 @@ import (
 // crash is one case: a snapshot and the cause that an experienced person would name.
 type crash struct {
 	file, name string
-	cause      string // "none" where nothing is wrong
-	root       string // not compared when hasRoot is false
+	cause      string   // "none" where nothing is wrong; after a | come others that serve as well
+	also       []string // the causes after the |
+	root       string   // not compared when hasRoot is false
 	hasRoot    bool
 	from       string
 	workload   string // Kind/name that the cause is of; needed where several fail
@@ -80,7 +81,8 @@ func (c *crash) take(t *testing.T, name string, text []byte) {
 		value = strings.TrimSpace(value)
 		switch key {
 		case "cause":
-			c.cause = value
+			causes := strings.Split(value, "|")
+			c.cause, c.also = causes[0], causes[1:]
 		case "root":
 			c.root, c.hasRoot = value, true
 		case "from":
@@ -267,6 +269,9 @@ func (c *crash) judge(t *testing.T, e *diagnose.Engine) (verdict, says string) {
 		return abstained, "nothing was found"
 	}
 	d := found[0]
+	if slices.Contains(c.also, d.Cause) {
+		c.cause = d.Cause
+	}
 	says += fmt.Sprintf("want %s, got %s (%s) %q root %q", c.cause, d.Cause, d.Confidence, d.Summary, d.Root)
 	inThree := slices.ContainsFunc(d.Alternatives[:min(2, len(d.Alternatives))], func(a diagnose.Alternative) bool { return a.Cause == c.cause })
 	switch {
