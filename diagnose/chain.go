@@ -92,6 +92,9 @@ func (c *Case) follow(a Address, h Hit) (Finding, bool) {
 			return found, true
 		}
 	}
+	if known && len(s.Spec.Selector) == 0 && h.Pattern != failedName {
+		return c.beyond(a, h, f, s), true
+	}
 	return c.readyNow(a, h, f, s)
 }
 

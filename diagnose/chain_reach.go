@@ -109,6 +109,26 @@ func (c *Case) external(a Address, h Hit, f Finding, target string) Finding {
 	return f
 }
 
+// beyond deals with a Service that leads to addresses which are no pods of its own, as the API server's does.
+func (c *Case) beyond(a Address, h Hit, f Finding, s *corev1.Service) Finding {
+	chain := f.Chain
+	f = c.external(a, h, f, "")
+	f.Chain, f.Root = chain, chain[0].Object
+	f.Chain[0].Says = "leads to addresses that are not pods of the cluster"
+	f.Summary = fmt.Sprintf("%s: Service %s/%s leads to addresses that are not pods of the cluster", couldNot(c, a, h.Pattern), s.Namespace, s.Name)
+	if s.Name == "kubernetes" && s.Namespace == "default" {
+		f.Chain[0].Says = "is the API server, which did not answer from this pod"
+		f.Summary = couldNot(c, a, h.Pattern) + ": that is the API server, seen from a pod"
+		node := "its node"
+		if c.Spec != nil && c.Spec.NodeName != "" {
+			node = "node " + c.Spec.NodeName
+		}
+		f.Advice = fmt.Sprintf("See that kube-proxy and the network plugin work on %s, and that no firewall stands between it and the API server", node)
+		f.Fixes = append([]Fix{{Title: "See kube-proxy and the network plugin there", Command: kubectl("kube-system", "get", "pods", "-o", "wide")}}, f.Fixes...)
+	}
+	return f
+}
+
 // wrongPort says that a Service with ready endpoints does not serve the port that was tried, or sends it where nothing listens.
 func (c *Case) wrongPort(a Address, h Hit, f Finding, s *corev1.Service) (Finding, bool) {
 	if a.Port == 0 || len(s.Spec.Ports) == 0 {

@@ -39,6 +39,7 @@ func All() []diagnose.Rule {
 		configSecretNotSynced(),
 		configKeyMissing(),
 		configFilePermission(),
+		configCRDMissing(),
 
 		resourcesOOMLimit(),
 		resourcesLimitUnit(),

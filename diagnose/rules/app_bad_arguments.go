@@ -27,6 +27,9 @@ func appBadArguments() diagnose.Rule {
 			{Name: "command", Words: []string{"unknown command", "unknown subcommand", "no such command", "unrecognized subcommand", "invalid choice", "is not a command", "unrecognized command"}, Regexp: `(?i)(?:unknown (?:sub)?command|no such command|unrecognized (?:sub)?command|invalid choice)[:\s]*['"` + "`" + `]?(?P<arg>[\w.-]+)`},
 			{Name: "shell", Words: []string{"syntax error", "unterminated quoted string", "unexpected eof while looking"}, Regexp: `(?i)(?:^|\s|/)(?:sh|bash|ash|dash)\b.*?(?:syntax error|unterminated quoted string|unexpected EOF)[:\s]*(?P<arg>.*)`},
 			{Name: "java", Words: []string{"could not create the java virtual machine", "unrecognized vm option", "unrecognized option"}, Regexp: `(?:Unrecognized (?:VM )?option:? ?'?(?P<arg>[^'\s]+)|Could not create the Java Virtual Machine)`},
+			// traefik's paerser and karpenter's options, which say it in words of their own
+			{Name: "decode", Words: []string{"failed to decode configuration from flags"}, Regexp: `failed to decode configuration from flags: field not found, node: (?P<quote>)(?P<arg>[\w.-]+)`},
+			{Name: "required", Words: []string{"validating options, missing field"}, Regexp: `validating options, missing field, (?P<arg>[\w-]+)`},
 			{Name: "badoption", Words: []string{"bad option", "invalid option"}, Regexp: `(?i)(?:bad option|invalid option)[:\s]+(?:-- )?['"]?(?P<arg>[^\s'"]+)`},
 		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
@@ -56,6 +59,10 @@ func appBadArguments() diagnose.Rule {
 				f.Weight = 20
 				f.Summary = fmt.Sprintf("%s ends because the shell command that starts it has a syntax error: %s", c.Who(), shorten(quote(h.Text), 120))
 				f.Advice = "Correct the command in the pod template"
+			case h.Pattern == "decode":
+				f.Weight = 20
+				f.Summary = fmt.Sprintf("%s ends because it does not know the option %s", c.Who(), arg)
+				f.Advice = "Correct args in the pod template"
 			case h.Pattern == "required" || h.Pattern == "needs":
 				f.Summary = fmt.Sprintf("%s ends because its command line lacks something: %s", c.Who(), shorten(quote(h.Text), 140))
 				f.Advice = "Add it to args in the pod template"

@@ -13,7 +13,7 @@ func appInvalidConfig() diagnose.Rule {
 	anyPath := regexp.MustCompile(`(?P<path>/[\w.@+-]+(?:/[\w.@+-]+)+)`)
 	place := regexp.MustCompile(`(?i)\bline:? (?P<line>\d+)|:(?P<line2>\d+)(?::\d+)?\b`)
 	// What a configuration error is only the messenger of.
-	other := regexp.MustCompile(`(?i)host not found in|bind\(\) to|address already in use|no such file or directory|permission denied|cannot load certificate|no such host|connection refused|EACCES|ENOENT|could not build .* hash`)
+	other := regexp.MustCompile(`(?i)host not found in|bind\(\) to|address already in use|no such file or directory|permission denied|cannot load certificate|no such host|connection refused|i/o timeout|no route to host|context deadline exceeded|dial tcp|is forbidden: User|EACCES|ENOENT|could not build .* hash`)
 	return diagnose.Rule{
 		ID: "app.invalid-config", Category: "app-error", Title: "Its configuration is there but wrong",
 		Doc: diagnose.Doc{
@@ -25,7 +25,7 @@ func appInvalidConfig() diagnose.Rule {
 		Log: []diagnose.Pattern{
 			{Name: "nginx", Words: []string{"[emerg]"}, Regexp: `\[emerg\].*?(?P<what>(?:unknown|unexpected|invalid|directive|duplicate|no |"|host|conflicting|could not|unable|zero|the |too |location).*)`},
 			{Name: "parse", Words: []string{"yaml:", "toml:", "did not find expected", "mapping values are not allowed", "cannot unmarshal", "scannererror", "parsererror", "jsondecodeerror", "invalid character", "error converting yaml", "unexpected token", "unexpected end of json", "error parsing", "failed to parse", "unable to parse", "could not parse", "cannot parse", "parse error", "parsing error", "syntax error in", "error while parsing", "failed parsing", "tomldecodeerror", "parsingerror", "missingsectionheader", "malformed", "failed to unmarshal", "failed to decode", "error decoding", "unmarshal errors", "jsonparseexception", "syntax error on line", "syntax error at line", "not valid json", "not valid yaml", "invalid json", "invalid yaml", "invalid toml", "can't parse", "config parse", "unparsable", "bad indentation", "found character that cannot start"}},
-			{Name: "invalid", Words: []string{"invalid config", "invalid configuration", "config is invalid", "configuration is invalid", "config error", "configuration error", "configerror", "config validation", "validation failed", "failed validation", "bad configuration", "bad config", "error in config", "error loading config", "error loading the config", "failed to load config", "failed to load the config", "could not load config", "unable to load config", "cannot load config", "failed to read config", "configuration file failed", "config file failed", "error reading config", "improperlyconfigured", "failed to bind properties", "bad directive", "unknown directive", "unrecognized directive", "unknown configuration", "unrecognized configuration parameter", "invalid value for", "invalid setting", "unknown setting", "unsupported config", "unknown field", "unknown property", "unknown key", "unknown config", "configuration problem", "configuration file contains errors", "fatal config file error", "invalid option for", "misconfigur", "invalid command '", "bad value for", "illegal value", "field not found", "config check failed", "failed to initialize config", "wrong value for", "not a valid value", "errors in the configuration", "must be one of", "application failed to start", "additional properties are not allowed", "error during config", "problem with configuration", "validationerror", "unknown variable '", "invalid loglevel", "invalid log level"}},
+			{Name: "invalid", Words: []string{"invalid config", "invalid configuration", "config is invalid", "configuration is invalid", "config error", "configuration error", "configerror", "config validation", "validation failed", "failed validation", "bad configuration", "bad config", "error in config", "error loading config", "error loading the config", "failed to load config", "failed to load the config", "could not load config", "unable to load config", "cannot load config", "failed to read config", "configuration file failed", "config file failed", "error reading config", "improperlyconfigured", "failed to bind properties", "bad directive", "unknown directive", "unrecognized directive", "unknown configuration", "unrecognized configuration parameter", "invalid value for", "invalid setting", "unknown setting", "unsupported config", "unknown field", "unknown property", "unknown key", "unknown config", "configuration problem", "configuration file contains errors", "fatal config file error", "invalid option for", "misconfigur", "invalid command '", "bad value for", "illegal value", "field not found", "config check failed", "failed to initialize config", "wrong value for", "not a valid value", "errors in the configuration", "must be one of", "application failed to start", "additional properties are not allowed", "error during config", "problem with configuration", "validationerror", "unknown variable '", "invalid loglevel", "invalid log level", "no nameservers found", "storage locations are invalid", "config has invalid keys", "autodetect an ipv4 address", "overlaps with existing route"}},
 		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			t := c.Last()
@@ -77,6 +77,9 @@ func appInvalidConfig() diagnose.Rule {
 					}
 					break
 				}
+				if f.Root == "" {
+					fromArgument(c, &f)
+				}
 				if len(f.Fixes) == 0 {
 					f.Fixes = append(f.Fixes, diagnose.Fix{Title: "See what configures it", Command: c.Kubectl("get", c.Target(), "-o", "yaml")})
 				}
@@ -85,5 +88,35 @@ func appInvalidConfig() diagnose.Rule {
 			}
 			return out
 		},
+	}
+}
+
+// fromArgument names the ConfigMap or Secret of the one configuration file that the command line names, for lines that name none.
+func fromArgument(c *diagnose.Case, f *diagnose.Finding) {
+	if c.Container == nil {
+		return
+	}
+	var found *mount
+	for _, arg := range slices.Concat(c.Container.Command, c.Container.Args) {
+		i := strings.IndexByte(arg, '/')
+		if i < 0 {
+			continue
+		}
+		if m, ok := mountAt(c, arg[i:]); ok && m.isConfig() {
+			if found != nil && found.Name != m.Name {
+				return
+			}
+			found = &m
+		}
+	}
+	if found == nil {
+		return
+	}
+	object, words := found.object(c.Subject.Namespace)
+	f.Root = object
+	f.Chain = []diagnose.Link{{Object: object, Says: "holds its configuration, key " + found.key}}
+	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts[" + found.Name + "]"), Text: found.MountPath + " is " + words})
+	if strings.HasPrefix(object, "ConfigMap/") {
+		f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Correct the ConfigMap", Command: c.Kubectl("edit", "configmap", found.volume.ConfigMap.Name)})
 	}
 }

@@ -16,15 +16,22 @@ func appKubeRBAC() diagnose.Rule {
 			Mend:    "Bind a Role with that verb and resource to the ServiceAccount, or give the pod the ServiceAccount that has it.",
 			Source:  "kubernetes.io/docs/reference/access-authn-authz/rbac",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"is forbidden: user", "cannot list resource", "cannot get resource", "cannot watch resource", "cannot create resource"}, Regexp: `User \\?"system:serviceaccount:(?P<ns>[\w.-]+):(?P<sa>[\w.-]+)\\?" cannot (?P<verb>\w+) (?:resource )?\\?"?(?P<resource>[\w./-]+)\\?"?(?: in API group \\?"(?P<group>[^"\\]*)\\?")?(?: (?:in the namespace \\?"(?P<in>[^"\\]+)|at the (?P<cluster>cluster scope)))?`}},
+		Log: []diagnose.Pattern{{Words: []string{"is forbidden: user", "cannot list resource", "cannot get resource", "cannot watch resource", "cannot create resource"}, Regexp: `User \\*"system:serviceaccount:(?P<ns>[\w.-]+):(?P<sa>[\w.-]+)\\*" cannot (?P<verb>\w+) (?:resource )?\\?"?(?P<resource>[\w./-]+)\\?"?(?: in API group \\?"(?P<group>[^"\\]*)\\?")?(?: (?:in the namespace \\?"(?P<in>[^"\\]+)|at the (?P<cluster>cluster scope)))?`}, {Name: "user", Words: []string{"is forbidden: user"}, Regexp: `is forbidden: User \\*"(?P<user>[\w.:@/-]+)\\*" cannot (?P<verb>\w+) resource \\*"(?P<resource>[\w./-]+)`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
-			f, h, ok := lastHit(c, hits, nil)
+			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return !strings.HasPrefix(h.Group("user"), "system:serviceaccount:") })
 			if !ok {
 				return nil
 			}
 			ns, sa, verb, resource, group := h.Group("ns"), h.Group("sa"), h.Group("verb"), h.Group("resource"), h.Group("group")
 			f.Confidence, f.Weight = diagnose.Certain, 30
 			f.Keys = []string{resource, "forbidden"}
+			if user := h.Group("user"); user != "" {
+				f.Proof = diagnose.Corroborated
+				f.Summary = fmt.Sprintf("%s ends because the user %s, as whom its kubeconfig signs it in, may not %s %s", c.Who(), user, verb, resource)
+				f.Advice = "Bind a role with that right to the user, or give it a kubeconfig of a user who has it"
+				f.Fixes = []diagnose.Fix{{Title: "Ask the API what that user may", Command: "kubectl auth can-i --list --as=" + user}}
+				return []diagnose.Finding{f}
+			}
 			f.Root = "ServiceAccount/" + ns + "/" + sa
 			f.Chain = []diagnose.Link{{Object: f.Root, Says: fmt.Sprintf("may not %s %s", verb, resource)}}
 			where := "in namespace " + h.Group("in")

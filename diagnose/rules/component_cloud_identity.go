@@ -10,6 +10,7 @@ import (
 
 func componentCloudIdentity() diagnose.Rule {
 	action := regexp.MustCompile(`(?i)not authorized to perform:? (?P<action>[\w:*-]+)|(?:does not have|required) ['"]?(?P<gcp>[\w.]+)['"]? (?:permission|access)|permission ['"]?(?P<gcp2>[\w.]+)['"]? denied|perform action '(?P<azure>[^']+)'`)
+	metadata := regexp.MustCompile(`(?i)EC2Metadata|ec2imds|instance metadata`)
 	return diagnose.Rule{
 		ID: "component.cloud-identity", Category: "component", Title: "The cloud does not let its identity do what it needs",
 		Doc: diagnose.Doc{
@@ -20,8 +21,8 @@ func componentCloudIdentity() diagnose.Rule {
 		},
 		Log: []diagnose.Pattern{{Words: []string{
 			"not authorized to perform", "accessdenied", "unauthorizedoperation", "webidentityerr", "nocredentialproviders", "no valid providers in chain", "failed to retrieve credentials", "unable to locate credentials", "could not load credentials", "invalididentitytoken", "assumerolewithwebidentity", "no ec2 imds role", "failed to refresh cached credentials",
-			"could not find default credentials", "metadata server", "iam.serviceaccounts", "permission_denied", "does not have storage.", "error 403", "authorizationfailed", "defaultazurecredential", "manualidentitycredential", "adal:", "aadsts", "managed identity", "get credentials: ",
-		}, Regexp: `(?i)not authorized to perform|(?:^|[^.\w])AccessDenied(?:Exception)?\b|UnauthorizedOperation|WebIdentityErr|NoCredentialProviders|no valid providers in chain|failed to retrieve credentials|unable to locate credentials|could not load credentials|InvalidIdentityToken|AssumeRoleWithWebIdentity|no EC2 IMDS role|failed to refresh cached credentials|could not find default credentials|iam\.serviceAccounts|PERMISSION_DENIED.{0,300}(?:googleapis|google\.rpc|projects/)|googleapis.{0,200}PERMISSION_DENIED|googleapi: Error 403|AuthorizationFailed|DefaultAzureCredential|AADSTS\d+|does not have \S+ (?:access|permission)`}},
+			"could not find default credentials", "metadata server", "iam.serviceaccounts", "permission_denied", "does not have storage.", "error 403", "authorizationfailed", "defaultazurecredential", "manualidentitycredential", "adal:", "aadsts", "managed identity", "get credentials: ", "ec2metadata", "ec2imds", "instance metadata",
+		}, Regexp: `(?i)not authorized to perform|(?:^|[^.\w])AccessDenied(?:Exception)?\b|UnauthorizedOperation|WebIdentityErr|NoCredentialProviders|no valid providers in chain|failed to retrieve credentials|unable to locate credentials|could not load credentials|InvalidIdentityToken|AssumeRoleWithWebIdentity|no EC2 IMDS role|failed to refresh cached credentials|could not find default credentials|iam\.serviceAccounts|PERMISSION_DENIED.{0,300}(?:googleapis|google\.rpc|projects/)|googleapis.{0,200}PERMISSION_DENIED|googleapi: Error 403|AuthorizationFailed|DefaultAzureCredential|AADSTS\d+|does not have \S+ (?:access|permission)|(?:failed|error|unable)\b.{0,120}(?:EC2Metadata|ec2imds|instance metadata)`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Level != diagnose.Info && h.Level != diagnose.Debug })
 			if !ok {
@@ -40,6 +41,13 @@ func componentCloudIdentity() diagnose.Rule {
 					says, what = "may not "+a, "it may not "+a
 					f.Confidence = diagnose.Certain
 				}
+			}
+			if metadata.MatchString(h.Text) {
+				f.Root = ""
+				f.Summary = fmt.Sprintf("%s ends because the cloud's metadata service does not answer it: %s", c.Who(), what)
+				f.Advice = "Tell it region and VPC by its arguments and its role by its ServiceAccount, or let pods reach the service: on AWS, a hop limit of 2 (httpPutResponseHopLimit)"
+				f.Fixes = []diagnose.Fix{{Title: "See and correct what it is given", Command: c.Kubectl("edit", c.Target())}}
+				return []diagnose.Finding{f}
 			}
 			f.Chain = []diagnose.Link{{Object: f.Root, Says: says}}
 			f.Summary = fmt.Sprintf("%s ends because the cloud refuses its identity (ServiceAccount %s): %s", c.Who(), name, what)

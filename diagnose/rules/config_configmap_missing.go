@@ -18,9 +18,13 @@ func configConfigMapMissing() diagnose.Rule {
 			Mend:    "Create it in the same namespace, correct the name in the pod template, or mark the reference `optional: true` if the program runs without it.",
 			Source:  "kubernetes.io/docs/concepts/configuration/configmap",
 		},
-		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
+		Log: []diagnose.Pattern{{Words: []string{"configmap"}, Regexp: `(?i)configmaps? \\*"(?P<name>[a-z0-9.-]+)\\*" not found`}},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			s, g, ok := said(c, re)
 			if !ok {
+				if f, ok := missedByProgram(c, hits, diagnose.ConfigMaps); ok {
+					return []diagnose.Finding{f}
+				}
 				// A kubelet's cache that has not seen it yet says "not registered"; then the API must agree that it is not there.
 				if s, g, ok = said(c, registered); !ok || usedAt(c, diagnose.ConfigMaps, g["name"]) == "" || !c.Missing(diagnose.ConfigMaps, c.Subject.Namespace, g["name"]) {
 					return nil

@@ -53,6 +53,25 @@ func missingObject(c *diagnose.Case, s statement, kind diagnose.Kind, name strin
 	return f
 }
 
+// missedByProgram is the finding for a ConfigMap or Secret that the program itself asks the API for: its log says that there is none of
+// that name, and its own namespace has none, nor has another that it may mean.
+func missedByProgram(c *diagnose.Case, hits []diagnose.Hit, kind diagnose.Kind) (diagnose.Finding, bool) {
+	f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
+		return h.Level != diagnose.Info && h.Level != diagnose.Debug && h.Level != diagnose.Warn
+	})
+	if !ok || !c.Missing(kind, c.Subject.Namespace, h.Group("name")) || len(elsewhere(c, kind, h.Group("name"))) > 0 {
+		return f, false
+	}
+	m := missingObject(c, statement{}, kind, h.Group("name"))
+	f.Proof, f.Weight = diagnose.Corroborated, 15
+	f.Keys = []string{h.Group("name")}
+	f.Root, f.Chain, f.Advice, f.Fixes = m.Root, m.Chain, m.Advice, m.Fixes
+	f.Evidence = append(f.Evidence, m.Evidence[1:]...)
+	f.Summary = strings.Replace(m.Summary, " cannot start: ", " ends: it asks the API for ", 1)
+	f.Summary = strings.Replace(f.Summary, " does not exist in ", ", which does not exist in ", 1)
+	return f, true
+}
+
 // usedAt says where the pod's spec asks for a ConfigMap or Secret.
 func usedAt(c *diagnose.Case, kind diagnose.Kind, name string) string {
 	secret := kind == diagnose.Secrets

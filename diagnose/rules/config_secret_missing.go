@@ -16,8 +16,14 @@ func configSecretMissing() diagnose.Rule {
 			Mend:    "Create it in the same namespace, or correct the name in the pod template. If an operator should make it (SealedSecret, ExternalSecret, Certificate), see that object's conditions.",
 			Source:  "kubernetes.io/docs/concepts/configuration/secret",
 		},
-		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
+		Log: []diagnose.Pattern{{Words: []string{"secret"}, Regexp: `(?i)secrets? \\*"(?P<name>[a-z0-9.-]+)\\*" not found`}},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			s, g, ok := said(c, re)
+			if !ok {
+				if f, ok := missedByProgram(c, hits, diagnose.Secrets); ok {
+					return []diagnose.Finding{f}
+				}
+			}
 			if !ok || s.reason == "FailedToRetrieveImagePullSecret" {
 				return nil
 			}

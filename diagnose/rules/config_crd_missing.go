@@ -1,0 +1,67 @@
+package rules
+
+import (
+	"fmt"
+	"strings"
+
+	"crashloop/diagnose"
+)
+
+func configCRDMissing() diagnose.Rule {
+	return diagnose.Rule{
+		ID: "config.crd-missing", Category: "missing-config", Title: "The cluster does not serve a kind that the program needs",
+		Doc: diagnose.Doc{
+			Means:   "A controller or an installer works with a kind of object that the API server does not know: its CustomResourceDefinition was never applied, or serves other versions than the program asks for. For a kind of Kubernetes itself, the version was removed from this cluster's release.",
+			Confirm: "`kubectl logs POD --previous`: \"no matches for kind\", \"could not find the requested resource\" or \"customresourcedefinitions ... not found\"; `kubectl api-resources --api-group=GROUP` lists what is served, `kubectl get crd NAME -o jsonpath='{.spec.versions[*].name}'` its versions.",
+			Mend:    "Apply the CustomResourceDefinitions of the very release that runs. Helm installs those in a chart's crds folder once and never upgrades them. For a removed version of a built-in kind, take a release of the program that knows the new one.",
+			Source:  "kubernetes.io/docs/tasks/extend-kubernetes/custom-resources, kubernetes.io/docs/reference/using-api/deprecation-guide, helm.sh/docs/chart_best_practices/custom_resource_definitions",
+		},
+		Log: []diagnose.Pattern{{Words: []string{"no matches for kind", "could not find the requested resource (", "customresourcedefinitions.apiextensions.k8s.io", "crds not installed", "ensure crds exist"},
+			Regexp: `no matches for kind \\*"(?P<kind>\w+)\\*" in (?:version|group) \\*"(?P<version>[\w./-]+)|could not find the requested resource \((?:\w+ )(?P<crd>[a-z]+\.[\w.-]+)\)|customresourcedefinitions\.apiextensions\.k8s\.io \\*"(?P<crd2>[\w.-]+)\\*" not found|(?:CRDs not installed|ensure CRDs exist)`}},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Level != diagnose.Info && h.Level != diagnose.Debug })
+			if !ok {
+				return nil
+			}
+			kind, version, crd := h.Group("kind"), h.Group("version"), firstOf(h.Group("crd"), h.Group("crd2"))
+			for i := len(hits) - 1; i >= 0 && kind == "" && crd == ""; i-- { // the last line may only say that it gives up
+				kind, version, crd = hits[i].Group("kind"), hits[i].Group("version"), firstOf(hits[i].Group("crd"), hits[i].Group("crd2"))
+			}
+			f.Weight = 20
+			if level := h.Level; level < diagnose.Fatal && c.Ran().Minutes() > 10 {
+				f.Weight, f.Confidence = -250, diagnose.Possible // it has lived with that
+			}
+			f.Advice = "Apply the CustomResourceDefinitions of the release that runs"
+			switch group, _, _ := strings.Cut(version, "/"); {
+			case crd != "":
+				f.Keys = []string{crd}
+				f.Root = "CustomResourceDefinition//" + crd
+				f.Chain = []diagnose.Link{{Object: f.Root, Says: "is not served by the API server"}}
+				f.Summary = fmt.Sprintf("%s ends because the cluster does not serve %s: its CustomResourceDefinition is missing or of another version", c.Who(), crd)
+				f.Fixes = []diagnose.Fix{{Title: "See whether it is there, and which versions it serves", Command: "kubectl get crd " + crd + " -o jsonpath='{.spec.versions[*].name}'"}}
+			case kind != "" && (!strings.Contains(group, ".") || builtin(group)):
+				f.Keys = []string{kind}
+				f.Summary = fmt.Sprintf("%s ends because this cluster does not serve kind %s in version %s", c.Who(), kind, version)
+				f.Advice = "That version is not of this Kubernetes release: take a release of the program that suits the cluster"
+				f.Fixes = []diagnose.Fix{{Title: "See the versions that the cluster serves", Command: "kubectl api-versions"}}
+			case kind != "":
+				f.Keys = []string{kind, group}
+				f.Summary = fmt.Sprintf("%s ends because the cluster does not serve kind %s in version %s: its CustomResourceDefinition is missing or of another version", c.Who(), kind, version)
+				f.Fixes = []diagnose.Fix{{Title: "See what is served of that group", Command: "kubectl api-resources --api-group=" + group}}
+			default:
+				f.Summary = fmt.Sprintf("%s ends because CustomResourceDefinitions that it needs are not in the cluster: %s", c.Who(), shorten(quote(h.Text), 160))
+				f.Fixes = []diagnose.Fix{{Title: "See which there are", Command: "kubectl get crd"}}
+			}
+			return []diagnose.Finding{f}
+		},
+	}
+}
+
+// builtin says that an API group is one of Kubernetes itself.
+func builtin(group string) bool {
+	switch group {
+	case "networking.k8s.io", "rbac.authorization.k8s.io", "storage.k8s.io", "admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "certificates.k8s.io", "coordination.k8s.io", "discovery.k8s.io", "events.k8s.io", "flowcontrol.apiserver.k8s.io", "node.k8s.io", "scheduling.k8s.io", "resource.k8s.io", "internal.apiserver.k8s.io":
+		return true
+	}
+	return false
+}
