@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -23,7 +25,7 @@ type Scope struct {
 // events. It returns one symptom per incident, sorted by namespace, workload and container, and none for what is healthy. The error wraps
 // [ErrNotFound] when the scope names something that does not exist.
 func Find(ctx context.Context, v View, scope Scope, th Thresholds) ([]Symptom, error) {
-	s := &search{ctx: ctx, view: v, scope: scope, th: th, now: v.Now(), groups: map[string]*findings{}, failed: map[string][]sighting{}, success: map[string]time.Time{}}
+	s := &search{ctx: ctx, view: v, scope: scope, th: th, now: v.Now(), groups: map[string]*findings{}, failed: map[string][]sighting{}, alive: map[string]bool{}, success: map[string]time.Time{}}
 	podsErr := s.pods()
 	if podsErr != nil && !errors.Is(podsErr, ErrForbidden) && !errors.Is(podsErr, ErrNotFound) {
 		return nil, fmt.Errorf("listing pods: %w", podsErr)
@@ -64,6 +66,7 @@ type search struct {
 	owners  ownerFinder
 	groups  map[string]*findings
 	failed  map[string][]sighting // failed pods by namespace|workload
+	alive   map[string]bool       // whether other pods are there, by namespace|workload
 	success map[string]time.Time  // the newest success by namespace|workload
 	matched bool                  // something has the scope's name
 }
@@ -133,6 +136,7 @@ func (s *search) pod(pod *corev1.Pod, rec *PodRecord) {
 		s.failed[key] = append(s.failed[key], sighting{f, rec.Namespace, rec.Workload})
 		return
 	}
+	s.alive[key] = s.alive[key] || rec.Deleted.IsZero() && rec.Phase != corev1.PodFailed
 	for i := range rec.Containers {
 		c := &rec.Containers[i]
 		if condition, says, ok := s.th.Loop(rec, c, s.now); ok {
@@ -230,12 +234,20 @@ func (s *search) failures() {
 		}
 		says, ok := s.th.Repeated(kind, failures, s.now)
 		if !ok {
+			if says, ok = s.th.Alone(kind, failures, s.alive[key], s.now); !ok {
+				continue
+			}
+		}
+		if s.unwanted(sightings[0].namespace, sightings[0].workload) {
 			continue
 		}
 		newest := slices.MaxFunc(failures, func(a, b Failure) int { return cmp.Or(a.At.Compare(b.At), strings.Compare(a.Pod, b.Pod)) })
 		limit := s.th.SlowWindow
 		if kind != "Job" && kind != "CronJob" {
 			limit = max(s.th.Window, 2*longestGap(failures))
+		}
+		if newest.Expelled && !s.alive[key] {
+			limit = s.th.SlowWindow
 		}
 		if kind != "CronJob" && s.now.Sub(newest.At) > limit {
 			continue // long over
@@ -245,6 +257,31 @@ func (s *search) failures() {
 			Condition: PodsFail, Says: says,
 		}, newest.At, newest.Created)
 	}
+}
+
+// unwanted says that a workload is scaled to zero or suspended: its failed pods only linger, and nothing need take their place.
+func (s *search) unwanted(namespace, workload string) bool {
+	kind, name, _ := strings.Cut(workload, "/")
+	for _, k := range []Kind{Deployments, StatefulSets, ReplicaSets, Jobs, CronJobs} {
+		if k.Kind != kind {
+			continue
+		}
+		if o, err := s.view.Get(s.ctx, k, namespace, name); err == nil {
+			switch o := o.(type) {
+			case *appsv1.Deployment:
+				return wanted(o.Spec.Replicas) == 0
+			case *appsv1.StatefulSet:
+				return wanted(o.Spec.Replicas) == 0
+			case *appsv1.ReplicaSet:
+				return wanted(o.Spec.Replicas) == 0
+			case *batchv1.Job:
+				return o.Spec.Suspend != nil && *o.Spec.Suspend
+			case *batchv1.CronJob:
+				return o.Spec.Suspend != nil && *o.Spec.Suspend
+			}
+		}
+	}
+	return false
 }
 
 func longestGap(failures []Failure) time.Duration {

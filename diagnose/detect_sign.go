@@ -284,6 +284,7 @@ type Failure struct {
 	At        time.Time
 	Reason    string // "Error", "Evicted", "OOMKilled", "DeadlineExceeded"
 	ExitCode  *int32
+	Expelled  bool // the node would not have it, or not any longer
 }
 
 // Words says how the pod failed.
@@ -306,7 +307,7 @@ func FailureOf(p *PodRecord, seen time.Time) (Failure, bool) {
 	case "DeletionByPodGC", "DeletionByTaintManager", "EvictionByEvictionAPI", corev1.PodReasonPreemptionByScheduler: // condition DisruptionTarget
 		return Failure{}, false
 	}
-	f := Failure{Pod: p.Name, Created: p.Created, Reason: p.Reason}
+	f := Failure{Pod: p.Name, Created: p.Created, Reason: p.Reason, Expelled: p.Reason == "Evicted" || Rejected(p.Phase, p.Reason, p.Message)}
 	var culprit *ContainerRecord
 	for i := range p.Containers {
 		c := &p.Containers[i]
@@ -352,6 +353,24 @@ func FailureOf(p *PodRecord, seen time.Time) (Failure, bool) {
 		f.At = seen
 	}
 	return f, true
+}
+
+// Rejected says whether a pod failed because the kubelet did not admit it: the scheduler, or spec.nodeName, had given it to a node that
+// cannot take it. Such a pod has no containers. The kubelet opens the message with "Pod was rejected: " since 1.27 and gave only the
+// reason before (pkg/kubelet/lifecycle, pkg/kubelet/cm, pkg/kubelet/sysctl). A node that is shutting down, or short of something, is
+// another matter.
+func Rejected(phase corev1.PodPhase, reason, message string) bool {
+	if phase != corev1.PodFailed {
+		return false
+	}
+	switch reason {
+	case "", "Evicted", "NodeShutdown", "Shutdown", "Terminated", "Preempting", "NodeLost", "DeadlineExceeded":
+		return false
+	case "UnexpectedAdmissionError", "NodeAffinity", "MatchNodeSelector", "NodePorts", "PodFitsHostPorts", "NodeName", "HostName", "TaintToleration", "TopologyAffinityError",
+		"SMTAlignmentError", "AppArmor", "SysctlForbidden", "PodOSNotSupported", "PodOSSelectorNodeLabelDoesNotMatch", "VolumeAttachmentLimitExceeded":
+		return true
+	}
+	return strings.HasPrefix(message, "Pod was rejected: ") || strings.HasPrefix(reason, "OutOf")
 }
 
 // named says whether an eviction's message names the container, as in "Container web exceeded its local ephemeral storage limit" or
@@ -405,6 +424,23 @@ func (th Thresholds) Repeated(kind string, failures []Failure, now time.Time) (s
 		}
 	}
 	return fmt.Sprintf("%s failed one after the other, the last one with %s", pods(n), words), true
+}
+
+// Alone says whether the one pod that a node evicted or refused is an incident because nothing took its place, as nothing does for a
+// bare pod. alive is whether the workload has a pod that runs or is about to.
+func (th Thresholds) Alone(kind string, failures []Failure, alive bool, now time.Time) (string, bool) {
+	if alive || len(failures) == 0 || kind == "Job" || kind == "CronJob" {
+		return "", false
+	}
+	newest := slices.MaxFunc(failures, func(a, b Failure) int { return a.At.Compare(b.At) })
+	ago := now.Sub(newest.At)
+	if !newest.Expelled || ago < th.StuckAfter || ago > th.SlowWindow {
+		return "", false
+	}
+	if newest.Reason == "Evicted" {
+		return "its pod was evicted, and no other took its place", true
+	}
+	return "its pod was refused by its node (" + newest.Reason + "), and no other took its place", true
 }
 
 func times(n int) string {

@@ -101,6 +101,15 @@ func TestFind(t *testing.T) {
 		{"a crash after weeks", pod("x", "", "2026-02-01T11:00:00Z", statuses("Running", "restartCount: 2, "+backOff+"lastState: {terminated: {exitCode: 1, reason: Error, startedAt: '2026-02-01T11:01:00Z', finishedAt: '2026-03-01T11:59:05Z'}}")), diagnose.Scope{}, nil},
 		{"pods shut down with their node", failedWith("web-abc-1", "11:50:00", "11:51:00", "NodeShutdown") + failedWith("web-abc-2", "11:52:00", "11:53:00", "NodeShutdown"), diagnose.Scope{}, nil},
 		{"an eviction loop", failedWith("web-abc-1", "11:50:00", "11:53:00", "Evicted") + failedWith("web-abc-2", "11:53:01", "11:56:00", "Evicted"), diagnose.Scope{}, []string{"Deployment/web app pods-fail web-abc-2"}},
+		{"evicted, and nothing took its place", rsWeb + failedWith("web-abc-1", "11:50:00", "11:53:00", "Evicted"), diagnose.Scope{}, []string{"Deployment/web app pods-fail web-abc-1"}},
+		{"evicted, and another runs", rsWeb + failedWith("web-abc-1", "11:50:00", "11:53:00", "Evicted") + pod("web-abc-2", "ReplicaSet/web-abc", "2026-03-01T11:53:01Z", statuses("Running", "restartCount: 0, ready: true, "+running)), diagnose.Scope{}, nil},
+		{"evicted a moment ago", rsWeb + failedWith("web-abc-1", "11:50:00", "11:59:30", "Evicted"), diagnose.Scope{}, nil},
+		{"evicted, then scaled to zero", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: shop}\nspec: {replicas: 0}\n---\n" + failedWith("web-abc-1", "11:50:00", "11:53:00", "Evicted"), diagnose.Scope{}, nil},
+		{"a bare pod that its node refuses", pod("x", "", "2026-03-01T11:50:00Z", "status: {phase: Failed, reason: OutOfcpu, message: 'Pod was rejected: no room'}\n"), diagnose.Scope{}, []string{"Pod/x app pods-fail x"}},
+		{"a bare pod that failed by itself", failedPod("x", "", "11:50:00", "11:53:00"), diagnose.Scope{}, nil},
+		{"refused while its node shut down", pod("x", "", "2026-03-01T11:50:00Z", "status: {phase: Failed, reason: NodeShutdown, message: 'Pod was rejected as the node is shutting down.'}\n"), diagnose.Scope{}, nil},
+		{"a cron job that is suspended since", strings.Replace(job("b-1", "b")+job("b-2", "b"), "active: 1", "failed: 1", 2) + failedPod("b-1-x", "Job/b-1", "10:00:00", "10:00:05") + failedPod("b-2-x", "Job/b-2", "11:00:00", "11:00:05") +
+			"apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: b, namespace: shop}\nspec: {suspend: true}\n---\n", diagnose.Scope{}, nil},
 
 		{"a quota forbids the pods", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: shop, creationTimestamp: '2026-03-01T11:00:00Z'}\nspec: {replicas: 2}\nstatus: {conditions: [{type: ReplicaFailure, status: 'True', lastTransitionTime: '2026-03-01T11:00:01Z', message: exceeded quota}]}\n---\n", diagnose.Scope{}, []string{"Deployment/web  cannot-create "}},
 		{"a webhook blocks a stateful set", "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db, namespace: shop, creationTimestamp: '2026-03-01T11:00:00Z'}\nspec: {replicas: 2}\nstatus: {replicas: 0}\n---\n" +

@@ -86,6 +86,7 @@ func All() []diagnose.Rule {
 		nodeBadNode(),
 		nodeNotReady(),
 		nodeUnschedulable(),
+		nodePodRejected(),
 		nodeSandboxFailed(),
 		nodeHostIncompatible(),
 		nodeRuntimeError(),

@@ -9,11 +9,11 @@ import (
 
 func probeWrongPath() diagnose.Rule {
 	return diagnose.Rule{
-		ID: "probe.wrong-path", Category: "liveness-probe", Title: "The liveness probe asks a path that the server does not serve",
+		ID: "probe.wrong-path", Category: "liveness-probe", Title: "The liveness probe asks in a way that the server does not answer",
 		Doc: diagnose.Doc{
-			Means:   "The server answers, but with 404, a redirect, 401 or 403: the probe's path does not exist, or wants a login. The program is healthy; the kubelet kills it for the answer.",
+			Means:   "The server answers, but not as the probe wants it: with 404, a redirect, 401 or 403, because the probe's path does not exist or wants a login; or in another protocol, because the probe speaks HTTP to an HTTPS port, or gRPC to a server without the health service. The program is healthy; the kubelet kills it for the answer.",
 			Confirm: "`kubectl describe pod POD`: \"Liveness probe failed: HTTP probe failed with statuscode: 404\"; `kubectl exec POD -- wget -qSO- localhost:PORT/PATH` from inside.",
-			Mend:    "Set httpGet.path to one that the server answers with 200 without a login.",
+			Mend:    "Set httpGet.path to one that the server answers with 200 without a login, and httpGet.scheme to the protocol that the port speaks.",
 			Source:  "kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes (any code from 200 to 399 is success)",
 		},
 		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
