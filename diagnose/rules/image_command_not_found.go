@@ -9,7 +9,11 @@ import (
 )
 
 func imageCommandNotFound() diagnose.Rule {
-	path := regexp.MustCompile(`exec:? \\?"(?P<cmd>[^"\\]+)\\?": executable file not found in \$PATH`)
+	// runc; crun; youki; gVisor; Kata's agent; Windows' hcsshim.
+	path := regexp.MustCompile(`exec:? \\?"(?P<cmd>[^"\\]+)\\?": executable file not found in \$PATH|executable file ` + "`(?P<crun>[^`]+)`" + ` not found|executable '(?P<youki>[^']+)' (?:for container process )?not found|` +
+		`error finding executable \\?"(?P<gvisor>[^"\\]+)\\?" in PATH|failed to create shim task: the file (?P<kata>\S+) was not found|CreateProcess (?P<hcs>[^:]+): The system cannot find the file specified`)
+	// The runtime that the node is told to use is missing, not the command.
+	runtime := regexp.MustCompile(`apparmor_parser|unable to retrieve OCI runtime error|exec: \\?"(?:\S*/)?(?:nvidia-container-runtime\S*|nvidia-container-cli|runc|crun|runsc|kata-runtime|youki|containerd-shim\S*)\\?": executable file`)
 	stat := regexp.MustCompile(`exec:? \\?"(?P<cmd>[^"\\]+)\\?": (?:stat )?(?:\S+: )?no such file or directory|stat (?P<cmd2>/\S+): no such file or directory`)
 	none := regexp.MustCompile(`(?i)no command specified`)
 	return diagnose.Rule{
@@ -31,8 +35,8 @@ func imageCommandNotFound() diagnose.Rule {
 		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			// The node's own programs (apparmor_parser, iscsiadm) are missing in the same words.
-			if s, g, ok := said(c, path); ok && !strings.Contains(s.text, "apparmor_parser") && (s.reason == "Failed" || !strings.HasPrefix(s.reason, "Failed")) {
-				return []diagnose.Finding{commandMissing(c, fromStatement(s), g["cmd"])}
+			if s, g, ok := said(c, path); ok && !runtime.MatchString(s.text) && (s.reason == "Failed" || !strings.HasPrefix(s.reason, "Failed")) {
+				return []diagnose.Finding{commandMissing(c, fromStatement(s), firstOf(g["cmd"], g["crun"], g["youki"], g["gvisor"], g["kata"], g["hcs"]))}
 			}
 			if s, g, ok := said(c, stat); ok && !strings.Contains(s.text, "mount") && !strings.HasPrefix(s.reason, "Failed") {
 				cmd := firstOf(g["cmd"], g["cmd2"])

@@ -8,7 +8,7 @@ import (
 )
 
 func imageNotExecutable() diagnose.Rule {
-	re := regexp.MustCompile(`exec:? \\?"(?P<cmd>[^"\\]+)\\?":? (?:stat \S+: )?permission denied|exec (?P<cmd2>/\S+): permission denied`)
+	re := regexp.MustCompile(`exec:? \\?"(?P<cmd>[^"\\]+)\\?":? (?:stat \S+: )?permission denied|exec (?P<cmd2>/\S+): permission denied|the path ` + "`(?P<crun>[^`]+)`" + ` exists but is not executable|(?P<open>open executable): (?:Permission denied|Operation not permitted)`)
 	return diagnose.Rule{
 		ID: "image.not-executable", Category: "bad-image", Title: "The command is there but may not be executed",
 		Doc: diagnose.Doc{
@@ -25,7 +25,10 @@ func imageNotExecutable() diagnose.Rule {
 			var f diagnose.Finding
 			cmd := ""
 			if s, g, ok := said(c, re); ok {
-				f, cmd = fromStatement(s), firstOf(g["cmd"], g["cmd2"])
+				f, cmd = fromStatement(s), firstOf(g["cmd"], g["cmd2"], g["crun"])
+				if g["open"] != "" {
+					cmd = "its command" // crun before 1.0 does not name it
+				}
 			} else {
 				var h diagnose.Hit
 				if f, h, ok = lastHit(c, hits, nil); !ok || exit(c) != 126 && h.Pattern == "shell" {

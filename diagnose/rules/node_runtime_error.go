@@ -11,7 +11,7 @@ import (
 func nodeRuntimeError() diagnose.Rule {
 	mine := regexp.MustCompile(`(?i)executable file not found|no such file or directory|permission denied|exec format error|no command specified|hostPath type|to rootfs`)
 	// What the node lacks is missing by the same words as a command is.
-	nodes := regexp.MustCompile(`(?i)seccomp|apparmor|cgroup|nvidia-container-cli|gathering device information`)
+	nodes := regexp.MustCompile(`(?i)seccomp|apparmor|cgroup|nvidia-container-cli|gathering device information|unable to retrieve OCI runtime error|exec: \\?"(?:\S*/)?(?:nvidia-container-runtime\S*|runc|crun|runsc|kata-runtime|youki|containerd-shim\S*)\\?": executable file`)
 	return diagnose.Rule{
 		ID: "node.runtime-error", Category: "node", Title: "The container runtime refuses to start the container",
 		Doc: diagnose.Doc{
@@ -46,6 +46,8 @@ func nodeRuntimeError() diagnose.Rule {
 				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Use the runtime's own profile", Patch: containerPatch(c, "securityContext:\n  seccompProfile:\n    type: RuntimeDefault")})
 			case strings.Contains(t, "apparmor"):
 				why, advice = "its AppArmor profile is not loaded on the node", "Load the profile on the node, or use RuntimeDefault"
+			case strings.Contains(t, "unable to retrieve oci runtime error") || strings.Contains(t, "executable file not found"):
+				why, advice = "the runtime that the node is set to use is not installed there", "Install the runtime on the node, or take the RuntimeClass out of the pod"
 			case strings.Contains(t, "is reserved for") || strings.Contains(t, "already in use by container") || strings.Contains(t, "name conflict"):
 				why, advice = "the runtime still holds the name of the container before it", "Wait for the old container to be removed; if it stays, restart the runtime on the node"
 			case strings.Contains(t, "cgroup"):
