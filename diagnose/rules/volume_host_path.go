@@ -24,6 +24,9 @@ func volumeHostPath() diagnose.Rule {
 				return nil
 			}
 			p := firstOf(g["path"], g["path2"], g["path3"])
+			if strings.Contains(p, "/pods/") && strings.Contains(p, "/volume") {
+				return nil // a volume that the kubelet has set up, no path of the node's own
+			}
 			f := fromStatement(s)
 			f.Weight = 30
 			f.Summary = fmt.Sprintf("%s cannot start: %s on node %s is not a %s", c.Who(), p, firstOf(c.Spec.NodeName, "its node"), firstOf(strings.TrimSpace(g["type"]), "thing that can be mounted there"))
