@@ -237,9 +237,14 @@ func (w workload) events() []event {
 }
 
 func (e event) yaml(t *testing.T, w workload, i int) []byte {
+	namespace := w.Namespace
 	about := map[string]any{"kind": "Pod", "name": w.podName(), "namespace": w.Namespace, "uid": "pod-1"}
 	if kind, name, ok := strings.Cut(e.About, "/"); ok {
 		about = map[string]any{"kind": kind, "name": name, "namespace": w.Namespace}
+		if kind == "Node" { // cluster-scoped: its events stand in default
+			namespace = "default"
+			delete(about, "namespace")
+		}
 	}
 	if e.Container != "" {
 		about["fieldPath"] = "spec.containers{" + e.Container + "}"
@@ -252,7 +257,7 @@ func (e event) yaml(t *testing.T, w workload, i int) []byte {
 		kind = "Warning"
 	}
 	raw, err := yaml.Marshal(map[string]any{
-		"apiVersion": "v1", "kind": "Event", "metadata": map[string]any{"name": fmt.Sprintf("%s.%d", w.podName(), i), "namespace": w.Namespace, "creationTimestamp": "2026-03-01T09:51:00Z"},
+		"apiVersion": "v1", "kind": "Event", "metadata": map[string]any{"name": fmt.Sprintf("%s.%d", w.podName(), i), "namespace": namespace, "creationTimestamp": "2026-03-01T09:51:00Z"},
 		"involvedObject": about, "reason": e.Reason, "message": e.Message, "type": kind, "count": max(e.Count, 1),
 		"firstTimestamp": "2026-03-01T09:51:00Z", "lastTimestamp": "2026-03-01T09:59:40Z", "source": map[string]any{"component": "kubelet", "host": w.node()},
 	})
