@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -146,7 +147,9 @@ func TestPodsInTroubleComeFirst(t *testing.T) {
 	}
 	other := pod("other", 99, "CrashLoopBackOff")
 	other.Labels = nil
-	client := fake.NewClientset(deployment(), pod("fine", 0, ""), pod("restarted", 5, ""), pod("failing", 1, "CrashLoopBackOff"), pod("new", 0, "ContainerCreating"), other)
+	going := pod("going", 33, "CrashLoopBackOff")
+	going.DeletionTimestamp, going.Finalizers = &metav1.Time{Time: time.Now()}, []string{"crashloop/test"}
+	client := fake.NewClientset(deployment(), going, pod("fine", 0, ""), pod("restarted", 5, ""), pod("failing", 1, "CrashLoopBackOff"), pod("new", 0, "ContainerCreating"), other)
 	d := &Directory{client: client}
 	pods, err := d.Pods(t.Context(), web)
 	if err != nil {
@@ -156,7 +159,7 @@ func TestPodsInTroubleComeFirst(t *testing.T) {
 	for _, p := range pods {
 		names = append(names, p.Name)
 	}
-	if len(names) != 4 || names[0] != "failing" || names[1] != "restarted" {
+	if len(names) != 5 || names[0] != "failing" || names[1] != "restarted" || names[4] != "going" {
 		t.Errorf("got %v", names)
 	}
 	if got := fmt.Sprint(pods[0].Containers); got != "[{init 0 false} {web 1 true} {proxy 0 false}]" || pods[0].Default != "web" {

@@ -15,7 +15,7 @@ type Pod struct {
 	Name       string
 	Containers []Container // init containers first, as they run
 	Default    string      // the container that kubectl would take
-	Trouble    int         // how bad it looks: the most restarted or failing come first
+	Trouble    int         // how bad it looks: the most restarted or failing come first, those that are being deleted last
 }
 
 // Container is a container of a pod.
@@ -139,5 +139,8 @@ func pod(p *corev1.Pod) Pod {
 	}
 	add(p.Spec.InitContainers, p.Status.InitContainerStatuses)
 	add(p.Spec.Containers, p.Status.ContainerStatuses)
+	if p.DeletionTimestamp != nil {
+		out.Trouble = -1 // its log goes with it
+	}
 	return out
 }

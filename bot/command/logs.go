@@ -146,26 +146,32 @@ func (c *call) logs(ctx context.Context, m match, o logOptions) (notify.Message,
 		if pod != "" {
 			of = action.Target{Kind: "Pod", Namespace: of.Namespace, Name: pod}
 		}
-		shown, _, err := c.showLog(ctx, of, "", o)
-		return shown, err
+		return c.showSome(ctx, of, "", o, func(_ bool, err error) bool { return errors.Is(err, action.ErrNoLog) })
 	})
 }
 
-// logsOf reads for a button, of the container that the incident is about. A run that has only just begun has written nothing yet: then it is
-// the one before, which crashed.
+// logsOf reads for a button, of the container that the incident is about. A run that has only just begun has written nothing yet.
 func (c *call) logsOf(ctx context.Context, inc diagnose.Incident, previous bool) (notify.Message, error) {
 	of := target(inc.Subject)
 	return c.read(ctx, of.String(), inc.ID, []access.Permission{podLogs(of.Namespace, "")}, func(ctx context.Context) (notify.Message, error) {
 		o := logOptions{previous: previous, prefer: inc.Subject.Container, tail: defaultTail}
-		m, empty, err := c.showLog(ctx, of, inc.Subject.Pod, o)
-		if !previous && (empty || errors.Is(err, action.ErrNoLog)) {
-			o.previous = true
-			if before, empty, err := c.showLog(ctx, of, inc.Subject.Pod, o); err == nil && !empty {
-				return before, nil
-			}
-		}
-		return m, err
+		return c.showSome(ctx, of, inc.Subject.Pod, o, func(empty bool, err error) bool { return empty || errors.Is(err, action.ErrNoLog) })
 	})
+}
+
+// showSome shows the current run's log, or, where that is of no use, the one before, which crashed. A loop that is quick may replace both
+// between two questions: then the run that is current by now has it.
+func (c *call) showSome(ctx context.Context, of action.Target, prefer string, o logOptions, useless func(empty bool, err error) bool) (notify.Message, error) {
+	first, empty, err := c.showLog(ctx, of, prefer, o)
+	if o.previous || !useless(empty, err) {
+		return first, err
+	}
+	for _, o.previous = range []bool{true, false} {
+		if m, empty, err := c.showLog(ctx, of, prefer, o); err == nil && !empty {
+			return m, nil
+		}
+	}
+	return first, err
 }
 
 // showLog picks the pod and the container, and draws the end of the log, or says that it is empty.

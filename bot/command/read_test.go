@@ -63,6 +63,10 @@ func TestLogsShowTheEnd(t *testing.T) {
 	holds(t, s.types(t, "logs web --previous"), "Previous log of container web", "1 line", "old run")
 	holds(t, s.types(t, "logs web --tail 1"), "!starting", "panic")
 	holds(t, s.types(t, "logs web -c proxy"), "is empty", "wrote nothing")
+	current := s.logs["web-1-a web"]
+	delete(s.logs, "web-1-a web") // replaced, and its file dropped, between two questions
+	holds(t, s.types(t, "logs web"), "Previous log of container web", "old run")
+	s.logs["web-1-a web"] = current
 	holds(t, s.types(t, "logs web -c nope"), `Pod web-1-a has no container "nope". It has init, web, proxy.`)
 	holds(t, s.types(t, "logs web -c init"), "has not started")
 	holds(t, s.types(t, "logs web --grep DATABASE"), `1 of the last 2 lines match "DATABASE"`, "!starting")
