@@ -29,6 +29,8 @@ type crash struct {
 	hasRoot    bool
 	from       string
 	workload   string // Kind/name that the cause is of; needed where several fail
+	container  string // the container that the cause is of, where several of the workload fail
+	likely     bool   // the evidence proves nothing: even the right cause may not be called certain
 	open       string // why it is not expected to be right yet; it counts, and does not fail the test
 	files      fstest.MapFS
 }
@@ -89,6 +91,13 @@ func (c *crash) take(t *testing.T, name string, text []byte) {
 			c.from = value
 		case "workload":
 			c.workload = value
+		case "container":
+			c.container = value
+		case "atMost":
+			if value != string(diagnose.Likely) {
+				t.Fatalf("%s: %s: atMost is %q", c.file, c.name, value)
+			}
+			c.likely = true
 		case "open":
 			c.open = value
 		default:
@@ -261,7 +270,9 @@ func (c *crash) judge(t *testing.T, e *diagnose.Engine) (verdict, says string) {
 	if _, ok := e.Rule(c.cause); !ok {
 		says = missing + "; "
 	}
-	found = slices.DeleteFunc(found, func(d diagnose.Diagnosis) bool { return c.workload != "" && d.Subject.Workload != c.workload })
+	found = slices.DeleteFunc(found, func(d diagnose.Diagnosis) bool {
+		return c.workload != "" && d.Subject.Workload != c.workload || c.container != "" && d.Subject.Container != c.container
+	})
 	if len(found) == 0 {
 		if says != "" {
 			return missing, says + "nothing was found"
@@ -275,6 +286,8 @@ func (c *crash) judge(t *testing.T, e *diagnose.Engine) (verdict, says string) {
 	says += fmt.Sprintf("want %s, got %s (%s) %q root %q", c.cause, d.Cause, d.Confidence, d.Summary, d.Root)
 	inThree := slices.ContainsFunc(d.Alternatives[:min(2, len(d.Alternatives))], func(a diagnose.Alternative) bool { return a.Cause == c.cause })
 	switch {
+	case d.Cause == c.cause && c.likely && d.Confidence == diagnose.Certain:
+		return wrongCertain, "it is called certain, which the evidence does not prove"
 	case d.Cause == c.cause && c.hasRoot && d.Root != c.root:
 		return wrongRoot, fmt.Sprintf("want root %q, got %q", c.root, d.Root)
 	case d.Cause == c.cause:
