@@ -41,19 +41,23 @@ func newAddressPatterns() *addressPatterns {
 		// go-sql-driver's user:pass@tcp(db:3306)/shop and oracle's jdbc:oracle:thin:@db:1521:x
 		dsn: regexp.MustCompile(`(?i)(?:@(?:tcp|tcp4|tcp6)?\(|thin:@(?://)?)([a-z0-9][a-z0-9.-]*)(?::(\d{1,5}))?`),
 		// libpq's host=db port=5432, HTTPConnectionPool(host='db', port=80)
-		keyword: regexp.MustCompile(`(?i)\b(?:(?:host|hostname|hostaddr)\s*[=:]|server=)\s*['"]?([a-z0-9][a-z0-9._-]*)['"]?(?:[,;\s]+port\s*[=:]\s*['"]?(\d{1,5}))?`),
+		keyword: regexp.MustCompile(`(?i)\b(?:(?:host|hostname|hostaddr)\s*[=:]|(?:\bserver|\bdata source|\baddr|\bnetwork address)\s*=\s*(?:tcp:)?)\s*['"]?([a-z0-9][a-z0-9._-]*)['"]?(?:(?:[,;\s]+port\s*[=:]\s*['"]?|,)(\d{1,5})\b)?`),
 		// db:5432, 10.96.0.12:5432, [fd00::1]:5432
-		hostPort: regexp.MustCompile(`(?i)(?:^|[\s"'(\[{=,@/#<]|ipv4#)(\[[0-9a-f:]{2,45}\]|[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?):(\d{2,5})(?:[^0-9a-z:]|:[^0-9]|$)`),
+		hostPort: regexp.MustCompile(`(?i)(?:^|[\s"'(\[{=,@/#<])(\[[0-9a-f:]{2,45}\]|[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?):(\d{2,5})(?:[^0-9a-z:.]|\.(?:[^0-9]|$)|:[^0-9]|$)`),
 		// server at "db" (10.96.0.12), port 5432; on host "db" ... port 5432; connect to db port 5432; server on 'db'
 		quoted: regexp.MustCompile(`(?i)(?:connection to server at|connect to server at|connect to server:? on|server at|on host|to host|for host|server on|connect to|connecting to|connection to|host)\s+['"]?([a-z0-9][a-z0-9._-]*)['"]?(?:\s+\(([0-9a-f.:]+)\))?(?:,?\s+(?:and accepting TCP/IP connections on\s+)?port:?\s+(\d{1,5}))?`),
 	}
 }
+
+// family takes away what gRPC and librdkafka write before an IP address: "ipv4:10.96.0.12:50051", "ipv4#10.96.0.12:9092".
+var family = strings.NewReplacer("ipv4:", " ", "ipv6:", " ", "ipv4#", " ", "ipv6#", " ")
 
 // find returns the addresses in a text, in its order, each once.
 func (p *addressPatterns) find(text string) []Address {
 	if len(text) > maxAddressText {
 		text = text[:maxAddressText]
 	}
+	text = family.Replace(text)
 	var out []Address
 	add := func(host, port string) {
 		host = strings.ToLower(strings.Trim(strings.TrimSpace(host), "[]"))
@@ -96,7 +100,11 @@ func (p *addressPatterns) find(text string) []Address {
 	for _, m := range p.dsn.FindAllStringSubmatch(text, 8) {
 		add(m[1], m[2])
 	}
-	for _, m := range p.keyword.FindAllStringSubmatch(text, 8) {
+	for _, at := range p.keyword.FindAllStringSubmatchIndex(text, 8) {
+		m := submatches(text, at)
+		if rest := text[at[3]:]; strings.HasPrefix(rest, "[") || strings.HasPrefix(rest, "(") || commonWord(m[1]) && !strings.ContainsAny(m[0], `=`) {
+			continue // host=os.environ["HOST"] in a line of source; "remote host: connect: ..."
+		}
 		add(m[1], m[2])
 	}
 	for _, m := range p.quoted.FindAllStringSubmatch(text, 8) {
@@ -112,6 +120,18 @@ func (p *addressPatterns) find(text string) []Address {
 		}
 		add(rest[at[2]:at[3]], rest[at[4]:at[5]])
 		rest = rest[at[5]:]
+	}
+	return out
+}
+
+func submatches(text string, at []int) []string {
+	out := make([]string, 0, len(at)/2)
+	for i := 0; i+1 < len(at); i += 2 {
+		if at[i] < 0 {
+			out = append(out, "")
+			continue
+		}
+		out = append(out, text[at[i]:at[i+1]])
 	}
 	return out
 }
@@ -175,7 +195,7 @@ func plausibleHost(host string) bool {
 func commonWord(w string) bool {
 	switch strings.ToLower(w) {
 	case "the", "a", "an", "server", "host", "port", "database", "db-server", "remote", "tcp", "udp", "it", "any", "all", "this", "your", "our", "upstream", "localhost:", "server:", "at", "on", "in", "is", "was", "failed",
-		"refused", "peer", "node", "broker", "cluster", "name", "and", "or", "with", "via", "socket", "unix", "http", "https", "endpoint", "service", "backend", "not", "found", "unreachable", "down", "api", "redis", "mysql", "postgres", "postgresql", "rabbitmq", "mongodb", "kafka", "elasticsearch":
+		"refused", "peer", "node", "broker", "cluster", "name", "and", "or", "with", "via", "socket", "unix", "http", "https", "endpoint", "service", "backend", "not", "found", "unreachable", "down", "connect", "connection", "sql", "api", "redis", "mysql", "postgres", "postgresql", "rabbitmq", "mongodb", "kafka", "elasticsearch":
 		// A product's name after "connect to" is as often the product as the host: a form with a port will tell.
 		return true
 	}

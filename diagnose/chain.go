@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// verb says what the program could not do, in a sentence.
+// couldNot says what the program could not do, in a sentence.
 func couldNot(c *Case, a Address, how string) string {
 	switch how {
 	case failedRefused:
@@ -22,6 +22,8 @@ func couldNot(c *Case, a Address, how string) string {
 		return fmt.Sprintf("%s cannot reach %s (no answer in time)", c.Who(), a)
 	case failedRoute:
 		return fmt.Sprintf("%s cannot reach %s (no route)", c.Who(), a)
+	case failedSomehow:
+		return fmt.Sprintf("%s cannot connect to %s", c.Who(), a)
 	}
 	return fmt.Sprintf("%s cannot resolve the name %s", c.Who(), a.Host)
 }
@@ -33,17 +35,29 @@ func (c *Case) follow(a Address, h Hit) (Finding, bool) {
 	if a.IsLocal() {
 		return c.followLocal(a, h, f)
 	}
+	dnsFailed := unanswered(h.Text)
+	if dnsFailed {
+		if found, ok := c.followDNS(a, h, f); ok {
+			return found, true
+		}
+	}
 	t := c.findService(a)
 	if t.err != nil {
-		return Finding{}, false
+		return c.unreadable(a, h, f, t)
 	}
 	if t.service == nil {
 		switch {
+		case c.isAPIServer(a, h, t):
+			return c.apiServer(a, h, f), true
 		case t.pod != nil:
 			return c.followPods(a, h, f, nil, []*corev1.Pod{t.pod})
 		case t.missing:
 			if h.Pattern == failedName {
-				return c.serviceMissing(a, h, f, t), true
+				f = c.serviceMissing(a, h, f, t)
+				if dnsFailed {
+					f.Confidence = Likely // the resolver did not say that there is none
+				}
+				return f, true
 			}
 			// A connection that is refused or gets no answer had resolved its name, unless the program does not tell one from the other.
 			if a.Port == 0 {
@@ -66,10 +80,12 @@ func (c *Case) follow(a Address, h Hit) (Finding, bool) {
 		}
 		f.Keys = append(f.Keys, a.Host)
 	}
+	object := "Service/" + s.Namespace + "/" + s.Name
 	if s.Spec.Type == corev1.ServiceTypeExternalName {
+		f.Root, f.Chain = object, []Link{{Object: object, Says: "only stands for " + s.Spec.ExternalName}}
 		return c.external(a, h, f, s.Spec.ExternalName), true
 	}
-	f.Chain = []Link{{Object: "Service/" + s.Namespace + "/" + s.Name, Says: "is what " + a.String() + " leads to"}}
+	f.Chain = []Link{{Object: object, Says: "is what " + a.String() + " leads to"}}
 	ready, known := c.readyEndpoints(s)
 	switch {
 	case known && ready == 0:
@@ -87,15 +103,28 @@ func (c *Case) follow(a Address, h Hit) (Finding, bool) {
 	if found, ok := c.wrongPort(a, h, f, s); ok {
 		return found, true
 	}
-	if h.Pattern == failedTimeout || h.Pattern == failedRoute {
+	if len(s.Spec.Selector) == 0 {
+		if s.Namespace == "default" && s.Name == "kubernetes" {
+			return c.apiServer(a, h, f), true
+		}
+		return c.beyond(a, h, f, s), true
+	}
+	if h.Pattern != failedRefused {
 		if found, ok := c.blocked(a, h, f, s); ok {
 			return found, true
 		}
 	}
-	if known && len(s.Spec.Selector) == 0 && h.Pattern != failedName {
-		return c.beyond(a, h, f, s), true
+	if found, ok := c.meshProxy(a, h, f); ok {
+		return found, true
 	}
 	return c.readyNow(a, h, f, s)
+}
+
+// Follow goes from an address that somebody else than the subject could not reach, such as the API server that calls a webhook, to the
+// object at fault: the finding's Chain and Root. It returns false when nothing is known to be wrong there.
+func (c *Case) Follow(a Address) (Finding, bool) {
+	f, ok := c.follow(a, Hit{Pattern: failedRefused, Log: c.Log()})
+	return f, ok && f.Proof >= Corroborated
 }
 
 // serviceTarget is what a host's name leads to.
@@ -331,8 +360,11 @@ func (c *Case) noPods(a Address, h Hit, f Finding, s *corev1.Service) Finding {
 		}
 	}
 	f.Root = "Service/" + service
-	if near, differs := c.nearSelector(s); near != nil {
+	if near, differs, sure := c.nearSelector(s); near != nil {
 		f.Cause = "dependency.selector-mismatch"
+		if !sure {
+			f.Confidence = Likely
+		}
 		f.Chain[0].Says = "selects no pod: " + differs
 		f.Summary = fmt.Sprintf("%s: Service %s selects %s, but the pods of %s carry other labels (%s)", said, service, labels.FormatLabels(s.Spec.Selector), c.workloadOf(near), differs)
 		f.Advice = "Make the Service's selector and the pods' labels agree"
@@ -371,50 +403,91 @@ func selectorJSON(s *corev1.Service, near *corev1.Pod) string {
 	return `{"spec":{"selector":{` + strings.Join(parts, ",") + `}}}`
 }
 
-// nearSelector finds a pod whose labels nearly match: one that shares a pair with the selector, or the workload of the Service's name.
-func (c *Case) nearSelector(s *corev1.Service) (*corev1.Pod, string) {
+// nearSelector finds a pod that the Service is likely meant for, and says how its labels differ: one whose label has nearly the value that
+// is selected, or has it under another key, one that lacks a label but shares another that is not its whole release's, or one of the
+// workload that has the Service's name. sure is false when only a port speaks for it.
+func (c *Case) nearSelector(s *corev1.Service) (near *corev1.Pod, differs string, sure bool) {
 	objects, _ := c.List(Pods, s.Namespace)
-	var best *corev1.Pod
-	bestScore, differs := 0, ""
+	best := 0
 	for _, o := range objects {
 		p, ok := o.(*corev1.Pod)
-		if !ok || p.DeletionTimestamp != nil || c.Pod != nil && c.workloadOf(p) == c.Subject.Workload {
+		if !ok || p.DeletionTimestamp != nil || c.workloadOf(p) == c.Subject.Workload && s.Namespace == c.Subject.Namespace {
 			continue
 		}
-		score := 0
+		shared, score := 0, 0
 		var diff []string
 		for _, k := range sortedKeys(s.Spec.Selector) {
 			v := s.Spec.Selector[k]
 			got, has := p.Labels[k]
 			switch {
 			case has && got == v:
-				score += 2
+				shared++
+				if !releaseWide(k) {
+					score += 2
+				}
 			case has:
 				if Near(got, v) {
 					score += 2
 				}
 				diff = append(diff, fmt.Sprintf("%s is %s, not %s", k, got, v))
 			default:
+				under := ""
 				for _, key := range sortedKeys(p.Labels) {
-					if p.Labels[key] == v {
-						score++
-						diff = append(diff, fmt.Sprintf("%s stands under %s, not %s", v, key, k))
-						break
+					if p.Labels[key] == v && !releaseWide(key) {
+						under = key
 					}
 				}
-				if len(diff) == 0 {
+				if under == "" {
 					diff = append(diff, "there is no label "+k)
+					continue
 				}
+				score += 2
+				diff = append(diff, fmt.Sprintf("%s stands under %s, not %s", v, under, k))
 			}
 		}
 		if _, name, _ := strings.Cut(c.workloadOf(p), "/"); name == s.Name {
+			score += 3
+		} else if Near(name, s.Name) {
 			score += 2
 		}
-		if score > bestScore {
-			best, bestScore, differs = p, score, strings.Join(diff, ", ")
+		certain := score > 0
+		if shared > 0 || score > 0 {
+			score += shared
+			if declares(p, s) {
+				score++
+			}
+		}
+		if !certain && (score < 2 || !declares(p, s)) {
+			continue
+		}
+		if score > best {
+			near, best, differs, sure = p, score, strings.Join(diff, ", "), certain
 		}
 	}
-	return best, differs
+	return near, differs, sure
+}
+
+// releaseWide says that a label is one that all pods of a release, a team or an environment carry.
+func releaseWide(key string) bool {
+	switch key[strings.LastIndexByte(key, '/')+1:] {
+	case "instance", "part-of", "managed-by", "release", "chart", "heritage", "env", "environment", "team", "version", "stage", "pod-template-hash", "owner", "project", "tier":
+		return true
+	}
+	return false
+}
+
+// declares says that a pod declares a port to which the Service sends.
+func declares(p *corev1.Pod, s *corev1.Service) bool {
+	for _, sp := range s.Spec.Ports {
+		for _, ct := range p.Spec.Containers {
+			for _, cp := range ct.Ports {
+				if sp.TargetPort.StrVal != "" && sp.TargetPort.StrVal == cp.Name || sp.TargetPort.StrVal == "" && (sp.TargetPort.IntVal == cp.ContainerPort || sp.TargetPort.IntVal == 0 && sp.Port == cp.ContainerPort) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,37 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
-
-// followLocal deals with an address of the pod itself.
-func (c *Case) followLocal(a Address, h Hit, f Finding) (Finding, bool) {
-	if h.Pattern != failedRefused || a.Port == 0 {
-		return Finding{}, false
-	}
-	for _, rec := range RecordPod(&corev1.Pod{Spec: *c.Spec, Status: c.status()}).Containers {
-		for _, ct := range c.Spec.Containers {
-			if ct.Name != rec.Name || rec.Name == c.Subject.Container {
-				continue
-			}
-			for _, p := range ct.Ports {
-				if int(p.ContainerPort) == a.Port {
-					f.Cause, f.Proof = "dependency.not-ready", Corroborated
-					f.Summary = fmt.Sprintf("%s cannot connect to %s: container %s of the same pod does not listen there yet", c.Who(), a, ct.Name)
-					f.Advice = "Have the program wait for it, or make " + ct.Name + " a native sidecar, which starts first"
-					f.Confidence = Likely
-					return f, true
-				}
-			}
-		}
-	}
-	return Finding{}, false
-}
-
-func (c *Case) status() corev1.PodStatus {
-	if c.Pod == nil {
-		return corev1.PodStatus{}
-	}
-	return c.Pod.Status
-}
 
 func (c *Case) serviceMissing(a Address, h Hit, f Finding, t serviceTarget) Finding {
 	f.Cause = "dependency.service-missing"
@@ -54,12 +24,12 @@ func (c *Case) serviceMissing(a Address, h Hit, f Finding, t serviceTarget) Find
 	for _, o := range objects {
 		names = append(names, o.GetName())
 	}
-	if err != nil {
-		f.Confidence = Likely
-	}
 	near := Nearest(t.name, names)
 	var elsewhere []string
 	all, _ := c.List(Services, "")
+	if err != nil || !c.sees(t.namespace, all) {
+		f.Confidence = Likely
+	}
 	for _, o := range all {
 		if o.GetName() == t.name && o.GetNamespace() != t.namespace {
 			elsewhere = append(elsewhere, o.GetNamespace())
@@ -96,7 +66,26 @@ func (c *Case) serviceMissing(a Address, h Hit, f Finding, t serviceTarget) Find
 	return f
 }
 
+// sees says that what a View does not hold of a namespace is not there. A capture of other things may lack the Services altogether.
+func (c *Case) sees(namespace string, services []Object) bool {
+	if len(services) == 0 {
+		c.Gap("no Service at all could be seen: they may not have been captured")
+		return false
+	}
+	if namespace == c.Subject.Namespace || slices.ContainsFunc(services, func(o Object) bool { return o.GetNamespace() != c.Subject.Namespace }) {
+		return true
+	}
+	if o, err := c.Get(Namespaces, "", namespace); err == nil && o != nil {
+		return true
+	}
+	c.Gap("nothing of namespace %s could be seen: it may not have been captured", namespace)
+	return false
+}
+
 func (c *Case) external(a Address, h Hit, f Finding, target string) Finding {
+	if policy := c.deniedOut(a.Port); policy != nil && h.Pattern != failedRefused && h.Pattern != failedName {
+		return c.denied(a, h, f, policy, fmt.Sprintf("does not let %s/%s out to addresses that are no pods", c.Subject.Namespace, c.Subject.Name()))
+	}
 	f.Cause = "dependency.external"
 	f.Proof, f.Confidence = Words, Likely
 	f.Summary = couldNot(c, a, h.Pattern) + ", which is outside the cluster"
@@ -109,22 +98,13 @@ func (c *Case) external(a Address, h Hit, f Finding, target string) Finding {
 	return f
 }
 
-// beyond deals with a Service that leads to addresses which are no pods of its own, as the API server's does.
+// beyond deals with a Service that leads to addresses which are no pods of the cluster.
 func (c *Case) beyond(a Address, h Hit, f Finding, s *corev1.Service) Finding {
-	chain := f.Chain
-	f = c.external(a, h, f, "")
-	f.Chain, f.Root = chain, chain[0].Object
+	f.Root = f.Chain[0].Object
 	f.Chain[0].Says = "leads to addresses that are not pods of the cluster"
-	f.Summary = fmt.Sprintf("%s: Service %s/%s leads to addresses that are not pods of the cluster", couldNot(c, a, h.Pattern), s.Namespace, s.Name)
-	if s.Name == "kubernetes" && s.Namespace == "default" {
-		f.Chain[0].Says = "is the API server, which did not answer from this pod"
-		f.Summary = couldNot(c, a, h.Pattern) + ": that is the API server, seen from a pod"
-		node := "its node"
-		if c.Spec != nil && c.Spec.NodeName != "" {
-			node = "node " + c.Spec.NodeName
-		}
-		f.Advice = fmt.Sprintf("See that kube-proxy and the network plugin work on %s, and that no firewall stands between it and the API server", node)
-		f.Fixes = append([]Fix{{Title: "See kube-proxy and the network plugin there", Command: kubectl("kube-system", "get", "pods", "-o", "wide")}}, f.Fixes...)
+	f = c.external(a, h, f, "")
+	if f.Cause == "dependency.external" {
+		f.Summary = fmt.Sprintf("%s: Service %s/%s leads to addresses that are not pods of the cluster", couldNot(c, a, h.Pattern), s.Namespace, s.Name)
 	}
 	return f
 }
@@ -158,7 +138,7 @@ func (c *Case) wrongPort(a Address, h Hit, f Finding, s *corev1.Service) (Findin
 		return Finding{}, false
 	}
 	pods, err := c.podsOf(s)
-	if err != nil || len(pods) == 0 || h.Pattern != failedRefused {
+	if err != nil || len(pods) == 0 || h.Pattern != failedRefused && h.Pattern != failedSomehow {
 		return Finding{}, false
 	}
 	var open []string
@@ -219,25 +199,27 @@ func (c *Case) blocked(a Address, h Hit, f Finding, s *corev1.Service) (Finding,
 	}
 	target := pods[0]
 	port := targetPort(s, a.Port, target)
-	deny := func(policy *networkingv1.NetworkPolicy, says string) (Finding, bool) {
-		object := "NetworkPolicy/" + policy.Namespace + "/" + policy.Name
-		f.Cause, f.Root, f.Proof, f.Confidence = "dependency.network-policy", object, Corroborated, Likely
-		f.Chain[0].Says = "has ready pods"
-		f.Chain = append(f.Chain, Link{object, says})
-		f.Summary = fmt.Sprintf("%s: NetworkPolicy %s/%s %s", couldNot(c, a, h.Pattern), policy.Namespace, policy.Name, says)
-		f.Advice = "Allow it in the policy"
-		f.Evidence = append(f.Evidence, Evidence{"NetworkPolicy " + policy.Namespace + "/" + policy.Name + " spec", says})
-		f.Fixes = []Fix{{Title: "Read the policy", Command: kubectl(policy.Namespace, "describe", "networkpolicy", policy.Name)}}
-		f.Unchanged = true
-		return f, true
-	}
+	f.Chain[0].Says = "has ready pods"
 	if policy := c.deniedBy(target, c.Pod, networkingv1.PolicyTypeIngress, port); policy != nil {
-		return deny(policy, fmt.Sprintf("does not let %s/%s in to %s", c.Subject.Namespace, c.Subject.Name(), s.Name))
+		return c.denied(a, h, f, policy, fmt.Sprintf("does not let %s/%s in to %s", c.Subject.Namespace, c.Subject.Name(), s.Name)), true
 	}
 	if policy := c.deniedBy(c.Pod, target, networkingv1.PolicyTypeEgress, port); policy != nil {
-		return deny(policy, fmt.Sprintf("does not let %s/%s out to %s", c.Subject.Namespace, c.Subject.Name(), s.Name))
+		return c.denied(a, h, f, policy, fmt.Sprintf("does not let %s/%s out to %s", c.Subject.Namespace, c.Subject.Name(), s.Name)), true
 	}
 	return Finding{}, false
+}
+
+// denied is the finding that a NetworkPolicy stands between the two.
+func (c *Case) denied(a Address, h Hit, f Finding, policy *networkingv1.NetworkPolicy, says string) Finding {
+	object := "NetworkPolicy/" + policy.Namespace + "/" + policy.Name
+	f.Cause, f.Root, f.Proof, f.Confidence = "dependency.network-policy", object, Corroborated, Likely
+	f.Chain = append(f.Chain, Link{object, says})
+	f.Summary = fmt.Sprintf("%s: NetworkPolicy %s/%s %s", couldNot(c, a, h.Pattern), policy.Namespace, policy.Name, says)
+	f.Advice = "Allow it in the policy"
+	f.Evidence = append(f.Evidence, Evidence{"NetworkPolicy " + policy.Namespace + "/" + policy.Name + " spec", says})
+	f.Fixes = []Fix{{Title: "Read the policy", Command: kubectl(policy.Namespace, "describe", "networkpolicy", policy.Name)}}
+	f.Unchanged = true
+	return f
 }
 
 // targetPort is the port of the pod that a Service's port leads to, 0 when it is not known.
@@ -265,6 +247,23 @@ func targetPort(s *corev1.Service, port int, pod *corev1.Pod) int {
 
 // deniedBy returns a policy that selects pod for the given direction, when no policy that does allows the peer.
 func (c *Case) deniedBy(pod, peer *corev1.Pod, direction networkingv1.PolicyType, port int) *networkingv1.NetworkPolicy {
+	return c.denies(pod, direction, port, func(namespace string, peers []networkingv1.NetworkPolicyPeer) bool {
+		return c.allows(namespace, peers, peer)
+	})
+}
+
+// deniedOut returns a policy that does not let the subject out to addresses that are no pods, such as the API server's.
+func (c *Case) deniedOut(port int) *networkingv1.NetworkPolicy {
+	if c.Pod == nil {
+		return nil
+	}
+	return c.denies(c.Pod, networkingv1.PolicyTypeEgress, port, func(_ string, peers []networkingv1.NetworkPolicyPeer) bool {
+		return len(peers) == 0 || slices.ContainsFunc(peers, func(p networkingv1.NetworkPolicyPeer) bool { return p.IPBlock != nil })
+	})
+}
+
+// denies returns a policy that selects pod for the given direction, when no rule of such a policy opens the port and admits its peer.
+func (c *Case) denies(pod *corev1.Pod, direction networkingv1.PolicyType, port int, admits func(namespace string, peers []networkingv1.NetworkPolicyPeer) bool) *networkingv1.NetworkPolicy {
 	objects, err := c.List(NetworkPolicies, pod.Namespace)
 	if err != nil {
 		return nil
@@ -280,14 +279,14 @@ func (c *Case) deniedBy(pod, peer *corev1.Pod, direction networkingv1.PolicyType
 		}
 		if direction == networkingv1.PolicyTypeIngress {
 			for _, r := range p.Spec.Ingress {
-				if c.allows(p.Namespace, r.From, peer) && opens(r.Ports, port) {
+				if opens(r.Ports, port) && admits(p.Namespace, r.From) {
 					return nil
 				}
 			}
 			continue
 		}
 		for _, r := range p.Spec.Egress {
-			if c.allows(p.Namespace, r.To, peer) && opens(r.Ports, port) {
+			if opens(r.Ports, port) && admits(p.Namespace, r.To) {
 				return nil
 			}
 		}

@@ -41,8 +41,11 @@ func (c *Case) Dependencies() []Dependency {
 	silent := -1 // the last failure that names no address anywhere
 	for i := len(c.failures) - 1; i >= 0 && len(c.dependencies) < maxDependencies; i-- {
 		h := c.failures[i]
+		if h.Pattern == failedSomehow && c.toldBetter(h) {
+			continue
+		}
 		addresses := c.failedAddresses(h)
-		if len(addresses) == 0 && silent < 0 && h.Pattern != failedTimeout {
+		if len(addresses) == 0 && silent < 0 && (h.Pattern != failedTimeout || strings.Contains(strings.ToLower(h.Text), "connect")) {
 			silent = i
 		}
 		for _, a := range addresses {
@@ -65,6 +68,23 @@ func (c *Case) Dependencies() []Dependency {
 	return c.dependencies
 }
 
+// toldBetter says that a line which only tells that there is no connection says why, or that the lines around it do.
+func (c *Case) toldBetter(h Hit) bool {
+	if answered(h.Text) {
+		return true
+	}
+	first, last := h.Line, h.Line
+	for _, t := range c.Traces() {
+		if h.Line >= t.First && h.Line <= t.Last {
+			if answered(t.Message + " " + t.CauseMessage + " " + t.CauseClass) {
+				return true
+			}
+			first, last = t.First, t.Last
+		}
+	}
+	return slices.ContainsFunc(c.failures, func(o Hit) bool { return o.Pattern != failedSomehow && o.Line >= first && o.Line <= last })
+}
+
 // followConfigured tries the addresses of the pod's configuration when the log says that something could not be reached but not what.
 // Only one that is proven to be broken counts.
 func (c *Case) followConfigured(h Hit) {
@@ -73,7 +93,8 @@ func (c *Case) followConfigured(h Hit) {
 			return
 		}
 		f, ok := c.follow(s.Address, h)
-		if !ok || f.Cause == "" || f.Proof < Corroborated || f.Cause == "dependency.external" {
+		// That a host outside the cluster fails is nothing that objects prove, unless a Service stands for it.
+		if !ok || f.Cause == "" || f.Proof < Corroborated && (f.Cause != "dependency.external" || f.Root == "") {
 			continue
 		}
 		if f.Confidence == Certain {

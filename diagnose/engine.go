@@ -234,6 +234,15 @@ func (e *Engine) findings(c *Case) []Finding {
 			}
 		}
 	}
+	// A chain may end at any cause, and the rule of that cause only knows its own symptoms.
+	for _, d := range c.Dependencies() {
+		if _, known := e.Rule(d.Finding.Cause); known && d.Finding.Summary != "" {
+			f := d.Finding
+			f.connection = true
+			f.Settle = fmt.Sprintf("Try %s from inside the pod.", d.Address)
+			out = append(out, f)
+		}
+	}
 	return out
 }
 

@@ -1,6 +1,9 @@
 package diagnose
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+)
 
 // The ways in which a connection fails. Which one it is says what is wrong on the other side: a refusal means that nothing listens, a
 // timeout that packets are dropped, a name that does not resolve that there is no such Service.
@@ -9,6 +12,8 @@ const (
 	failedTimeout = "timeout"
 	failedRoute   = "no-route"
 	failedName    = "name"
+	// failedSomehow is a connection of which the program only says that there is none.
+	failedSomehow = "somehow"
 )
 
 // connectionRule is the engine's own pattern set: lines that tell of a connection that failed.
@@ -20,6 +25,13 @@ func connectionRule() Rule {
 			"node may not be available", "no brokers available", "nobrokersavailable", "unable to obtain connection from database", "none of the configured nodes", "no living connections",
 			"could not connect to server", "failed to connect to /", "client has run out of available brokers",
 		}},
+		{Name: failedSomehow, Words: []string{
+			"could not connect to the endpoint", "can't reach database server", "could not open a connection to sql server", "network-related or instance-specific", "failed to obtain jdbc connection", "unable to acquire jdbc connection",
+			"the connection attempt failed", "connection attempt failed", "amqpconnectionerror", "brokernotavailable", "no servers available for connection", "unable to bootstrap from", "no resolvable bootstrap", "broker transport failure",
+			"brokers are down", "could not connect to", "couldn't connect to", "cannot connect to", "can't connect to", "unable to connect to", "failed to connect to", "not possible to connect", "failed to open tcp connection", "error connecting to", "connection error",
+			"no healthy upstream", "failed to establish a new connection", "max retries exceeded with url", "pool initialization incomplete", "could not obtain connection", "unable to reach", "cannot reach", "could not reach", "is not reachable", "unreachable",
+			"sequelizeconnection", "redisconnectionexception", "jedisconnectionexception", "mongoserverselectionerror", "statuscode.unavailable", "code = unavailable", "error while dialing", "waiting on dependencies",
+		}},
 		{Name: failedTimeout, Words: []string{
 			"i/o timeout", "etimedout", "connection timed out", "connect timed out", "connect timeout", "connecttimeout", "connection timeout", "timeout occurred after waiting", "timeout expired",
 			"context deadline exceeded", "operation timed out", "timed out after", "timed out connecting", "timed out while connecting", "os error 110", "[errno 110]", "' (110)", "connection attempt timed out", "connection timed-out",
@@ -30,7 +42,7 @@ func connectionRule() Rule {
 			"no such host", "enotfound", "eai_again", "name or service not known", "temporary failure in name resolution", "could not translate host name", "unknownhostexception", "unknown host",
 			"could not resolve host", "couldn't resolve host", "bad address '", "host not found", "unknown mysql server host", "nxdomain", "name resolution", "nodename nor servname",
 			"name does not resolve", "can't resolve", "couldn't resolve", "failed to resolve", "unable to resolve", "cannot resolve", "could not resolve", "unresolvedaddressexception", "non-existing domain",
-			"failed to lookup address", "getaddrinfo failed", "getaddrinfo for", "no address associated with hostname", "name not resolved", "dns resolution failed", "host unknown", "failure in name resolution",
+			"failed to lookup address", "getaddrinfo failed", "getaddrinfo for", "server misbehaving", "no address associated with hostname", "name not resolved", "dns resolution failed", "host unknown", "failure in name resolution",
 		}},
 	}}
 }
@@ -42,6 +54,7 @@ func namePatterns() []*regexp.Regexp {
 	for _, p := range []string{
 		`lookup ` + host + `(?: on [^\s]+)?:`,
 		`(?:ENOTFOUND|EAI_AGAIN):? ` + host,
+		`\((?:ENOTFOUND|EAI_AGAIN)[^)]*\)[^\n]*['" ]hostname['"]?: ?['"]` + host + `['"]`,
 		`(?i)(?:translate host name|server host|host not found in (?:upstream|resolver)|bad address|resolve host:?|resolve address|resolve|resolve server|resolve hostname|unknown host:?|resolving|getaddrinfo for) ['"]?` + host + `['"]?`,
 		`UnknownHostException: (?:Failed to resolve ')?` + host,
 		`(?i)can't find ` + host + `: NXDOMAIN`,
@@ -74,4 +87,26 @@ func commonName(w string) bool {
 		return true
 	}
 	return len(w) < 2
+}
+
+// unanswered says that a line tells of a name server that does not answer, rather than of its answer that there is no such name.
+func unanswered(text string) bool {
+	text = strings.ToLower(text)
+	for _, w := range []string{"eai_again", "failure in name resolution", "server misbehaving", ":53: i/o timeout", ":53: read: connection refused", ":53: connect: connection refused", "dns request timed out", "servfail", "communications error to"} {
+		if strings.Contains(text, w) {
+			return true
+		}
+	}
+	return strings.Contains(text, "lookup ") && strings.HasSuffix(strings.TrimRight(text, "\"'}` "), "i/o timeout")
+}
+
+// answered says that a line tells of a connection that came to be and of what the other side then objected to.
+func answered(text string) bool {
+	text = strings.ToLower(text)
+	for _, w := range []string{"password", "authenticat", "denied", "certificate", "x509", "ssl", "tls", "handshake", "does not exist", "unauthorized", "forbidden", "wrongpass", "noauth", "unknown database", "too many connections", "too many clients", "permission", "remaining connection slots"} {
+		if strings.Contains(text, w) {
+			return true
+		}
+	}
+	return false
 }

@@ -8,11 +8,16 @@ func Near(a, b string) bool {
 	if a == b {
 		return true
 	}
-	if len(a) > 3 && len(b) > 3 && (strings.Contains(a, b) || strings.Contains(b, a)) {
+	if len(a) > 3 && len(b) > 3 && (strings.Contains(a, b) || strings.Contains(b, a)) || extends(a, b) || extends(b, a) {
 		return true
 	}
 	longest := max(len(a), len(b))
 	return longest >= 3 && distance(a, b) <= max(1, longest/4)
+}
+
+// extends says that a is b and more words: "api-server" and "api".
+func extends(a, b string) bool {
+	return len(b) > 1 && (strings.HasPrefix(a, b+"-") || strings.HasSuffix(a, "-"+b) || strings.HasPrefix(a, b+"_") || strings.HasSuffix(a, "_"+b))
 }
 
 // Nearest returns the name of the list that is most like the given one, "" when none is near.

@@ -29,11 +29,14 @@ func (e *Engine) rank(c *Case, findings []Finding) []ranked {
 	out := make([]ranked, 0, len(findings))
 	for _, f := range findings {
 		r := ranked{Finding: f}
+		if f.Proof == Messenger && f.Confidence == Certain && c.carriesFailure(&f) {
+			r.Confidence = Likely // what it carries lies outside of the program
+		}
 		r.score = map[Proof]int{Hint: 100, Messenger: 400, Words: 600, Corroborated: 800, Structural: 1000}[f.Proof] + f.Weight
 		r.score += map[Confidence]int{Certain: 30, Likely: 10, Possible: -60}[f.Confidence]
 		if f.Log != nil && f.At > 0 && f.Proof < Structural {
 			e.place(&r, final, last)
-			if signalled && f.Proof <= Corroborated && !strings.HasPrefix(f.Cause, "dependency.") && !strings.HasPrefix(f.Cause, "resources.") && !strings.HasPrefix(f.Cause, "probe.") && !strings.HasPrefix(f.Cause, "node.") && f.Cause != "app.segfault" {
+			if signalled && f.Proof <= Corroborated && !f.connection && !strings.HasPrefix(f.Cause, "dependency.") && !strings.HasPrefix(f.Cause, "resources.") && !strings.HasPrefix(f.Cause, "probe.") && !strings.HasPrefix(f.Cause, "node.") && f.Cause != "app.segfault" {
 				r.score, r.Confidence = min(r.score, 120), Possible
 			}
 		}
@@ -41,6 +44,33 @@ func (e *Engine) rank(c *Case, findings []Finding) []ranked {
 	}
 	slices.SortStableFunc(out, func(a, b ranked) int { return b.score - a.score })
 	return out
+}
+
+// carriesFailure says that an exception or panic tells of a connection that failed.
+func (c *Case) carriesFailure(f *Finding) bool {
+	for _, t := range c.Traces() {
+		if t.At != f.At {
+			continue
+		}
+		for _, h := range c.failures {
+			if h.Line >= t.First && h.Line <= t.Last {
+				return true
+			}
+		}
+		return tellsOfConnection(t.Class + " " + t.Message + " " + t.CauseClass + " " + t.CauseMessage)
+	}
+	return false
+}
+
+// tellsOfConnection says that the words of an exception are those of something that could not be reached.
+func tellsOfConnection(says string) bool {
+	says = strings.ToLower(says)
+	for _, w := range []string{"connect", "dial", "unavailable", "retries", "retry", "attempts", "timed out", "timeout", "unreachable", "giving up", "not ready", "refused", "lookup", "resolve"} {
+		if strings.Contains(says, w) {
+			return true
+		}
+	}
+	return false
 }
 
 // place weighs where in the log a finding's decisive line stands.
@@ -83,7 +113,7 @@ func related(f *Finding, t *Trace) bool {
 	if f.At >= t.First {
 		return true // in it, or said on the way out
 	}
-	if level := lineLevelAt(f.Log, f.At); f.At >= t.First-3 && (level >= Error || level == NoLevel) {
+	if level := lineLevelAt(f.Log, f.At); saidBetween(f.Log, f.At, t.First) < 3 && (level >= Error || level == NoLevel) {
 		return true
 	}
 	says := strings.ToLower(t.Message + " " + t.CauseMessage + " " + t.Class + " " + t.CauseClass)
@@ -92,12 +122,21 @@ func related(f *Finding, t *Trace) bool {
 			return true
 		}
 	}
-	if strings.HasPrefix(f.Cause, "dependency.") || strings.HasPrefix(f.Cause, "volume.") {
-		for _, w := range []string{"connect", "dial", "unavailable", "retries", "retry", "attempts", "timed out", "timeout", "unreachable", "giving up", "not ready", "refused", "lookup", "resolve"} {
-			if strings.Contains(says, w) {
-				return true
-			}
-		}
+	if f.connection || strings.HasPrefix(f.Cause, "dependency.") {
+		return tellsOfConnection(says)
 	}
 	return false
+}
+
+// saidBetween counts the lines between two of a log, stack frames and blank lines aside.
+func saidBetween(l *Log, from, to int) int {
+	count := 0
+	for n := from + 1; n < to && count < 10; n++ {
+		line := l.Line(n)
+		if trimmed := strings.TrimSpace(line); trimmed == "" || strings.HasPrefix(trimmed, "at ") || strings.HasPrefix(line, "  ") || strings.HasPrefix(line, "\t") || trimmed == "}" {
+			continue
+		}
+		count++
+	}
+	return count
 }

@@ -95,6 +95,8 @@ type Finding struct {
 	Evidence []Evidence
 	Fixes    []Fix
 	Settle   string // what would settle it, for when the finding ends among the alternatives
+	// connection says that it is what a connection which failed led to, whatever its cause.
+	connection bool
 	// Unchanged says that a change of the pod template or its configuration cannot have set this off.
 	Unchanged bool
 

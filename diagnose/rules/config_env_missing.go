@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -24,7 +25,7 @@ func configEnvMissing() diagnose.Rule {
 			// "environment variable X is not set", "env var X is required", "X environment variable must be set", ...
 			{Name: "words", Words: []string{"environment variable", "env variable", "env var", "envvar", "environment key"}, Regexp: `(?i:environment variables?|env variables?|env vars?|envvars?|environment key)[^A-Z\n]{0,40}?\b` + name + `\b`},
 			{Name: "before", Words: []string{"environment variable", "env variable", "env var", "envvar"}, Regexp: `\b` + name + `['"` + "`" + `]?\s+(?i:environment variables?|env variables?|env vars?|envvars?)\b`},
-			{Name: "unset", Words: []string{"not set", "is unset", "not defined", "undefined", "is required", "must be set", "is missing", "missing required", "not provided", "not found", "must be provided", "not specified", "must be specified", "is empty", "cannot be empty", "can't be empty", "should be set", "required but", "must not be empty", "not configured", "required variable", "missing env", "be defined", "required key", "unbound variable", "parameter not set", "parameter null or not set", "field required", "missing value", "no value", "please set", "you must set", "need to set", "you need to specify"}, Regexp: `(?:^|[\s'"` + "`" + `$({:=,\[])` + name + `['"` + "`" + `)}\]]?[\s:]*(?:[a-z]+\s+){0,4}?(?i:(?:is |was |are )?(?:not set|unset|undefined|not defined|required|missing|not provided|not found|empty|not specified|not configured)|must (?:be (?:set|provided|specified|defined|given)|not be empty)|(?:cannot|can't|should not) be (?:empty|blank|null|undefined)|should be set|unbound variable|parameter (?:null or )?not set|required key missing value|field required|missing value|Input required)`},
+			{Name: "unset", Words: []string{"not set", "is unset", "not defined", "undefined", "is required", "must be set", "is missing", "missing required", "not provided", "not found", "must be provided", "not specified", "must be specified", "is empty", "cannot be empty", "can't be empty", "should be set", "required but", "must not be empty", "not configured", "required variable", "missing env", "be defined", "required key", "unbound variable", "parameter not set", "parameter null or not set", "field required", "missing value", "no value", "please set", "you must set", "need to set", "you need to specify"}, Regexp: `(?:^|[\s'"` + "`" + `$({:=,\[])` + name + `['"` + "`" + `)}\]]?[\s:\['"]*(?:[a-z]+\s+){0,4}?(?i:(?:is |was |are )?(?:not set|unset|undefined|not defined|required|missing|not provided|not found|empty|not specified|not configured)|must (?:be (?:set|provided|specified|defined|given)|not be empty)|(?:cannot|can't|should not) be (?:empty|blank|null|undefined)|should be set|unbound variable|parameter (?:null or )?not set|required key missing value|field required|missing value|Input required)`},
 			{Name: "missing", Words: []string{"missing", "required", "please set", "must set", "need to set", "specify one of", "provide"}, Regexp: `(?i:missing(?: required)?(?: environment| config(?:uration)?| env)?(?: variables?| settings?| vars?| keys?| values?)?(?: for)?|required (?:key|variable|setting|env)|please (?:set|provide|define)|(?:must|need to|have to|should) (?:set|specify|provide|define)|specify one of)[:\s]+['"` + "`" + `$\[{]*` + name + `\b`},
 			// kelseyhightower/envconfig, caarlos0/env, joho; Spring's placeholders.
 			{Name: "envconfig", Words: []string{"required key"}, Regexp: `required key ` + name + ` missing value`},
@@ -33,6 +34,13 @@ func configEnvMissing() diagnose.Rule {
 			{Name: "pydantic", Words: []string{"field required"}},
 			// Elixir: (System.EnvError) could not fetch environment variable "X" because it is not set; Ruby: key not found: "X".
 			{Name: "fetch", Words: []string{"key not found", "could not fetch environment variable", "environment variable"}, Regexp: `(?:key not found: |environment variable )"` + name + `"`},
+			// zod names the variable in a path near the line that says that it got nothing.
+			{Name: "zod", Words: []string{"invalid_type"}},
+			// bash: ${X:?words of one's own}.
+			{Name: "shell", Words: []string{": line "}, Regexp: `^\S*?[^\s:]+: line \d+: ` + name + `: (?P<says>\S.*)$`},
+			// Laravel, and .NET's connection strings.
+			{Name: "laravel", Words: []string{"no application encryption key has been specified"}},
+			{Name: "dotnet", Words: []string{"(parameter 'connectionstring')", "connection string '", "connectionstring property has not been initialized"}, Regexp: `Value cannot be null\. \(Parameter 'connectionString'\)|(?i:connection string) '(?P<conn>[A-Za-z]\w*)' (?:was )?(?i:not found|is missing|is not set|not configured)|ConnectionString property has not been initialized`},
 			// Images of databases.
 			{Name: "postgres", Words: []string{"superuser password is not specified"}, Regexp: `superuser password is not specified(?P<postgres>)`},
 			{Name: "mysql", Words: []string{"password option is not specified"}, Regexp: `[Pp]assword option is not specified(?P<mysql>)`},
@@ -49,6 +57,21 @@ func configEnvMissing() diagnose.Rule {
 				case "pydantic":
 					if field := strings.TrimSpace(h.Log.Line(h.Line - 1)); field != "" && !strings.ContainsAny(field, " :.>-") {
 						env = strings.ToUpper(field)
+					}
+				case "zod":
+					if env = zodPath(h); env == "" {
+						continue
+					}
+				case "shell":
+					if says := strings.ToLower(h.Group("says")); strings.HasPrefix(says, "command not found") || strings.HasPrefix(says, "readonly") || strings.Contains(says, "no such file") || strings.Contains(says, "permission denied") || strings.Contains(says, "not a valid identifier") || strings.Contains(says, "syntax error") || notAVariable(env) {
+						continue
+					}
+				case "laravel":
+					env = "APP_KEY"
+				case "dotnet":
+					env = "ConnectionStrings__" + firstOf(h.Group("conn"), "NAME")
+					if h.Group("conn") == "" && slices.ContainsFunc(envNames(c), func(n string) bool { return strings.HasPrefix(strings.ToLower(n), "connectionstrings_") }) {
+						continue // some are set, and it does not say which is not
 					}
 				case "mysql":
 					env = "MYSQL_ROOT_PASSWORD"
@@ -70,6 +93,35 @@ func configEnvMissing() diagnose.Rule {
 		},
 	}
 }
+
+// zodPath reads the variable's name out of what zod prints around a line with its error code: path: [ 'X' ], in one line or several.
+func zodPath(h diagnose.Hit) string {
+	text := h.Text
+	if h.Log != nil {
+		var b strings.Builder
+		for n := h.Line - 6; n <= h.Line+8; n++ {
+			line := strings.TrimSpace(h.Log.Line(n))
+			if strings.HasPrefix(line, "}") {
+				if n >= h.Line {
+					break
+				}
+				b.Reset()
+				continue
+			}
+			b.WriteString(line + " ")
+		}
+		text = b.String()
+	}
+	if !strings.Contains(text, "undefined") && !strings.Contains(text, "Required") {
+		return ""
+	}
+	if m := zodPathRE.FindStringSubmatch(text); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+var zodPathRE = regexp.MustCompile(`path['"]?\s*:\s*\[\s*['"]([A-Z][A-Z0-9_]{2,63})['"]\s*,?\s*\]`)
 
 // notAVariable tells words in capitals that no one names a variable.
 func notAVariable(w string) bool {

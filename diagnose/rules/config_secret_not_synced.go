@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"regexp"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -26,6 +27,13 @@ func configSecretNotSynced() diagnose.Rule {
 				f.Weight = 40
 				f.Summary = fmt.Sprintf("%s cannot start: the secrets store driver cannot fetch its secrets: %s", c.Who(), shorten(lastColon(s.text), 160))
 				f.Advice = "Mend what the driver says: the SecretProviderClass, or the credentials for the store"
+				if class := secretClass(c, s.text); class != "" {
+					f.Root = "SecretProviderClass/" + c.Subject.Namespace + "/" + class
+					f.Chain = []diagnose.Link{{Object: f.Root, Says: "is what the driver reads"}}
+					if strings.Contains(s.text, class) && strings.Contains(s.text, "not found") && strings.Contains(strings.ToLower(s.text), "secretproviderclass") {
+						f.Chain[0].Says = "does not exist"
+					}
+				}
 				f.Fixes = []diagnose.Fix{{Title: "See the classes that there are", Command: c.Kubectl("get", "secretproviderclass")}}
 				return []diagnose.Finding{f}
 			}
@@ -102,4 +110,23 @@ func failingCondition(u *unstructured.Unstructured) string {
 		}
 	}
 	return ""
+}
+
+// secretClass is the SecretProviderClass behind the volume of which a message speaks, or the only one that the pod mounts.
+func secretClass(c *diagnose.Case, text string) string {
+	class := ""
+	for _, v := range c.Spec.Volumes {
+		if v.CSI == nil || v.CSI.Driver != "secrets-store.csi.k8s.io" {
+			continue
+		}
+		name := v.CSI.VolumeAttributes["secretProviderClass"]
+		if strings.Contains(text, `volume "`+v.Name+`"`) {
+			return name
+		}
+		if class != "" && class != name {
+			return ""
+		}
+		class = name
+	}
+	return class
 }

@@ -24,7 +24,7 @@ func dependencyAdmissionRejected() diagnose.Rule {
 			Source:  "kubernetes.io/docs/concepts/policy/resource-quotas, .../limit-range, .../security/pod-security-standards",
 		},
 		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
-			out := dependencies(c, "dependency.admission-rejected")
+			var out []diagnose.Finding
 			said := refusals(c)
 			if len(said) == 0 {
 				return out

@@ -76,6 +76,13 @@ func dependencyWebhook() diagnose.Rule {
 				if ns != "" {
 					f.Root = "Service/" + ns + "/" + name
 					f.Chain = []diagnose.Link{{Object: f.Root, Says: "is the webhook's, and " + state}}
+					if below, ok := c.Follow(diagnose.Address{Host: name + "." + ns + ".svc", Port: 443}); ok && state == "does not answer" {
+						if len(below.Chain) > 0 {
+							f.Chain = append(f.Chain, below.Chain[1:]...)
+						}
+						f.Root = firstOf(below.Root, f.Root)
+						f.Evidence = append(f.Evidence, below.Evidence...)
+					}
 					f.Fixes = []diagnose.Fix{{Title: "See the webhook's own pods", Command: "kubectl -n " + ns + " get pods"}}
 				}
 			}

@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 
@@ -95,19 +94,6 @@ func groups(re *regexp.Regexp, text string) map[string]string {
 // fromStatement starts a finding that rests on what the cluster itself says.
 func fromStatement(s statement) diagnose.Finding {
 	return diagnose.Finding{Confidence: diagnose.Certain, Proof: diagnose.Structural, Evidence: []diagnose.Evidence{s.cite()}}
-}
-
-// dependencies returns the findings of the addresses that the log says cannot be reached, as far as they end at this cause.
-func dependencies(c *diagnose.Case, id string) []diagnose.Finding {
-	var out []diagnose.Finding
-	for _, d := range c.Dependencies() {
-		if d.Finding.Cause == id {
-			f := d.Finding
-			f.Settle = fmt.Sprintf("Try %s from inside the pod.", d.Address)
-			out = append(out, f)
-		}
-	}
-	return out
 }
 
 // events returns the container's events with that reason whose message holds one of the texts, oldest first.

@@ -21,7 +21,7 @@ func volumePVCMissing() diagnose.Rule {
 			Source:  "kubernetes.io/docs/concepts/storage/persistent-volumes",
 		},
 		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
-			out := dependencies(c, "volume.pvc-missing")
+			var out []diagnose.Finding
 			if !stuck(c) || c.Pod == nil {
 				return out
 			}

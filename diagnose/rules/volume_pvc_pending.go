@@ -19,7 +19,7 @@ func volumePVCPending() diagnose.Rule {
 			Source:  "kubernetes.io/docs/concepts/storage/persistent-volumes, .../storage-classes",
 		},
 		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
-			out := dependencies(c, "volume.pvc-pending")
+			var out []diagnose.Finding
 			if !stuck(c) || c.Pod == nil {
 				return out
 			}

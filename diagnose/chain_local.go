@@ -1,0 +1,167 @@
+package diagnose
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// followLocal deals with an address of the pod itself: another of its containers should listen there, or the host is a wrong one.
+func (c *Case) followLocal(a Address, h Hit, f Finding) (Finding, bool) {
+	if h.Pattern != failedRefused && h.Pattern != failedSomehow || a.Port == 0 || c.Container == nil {
+		return Finding{}, false
+	}
+	for _, ct := range c.neighbours() {
+		if serves(ct, a.Port) {
+			return c.neighbour(f, ct, fmt.Sprintf("%s cannot connect to %s, where container %s of the same pod should listen", c.Who(), a, ct.Name))
+		}
+	}
+	if serves(*c.Container, a.Port) && !c.pointsHere(a) || c.Spec.HostNetwork {
+		return Finding{}, false
+	}
+	return c.ownHost(a, f), true
+}
+
+// neighbours are the containers that run beside the subject's own in its pod.
+func (c *Case) neighbours() []corev1.Container {
+	var out []corev1.Container
+	for _, ct := range c.Spec.InitContainers {
+		if ct.RestartPolicy != nil && *ct.RestartPolicy == corev1.ContainerRestartPolicyAlways && ct.Name != c.Subject.Container {
+			out = append(out, ct)
+		}
+	}
+	for _, ct := range c.Spec.Containers {
+		if ct.Name != c.Subject.Container && c.Subject.ContainerType != Init {
+			out = append(out, ct)
+		}
+	}
+	return out
+}
+
+// serves says that a container is made to listen on a port: it declares it, or its arguments name it.
+func serves(ct corev1.Container, port int) bool {
+	for _, p := range ct.Ports {
+		if int(p.ContainerPort) == port {
+			return true
+		}
+	}
+	number := regexp.MustCompile(`(?:^|\D)` + strconv.Itoa(port) + `(?:\D|$)`)
+	return slices.ContainsFunc(slices.Concat(ct.Command, ct.Args), number.MatchString)
+}
+
+// neighbour is the finding that another container of the pod does not do its part.
+func (c *Case) neighbour(f Finding, ct corev1.Container, said string) (Finding, bool) {
+	self := objectOf(c.Subject)
+	f.Root, f.Proof, f.Confidence = self, Corroborated, Likely
+	if c.Pod != nil {
+		for _, rec := range RecordPod(c.Pod).Containers {
+			if rec.Name != ct.Name || rec.Reason != "CrashLoopBackOff" && (rec.Last == nil || rec.Last.ExitCode == 0 || rec.Ready) {
+				continue
+			}
+			f.Cause, f.Confidence = "dependency.crash-looping", Certain
+			f.Summary, f.Advice = said+": it crash-loops", "Mend container "+ct.Name+" first"
+			f.Chain = append(f.Chain, Link{self, "container " + ct.Name + " crash-loops"})
+			subject := c.Subject
+			subject.Container, subject.ContainerType = ct.Name, rec.Type
+			if c.visited[self+"|"+ct.Name] {
+				return f, true
+			}
+			if sub, ok := c.diagnoseOther(subject, CrashLoop); ok {
+				f.Summary = said + ", which crash-loops: " + strings.TrimSuffix(sub.headline, ".")
+				f.Chain[len(f.Chain)-1].Says = "container " + ct.Name + " crash-loops (" + sub.Cause + ")"
+				f = c.extend(f, sub)
+			}
+			return f, true
+		}
+	}
+	f.Cause = "dependency.not-ready"
+	f.Summary = said + ": it does not listen there yet"
+	f.Advice = "Have the program wait for it, or make " + ct.Name + " a native sidecar, which starts first"
+	f.Chain = append(f.Chain, Link{self, "container " + ct.Name + " does not listen yet"})
+	return f, true
+}
+
+// pointsHere says that the container's own environment names the pod itself as the host of that port.
+func (c *Case) pointsHere(a Address) bool {
+	_, ok := c.localEnv(a)
+	return ok
+}
+
+// localEnv returns the variable that names the pod itself as a host.
+func (c *Case) localEnv(a Address) (string, bool) {
+	for _, e := range c.Container.Env {
+		if v := strings.ToLower(e.Value); v == "localhost" || v == "127.0.0.1" || v == "::1" {
+			return e.Name, true
+		}
+		for _, found := range c.engine.address.find(e.Value) {
+			if found.IsLocal() && found.Port == a.Port && !strings.Contains(e.Value, "0.0.0.0") {
+				return e.Name, true
+			}
+		}
+	}
+	return "", false
+}
+
+// ownHost is the finding that a program looks for its dependency in its own pod, where nothing listens.
+func (c *Case) ownHost(a Address, f Finding) Finding {
+	var service string
+	objects, _ := c.List(Services, c.Subject.Namespace)
+	for _, o := range objects {
+		s, ok := o.(*corev1.Service)
+		if !ok || labels.SelectorFromValidatedSet(s.Spec.Selector).Matches(labels.Set(c.Meta.Labels)) && len(s.Spec.Selector) > 0 {
+			continue
+		}
+		for _, p := range s.Spec.Ports {
+			if int(p.Port) == a.Port && service == "" {
+				service = s.Name
+			}
+		}
+	}
+	f.Proof, f.Confidence = Corroborated, Possible
+	f.Summary = fmt.Sprintf("%s cannot connect to %s (refused): that is its own pod, and no container of it is made to listen there", c.Who(), a)
+	f.Advice = "Give the program the host of what it needs"
+	if service != "" {
+		f.Confidence = Likely
+		f.Advice = fmt.Sprintf("Give the program its host; Service %s/%s serves port %d", c.Subject.Namespace, service, a.Port)
+		f.Evidence = append(f.Evidence, Evidence{"Service " + c.Subject.Namespace + "/" + service + " spec.ports", strconv.Itoa(a.Port)})
+	}
+	if env, ok := c.localEnv(a); ok {
+		f.Cause, f.Confidence = "app.invalid-config", Likely
+		f.Summary += "; its variable " + env + " says so"
+		f.Evidence = append(f.Evidence, Evidence{c.SpecField("env[" + env + "]"), "names the pod itself"})
+		if service != "" {
+			f.Fixes = []Fix{{Title: "Point " + env + " at the Service", Command: c.Kubectl("set", "env", c.Target(), "-c", c.Subject.Container, env+"="+service)}}
+		}
+		return f
+	}
+	f.Cause = "config.env-missing"
+	f.Summary += "; nothing in its environment names another host"
+	f.Evidence = append(f.Evidence, Evidence{c.SpecField("env"), "names no host for port " + strconv.Itoa(a.Port)})
+	f.Fixes = []Fix{{Title: "See which variables it has", Command: c.Kubectl("set", "env", c.Target(), "-c", c.Subject.Container, "--list")}}
+	return f
+}
+
+// meshProxy says that all that the pod sends goes through a proxy beside it, which is not up.
+func (c *Case) meshProxy(a Address, h Hit, f Finding) (Finding, bool) {
+	if c.Pod == nil {
+		return Finding{}, false
+	}
+	for _, ct := range c.neighbours() {
+		switch ct.Name {
+		case "istio-proxy", "linkerd-proxy", "consul-dataplane", "envoy-sidecar", "kuma-sidecar", "envoy":
+		default:
+			continue
+		}
+		for _, rec := range RecordPod(c.Pod).Containers {
+			if rec.Name == ct.Name && !rec.Ready {
+				return c.neighbour(f, ct, fmt.Sprintf("%s, although that is ready: all it sends goes through container %s, which is not", couldNot(c, a, h.Pattern), ct.Name))
+			}
+		}
+	}
+	return Finding{}, false
+}
