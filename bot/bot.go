@@ -32,7 +32,7 @@ type Commands interface {
 	Click(ctx context.Context, c notify.Click, incident *diagnose.Incident)
 }
 
-// Options are what a Bot needs. All fields but Render, Workers and Metrics are required.
+// Options are what a Bot needs. All fields but Render, Workers, Observer and Evidence are required.
 type Options struct {
 	Diagnoser Diagnoser
 	// View opens a window on the cluster as it is now, for one diagnosis.
@@ -45,6 +45,14 @@ type Options struct {
 	Render   notify.RenderOptions
 	Workers  int // diagnoses at once; 4 when zero
 	Observer Observer
+	Evidence Evidence
+}
+
+// Evidence keeps what diagnoses read. *evidence.Keeper is one. A nil Evidence is fine.
+type Evidence interface {
+	// Witness puts something around a view that remembers what one diagnosis of an incident reads. keep is called when the message is on
+	// its way, with the diagnosis that is to be remembered; it does not wait.
+	Witness(view diagnose.View, inc diagnose.Incident) (through diagnose.View, keep func(diagnose.Diagnosis))
 }
 
 // Observer is told what the bot did, for /metrics. A nil Observer is fine.

@@ -33,10 +33,12 @@ func (b *Bot) work(ctx context.Context, id string) {
 			b.mu.Unlock()
 		}
 	}
+	keep := func() {}
 	if fresh {
-		b.rediagnose(ctx, f, inc, known)
+		keep = b.rediagnose(ctx, f, inc, known)
 	}
 	b.publish(ctx, f)
+	keep()
 
 	b.mu.Lock()
 	f.busy = false
@@ -62,18 +64,23 @@ func (b *Bot) drop(ctx context.Context, id string, f *file) {
 	f.busy, f.queued, f.over, f.forget = false, false, false, time.Now().Add(time.Hour)
 }
 
-// rediagnose looks for the cause anew. A first post does not wait for it longer than patience.
-func (b *Bot) rediagnose(ctx context.Context, f *file, inc diagnose.Incident, known *diagnose.Diagnosis) {
+// rediagnose looks for the cause anew. A first post does not wait for it longer than patience. What it returns keeps the evidence, and is
+// to be called after the post.
+func (b *Bot) rediagnose(ctx context.Context, f *file, inc diagnose.Incident, known *diagnose.Diagnosis) (keep func()) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	type result struct {
 		d   diagnose.Diagnosis
 		err error
 	}
+	view, remember := b.o.View(), func(diagnose.Diagnosis) {}
+	if b.o.Evidence != nil {
+		view, remember = b.o.Evidence.Witness(view, inc)
+	}
 	start := time.Now()
 	done := make(chan result, 1)
 	go func() {
-		d, err := b.o.Diagnoser.Diagnose(ctx, b.o.View(), diagnose.Symptom{Subject: inc.Subject, Condition: inc.Condition, Says: inc.Says})
+		d, err := b.o.Diagnoser.Diagnose(ctx, view, diagnose.Symptom{Subject: inc.Subject, Condition: inc.Condition, Says: inc.Says})
 		done <- result{d, err}
 	}()
 	var r result
@@ -97,9 +104,12 @@ func (b *Bot) rediagnose(ctx context.Context, f *file, inc diagnose.Incident, kn
 			b.o.Log.Warn("diagnosing failed", "incident", inc.ID, "workload", inc.Subject.Workload, "namespace", inc.Subject.Namespace, "error", r.err)
 			b.again(f)
 		}
-		return
+		return func() {}
 	}
-	b.adopt(ctx, f, inc, r.d)
+	if !b.adopt(ctx, f, inc, r.d) {
+		return func() {} // what proved the cause that stands was there before
+	}
+	return func() { remember(r.d) }
 }
 
 // again makes sure that what failed is tried once more, even if nothing else happens: the diagnosis, or saying how the incident ended.
@@ -112,12 +122,14 @@ func (b *Bot) again(f *file) {
 	}
 }
 
-// adopt takes a new diagnosis over, unless it only knows less than the one that stands.
-func (b *Bot) adopt(ctx context.Context, f *file, inc diagnose.Incident, d diagnose.Diagnosis) {
+// adopt takes a new diagnosis over, unless it only knows less than the one that stands; it says whether it did.
+func (b *Bot) adopt(ctx context.Context, f *file, inc diagnose.Incident, d diagnose.Diagnosis) (taken bool) {
 	b.mu.Lock()
 	old, same := f.diagnosis, f.fingerprint == inc.Fingerprint
 	f.at = time.Now()
+	taken = true
 	if old != nil && same && weaker(d, *old) {
+		taken = false
 		// The log or the events that proved the cause are gone by now: what was proven stays proven.
 		kept := *old
 		kept.Restarts, kept.NextRetry, kept.Timeline = d.Restarts, d.NextRetry, d.Timeline
@@ -155,6 +167,7 @@ func (b *Bot) adopt(ctx context.Context, f *file, inc diagnose.Incident, d diagn
 	if err != nil {
 		b.o.Log.Warn("storing a diagnosis failed; after a restart a change of cause may go unsaid", "incident", inc.ID, "error", err)
 	}
+	return taken
 }
 
 // weaker says whether a is a lesser answer than b to the same failure.

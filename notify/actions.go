@@ -15,7 +15,16 @@ const (
 	ActionDiagnose     = "diagnose"
 	ActionScaleToZero  = "scale-to-zero"
 	ActionScaleBack    = "scale-back"
+	// ActionEvidence shows what was captured when it happened, and ActionEvidenceFile sends it. Their value is the incident's id, and for
+	// one of several recordings a slash and its number.
+	ActionEvidence     = "evidence"
+	ActionEvidenceFile = "evidence-file"
 )
+
+// evidenceButton leads from an incident's thread to what was captured when it happened, also long after its end.
+func evidenceButton(inc diagnose.Incident) Block {
+	return Block{Actions: &Controls{Buttons: []Button{{Action: ActionEvidence, Value: inc.ID, Text: "Captured evidence"}}}}
+}
 
 // controls are the buttons and the menu of an open incident's root.
 func controls(inc diagnose.Incident, o RenderOptions) *Controls {

@@ -19,6 +19,8 @@ type RenderOptions struct {
 	Title func(cause string) string
 	// Without lists actions that are not offered, such as ActionScaleToZero.
 	Without []string
+	// Evidence says that what diagnoses read is kept, so that a thread can offer it.
+	Evidence bool
 }
 
 func (o RenderOptions) offers(action string) bool { return !slices.Contains(o.Without, action) }

@@ -62,6 +62,9 @@ func Detail(inc diagnose.Incident, d diagnose.Diagnosis, o RenderOptions) Messag
 	if inc.Says != "" {
 		add(Block{Context: []Span{T("Seen: " + seen(inc, 300))}})
 	}
+	if o.Evidence && inc.ID != "" {
+		add(evidenceButton(inc))
+	}
 	return m
 }
 

@@ -11,6 +11,14 @@ import (
 
 // click does what a button of an incident's messages says.
 func (d *Dispatcher) click(ctx context.Context, c notify.Click, incident *diagnose.Incident) (notify.Message, error) {
+	for _, cmd := range d.commands {
+		if answer := cmd.kept[c.Action]; answer != nil {
+			return answer(ctx, &call{Dispatcher: d, command: cmd, person: c.Person, channel: c.Channel}, c.Value)
+		}
+	}
+	if m, is := off(c); is {
+		return m, nil
+	}
 	if incident == nil {
 		return say(fmt.Sprintf("This incident ended so long ago that the bot no longer knows it. %s list shows what keeps failing now.", d.o.Name)), nil
 	}

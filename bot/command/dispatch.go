@@ -26,10 +26,15 @@ type command struct {
 	run         func(context.Context, *call) (notify.Message, error)
 	// buttons are those of an incident's messages that do the same, by the name of their action.
 	buttons map[string]onClick
+	// kept are those that work when the bot no longer knows the incident.
+	kept map[string]onKept
 }
 
 // onClick answers a button of an incident.
 type onClick func(context.Context, *call, diagnose.Incident) (notify.Message, error)
+
+// onKept answers a button by its value alone.
+type onKept func(ctx context.Context, c *call, value string) (notify.Message, error)
 
 // call is one use of a command.
 type call struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"crashloop/bot/access"
@@ -59,7 +60,7 @@ type Describer interface {
 	Describe(ctx context.Context, t action.Target, events bool) (string, error)
 }
 
-// Options are what a Dispatcher needs. Name, Cluster, OnAction and Actions may be left out.
+// Options are what a Dispatcher needs. Name, Cluster, Evidence, OnAction and Actions may be left out.
 type Options struct {
 	// Name is the slash command as people type it, "/crashloop".
 	Name string
@@ -71,6 +72,8 @@ type Options struct {
 	Directory Directory
 	Logs      Logs
 	Describer Describer
+	// Evidence is what was kept of incidents; nil when nothing is.
+	Evidence Evidence
 	// Incidents returns the open incidents, and those that ended not long ago.
 	Incidents func() []Standing
 	// Diagnose looks anew at one workload: what keeps failing there, and why; nothing when nothing does. It must look through what within
@@ -105,7 +108,9 @@ func New(o Options) (*Dispatcher, error) {
 	if o.Name == "" {
 		o.Name = "/crashloop"
 	}
-	return &Dispatcher{o: o, commands: []command{
-		list(), diagnosis(), logs(), describe(), restart(), scaleToZero(), scaleBack(), whoami(), help(),
-	}}, nil
+	commands := []command{list(), diagnosis(), logs(), keptEvidence(), describe(), restart(), scaleToZero(), scaleBack(), whoami(), help()}
+	if o.Evidence == nil {
+		commands = slices.DeleteFunc(commands, func(c command) bool { return c.name == keptEvidence().name })
+	}
+	return &Dispatcher{o: o, commands: commands}, nil
 }

@@ -34,7 +34,10 @@ type Options struct {
 	InCluster bool                 // whether the bot runs in a pod
 	Namespace string               // the bot's own; found out inside a cluster when empty
 	Cluster   string               // what the watched cluster is called; the default directory is one per cluster
-	Log       *slog.Logger
+	// Part opens a part of the state that is kept apart from the rest, under the same setting: what is large and seldom written would
+	// otherwise be written again with everything small that shares its ConfigMap. Empty is the rest.
+	Part string
+	Log  *slog.Logger
 }
 
 // Open opens the store that a setting names: "dir:PATH", "configmap:NAMESPACE/NAME", "memory", or empty for the place that suits: ConfigMaps
@@ -48,7 +51,7 @@ func Open(ctx context.Context, spec string, o Options) (Store, error) {
 	case spec == "memory":
 		return NewMemory(), nil
 	case kind == "dir" && place != "":
-		return OpenDirectory(place, o.Log)
+		return OpenDirectory(filepath.Join(place, o.Part), o.Log)
 	case kind == "configmap" && place != "":
 		namespace, name, ok := strings.Cut(place, "/")
 		if !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
@@ -71,12 +74,15 @@ func Open(ctx context.Context, spec string, o Options) (Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return OpenDirectory(dir, o.Log)
+	return OpenDirectory(filepath.Join(dir, o.Part), o.Log)
 }
 
 func openConfigMaps(ctx context.Context, namespace, name string, o Options) (Store, error) {
 	if o.Client == nil {
 		return nil, fmt.Errorf("state configmap:%s/%s: there is no connection to a cluster", namespace, name)
+	}
+	if o.Part != "" {
+		name += "-" + o.Part
 	}
 	return OpenConfigMaps(ctx, ConfigMapOptions{Client: o.Client, Namespace: namespace, Name: name, Log: o.Log})
 }

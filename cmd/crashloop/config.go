@@ -16,6 +16,7 @@ import (
 
 	"github.com/kelseyhightower/envconfig"
 	"github.com/robfig/cron/v3"
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 // prefix begins the name of every setting.
@@ -41,6 +42,26 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // MarshalText hides the value from encoders.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil } //nolint:unparam // encoding.TextMarshaler
 
+// Size is a number of bytes, written as Kubernetes writes quantities: 256Ki, 8Mi.
+type Size int64
+
+// Decode implements [envconfig.Decoder].
+func (s *Size) Decode(text string) error {
+	q, err := resource.ParseQuantity(text)
+	if err != nil {
+		return err
+	}
+	n, exact := q.AsInt64()
+	if !exact {
+		return errors.New("it is no whole number of bytes")
+	}
+	*s = Size(n)
+	return nil
+}
+
+// String writes it as it is set.
+func (s Size) String() string { return resource.NewQuantity(int64(s), resource.BinarySI).String() }
+
 // Config is every setting of the program, read from the environment: the field ResolveAfter from CRASHLOOP_RESOLVE_AFTER. Each has its
 // description in config.example.env.
 type Config struct {
@@ -65,6 +86,10 @@ type Config struct {
 	SlowRestarts int           `split_words:"true" default:"5"`
 	SlowWindow   time.Duration `split_words:"true" default:"24h"`
 	ResolveAfter time.Duration `split_words:"true" default:"10m"`
+
+	EvidenceAge          time.Duration `split_words:"true" default:"168h"`
+	EvidenceIncidentSize Size          `split_words:"true" default:"256Ki"`
+	EvidenceTotalSize    Size          `split_words:"true" default:"8Mi"`
 
 	AccessFile string `split_words:"true"`
 	ReadOnly   bool   `split_words:"true"`
@@ -163,8 +188,11 @@ func loadConfig(environ []string) (Config, error) {
 func unreadable(v variable, err error) error {
 	var parse *envconfig.ParseError
 	wants := map[reflect.Kind]string{reflect.Bool: "true or false", reflect.Int: "a whole number"}[v.field.Type.Kind()]
-	if v.field.Type == reflect.TypeFor[time.Duration]() {
+	switch v.field.Type {
+	case reflect.TypeFor[time.Duration]():
 		wants = `a duration such as "90s" or "10m"`
+	case reflect.TypeFor[Size]():
+		wants = `a size such as "256Ki" or "8Mi"`
 	}
 	if errors.As(err, &parse) {
 		return fmt.Errorf("%s: %q is not %s", v.name, parse.Value, cmp.Or(wants, "of type "+parse.TypeName))
@@ -248,6 +276,7 @@ func (c *Config) validate() []error {
 			bad(name, "%s is not a time to wait; use more than zero", d)
 		}
 	}
+	m = append(m, c.validateEvidence()...)
 	if c.AccessFile != "" {
 		if info, err := os.Stat(c.AccessFile); err != nil {
 			bad("ACCESS_FILE", "cannot be read: %v", err)
@@ -275,6 +304,33 @@ func (c *Config) validate() []error {
 		bad("LOG_FORMAT", "%q is neither text nor json", c.LogFormat)
 	}
 	slices.SortFunc(m, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return m
+}
+
+// The least that makes sense of a recording's room, and the most: a store of ConfigMaps holds 64 of 900 KiB, one value in one of them.
+const (
+	minIncidentSize Size = 32 << 10
+	maxIncidentSize Size = 1 << 20
+	maxTotalSize    Size = 48 << 20
+)
+
+func (c *Config) validateEvidence() []error {
+	var m []error
+	bad := func(name, format string, args ...any) {
+		m = append(m, fmt.Errorf(prefix+"_"+name+": "+format, args...))
+	}
+	if c.EvidenceAge < 0 {
+		bad("EVIDENCE_AGE", "%s is no age; use more than zero, or 0 to keep nothing", c.EvidenceAge)
+	}
+	if c.EvidenceIncidentSize < minIncidentSize || c.EvidenceIncidentSize > maxIncidentSize {
+		bad("EVIDENCE_INCIDENT_SIZE", "%s is not between %s and %s", c.EvidenceIncidentSize, minIncidentSize, maxIncidentSize)
+	}
+	switch {
+	case c.EvidenceTotalSize > maxTotalSize:
+		bad("EVIDENCE_TOTAL_SIZE", "%s is more than %s, which is what the state has room for", c.EvidenceTotalSize, maxTotalSize)
+	case c.EvidenceTotalSize < c.EvidenceIncidentSize:
+		bad("EVIDENCE_TOTAL_SIZE", "%s is less than the %s that one incident may take (%s_EVIDENCE_INCIDENT_SIZE)", c.EvidenceTotalSize, c.EvidenceIncidentSize, prefix)
+	}
 	return m
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,14 +26,16 @@ func newDiagnose() *cobra.Command {
 		Long: `Diagnose looks at the whole cluster, one namespace, or one workload or pod, and says why each crash loop in it happens, with the evidence.
 
 It reads what the bot reads, with your own permissions, and changes nothing. With --from it reads files instead: Kubernetes objects as YAML or JSON
-with logs beside them, the output of 'kubectl cluster-info dump --output-directory DIR -A', or a recording made with --record.
+with logs beside them, the output of 'kubectl cluster-info dump --output-directory DIR -A', or a recording made with --record. It takes a directory, or a
+.tar.gz of one, such as the evidence that the bot keeps of an incident.
 
 Exit status: 0 it could look, whatever it found; 1 it could not; 2 bad usage.`,
 		Example: `  crashloop diagnose
   crashloop diagnose shop
   crashloop diagnose shop/web -o json
   crashloop diagnose shop/web --record evidence/     # redacted; attach it to a bug report
-  crashloop diagnose --from evidence/`,
+  crashloop diagnose --from evidence/
+  crashloop diagnose --from evidence-shop-web-20260301-0310.tar.gz`,
 		Args: arguments(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if output != "text" && output != "json" {
@@ -62,7 +65,7 @@ Exit status: 0 it could look, whatever it found; 1 it could not; 2 bad usage.`,
 			return diagnoseOnce(cmd.Context(), view, scope, config.thresholds(), record, output, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	cmd.Flags().StringVar(&from, "from", "", "read the files in this `DIR` instead of a cluster")
+	cmd.Flags().StringVar(&from, "from", "", "read the files in this `DIR`, or .tar.gz file, instead of a cluster")
 	cmd.Flags().StringVar(&record, "record", "", "write what was read, redacted, to this new `DIR`")
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
 	cmd.Flags().StringVar(&kubecontext, "context", "", "the kubeconfig context to use")
@@ -120,12 +123,27 @@ func newEngine(log *slog.Logger) (*diagnose.Engine, error) {
 	return diagnose.New(rules.All(), diagnose.Options{Redact: diagnose.NewRedactor().Redact, Logger: log})
 }
 
+// recordedSymptoms are those that a recording of the bot says it diagnosed, as far as they are asked for; what its watch saw may not show in
+// the recorded objects any more.
+func recordedSymptoms(view diagnose.View, scope diagnose.Scope) []diagnose.Symptom {
+	s, ok := view.(*snapshot.Snapshot)
+	if !ok {
+		return nil
+	}
+	return slices.DeleteFunc(s.Symptoms(), func(s diagnose.Symptom) bool {
+		about := s.Subject
+		named := scope.Name == "" || slices.Contains([]string{about.Name(), about.Pod, strings.ToLower(about.Workload), "pod/" + about.Pod}, strings.ToLower(scope.Name))
+		return scope.Namespace != "" && scope.Namespace != about.Namespace || !named
+	})
+}
+
 // diagnoseOnce finds what crash-loops in a view and prints why.
 func diagnoseOnce(ctx context.Context, view diagnose.View, scope diagnose.Scope, thresholds diagnose.Thresholds, record, output string, stdout, stderr io.Writer) error {
 	engine, err := newEngine(slog.New(slog.NewTextHandler(stderr, nil)))
 	if err != nil {
 		return err
 	}
+	recorded := recordedSymptoms(view, scope)
 	var recorder *snapshot.Recorder
 	if record != "" {
 		if err := snapshot.CheckRecordDir(record); err != nil {
@@ -134,9 +152,12 @@ func diagnoseOnce(ctx context.Context, view diagnose.View, scope diagnose.Scope,
 		recorder = snapshot.Record(view, diagnose.NewRedactor())
 		view = recorder
 	}
-	symptoms, err := diagnose.Find(ctx, view, scope, thresholds)
-	if err != nil {
-		return fmt.Errorf("looking for crash loops: %w", err)
+	symptoms := recorded
+	if len(symptoms) == 0 {
+		var err error
+		if symptoms, err = diagnose.Find(ctx, view, scope, thresholds); err != nil {
+			return fmt.Errorf("looking for crash loops: %w", err)
+		}
 	}
 	all := make([]diagnose.Diagnosis, 0, len(symptoms))
 	var failed []error

@@ -19,6 +19,7 @@ import (
 	"crashloop/bot/audit"
 	"crashloop/bot/command"
 	"crashloop/bot/digest"
+	"crashloop/bot/evidence"
 	"crashloop/bot/incident"
 	"crashloop/bot/kube"
 	"crashloop/bot/state"
@@ -195,9 +196,17 @@ func runActive(ctx context.Context, c Config, cl cluster, s *server, log *slog.L
 		actions = nil
 	}
 
+	keeper, closeEvidence, err := openEvidence(ctx, c, cl, log)
+	if err != nil {
+		return err
+	}
+	defer closeEvidence()
+	render.Evidence = keeper != nil
+
 	desk, err := bot.New(bot.Options{
 		Diagnoser: engine, View: func() diagnose.View { return cl.view.Fresh() }, Outbox: queue, Memory: store, Render: render, Observer: s.metrics,
 		Channel: func(diagnose.Incident) string { return channel }, Log: log,
+		Evidence: witness(keeper),
 	})
 	if err != nil {
 		return err
@@ -218,7 +227,7 @@ func runActive(ctx context.Context, c Config, cl cluster, s *server, log *slog.L
 		return err
 	}
 
-	commands, err := newCommands(c, cl, people, guard, actions, engine, desk, log)
+	commands, err := newCommands(c, cl, people, guard, actions, engine, desk, keeper, log)
 	if err != nil {
 		return err
 	}
@@ -247,6 +256,9 @@ func runActive(ctx context.Context, c Config, cl cluster, s *server, log *slog.L
 		},
 		{{"diagnosing", desk.Run}},
 		{{"delivering messages", queue.Run}},
+	}
+	if keeper != nil { // stops behind those that feed it
+		stages[2] = append(stages[2], part{"keeping evidence", keeper.Run})
 	}
 	if c.Digest != "" {
 		d, err := digest.New(digest.Options{
@@ -330,7 +342,7 @@ type nopCloser struct{ io.Writer }
 func (nopCloser) Close() error { return nil }
 
 // newCommands wires what people type and click.
-func newCommands(c Config, cl cluster, people *access.Decider, guard *action.Guard, actions []action.Action, engine *diagnose.Engine, desk *bot.Bot, log *slog.Logger) (*command.Dispatcher, error) {
+func newCommands(c Config, cl cluster, people *access.Decider, guard *action.Guard, actions []action.Action, engine *diagnose.Engine, desk *bot.Bot, keeper *evidence.Keeper, log *slog.Logger) (*command.Dispatcher, error) {
 	runner, err := action.New(action.Options{Client: cl.clients.Objects, Guard: guard, Actions: actions, Log: log, Instance: c.InstanceName})
 	if err != nil {
 		return nil, err
@@ -343,8 +355,13 @@ func newCommands(c Config, cl cluster, people *access.Decider, guard *action.Gua
 	if err != nil {
 		return nil, err
 	}
+	var kept command.Evidence
+	if keeper != nil {
+		kept = keeper
+	}
 	return command.New(command.Options{
-		Name: c.SlackCommand, Cluster: cl.name, Access: people, Guard: guard, Runner: runner, Directory: directory, Logs: reader, Describer: reader, Actions: actions, Log: log,
+		Evidence: kept,
+		Name:     c.SlackCommand, Cluster: cl.name, Access: people, Guard: guard, Runner: runner, Directory: directory, Logs: reader, Describer: reader, Actions: actions, Log: log,
 		Incidents: func() []command.Standing {
 			var all []command.Standing
 			for _, i := range desk.Recent() {

@@ -22,7 +22,30 @@ type header struct {
 	Cluster string `json:"cluster,omitempty"`
 	// Failed lists the reads that failed while a recording was made, so that they fail again.
 	Failed []failedEntry `json:"failed,omitempty"`
+	// Symptoms are what was diagnosed when the recording was made. A watch knows more of the past than objects tell, so that a symptom
+	// that it saw may not be found in them again.
+	Symptoms []recordedSymptom `json:"symptoms,omitempty"`
+	// LeftOut says, in words, what was read and is not here because there was too much of it.
+	LeftOut []string `json:"leftOut,omitempty"`
+	// Hidden are the parts that were taken out because whoever got this copy may not read them. Reading one is forbidden.
+	Hidden []hiddenPart `json:"hidden,omitempty"`
 }
+
+// recordedSymptom is a [diagnose.Symptom] as it stands in the file.
+type recordedSymptom struct {
+	Subject   diagnose.Subject   `json:"subject"`
+	Condition diagnose.Condition `json:"condition"`
+	Says      string             `json:"says"`
+}
+
+// hiddenPart is one kind in one namespace, or its logs.
+type hiddenPart struct {
+	Kind      string `json:"kind"` // Kind.group, or "log"
+	Namespace string `json:"namespace,omitempty"`
+}
+
+// logKind stands for logs where a kind is named.
+const logKind = "log"
 
 // failedEntry is one read that failed, as it stands in the file.
 type failedEntry struct {

@@ -204,13 +204,17 @@ func (m *kindMemory) knownAbsent(o diagnose.Object) bool {
 	return slices.ContainsFunc(m.answered, func(q query) bool { return q.takes(o) })
 }
 
-// clean redacts an object and gives it the apiVersion and kind that client-go leaves out.
 func (r *Recorder) clean(kind diagnose.Kind, o diagnose.Object) (diagnose.Object, error) {
+	return clean(r.redact, kind, o)
+}
+
+// clean redacts an object and gives it the apiVersion and kind that client-go leaves out.
+func clean(redact *diagnose.Redactor, kind diagnose.Kind, o diagnose.Object) (diagnose.Object, error) {
 	o = copyOf(o)
 	if o.GetObjectKind().GroupVersionKind().Kind == "" {
 		o.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{Group: kind.Group, Version: kind.Version, Kind: kind.Kind})
 	}
-	return r.redact.RedactObject(o)
+	return redact.RedactObject(o)
 }
 
 // fail remembers a read that failed, and gives its error the form that it will have in the recording. A read that was cancelled is not
@@ -219,13 +223,19 @@ func (r *Recorder) fail(ctx context.Context, read failedRead, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}
-	kept := &readError{text: cmp.Or(r.redact.Redact(err.Error()), "could not be read")}
+	kept := keepError(r.redact, err)
+	r.failed[read] = kept
+	return kept
+}
+
+// keepError gives an error the form that it has in a recording.
+func keepError(redact *diagnose.Redactor, err error) *readError {
+	kept := &readError{text: cmp.Or(redact.Redact(err.Error()), "could not be read")}
 	for _, s := range sentinels() {
 		if errors.Is(err, s.err) {
 			kept.is = s.err
 			break
 		}
 	}
-	r.failed[read] = kept
 	return kept
 }

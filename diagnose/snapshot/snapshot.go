@@ -37,23 +37,29 @@ type Snapshot struct {
 	now        time.Time
 	objects    map[schema.GroupKind][]diagnose.Object // sorted by namespace and name
 	failed     map[failedRead]*readError
+	hidden     map[hiddenPart]bool
+	header     header
 }
 
 var _ diagnose.View = (*Snapshot)(nil)
 
-// Open reads the directory dir. Nothing outside of it is read, also not through a symbolic link. The error names each document that
-// could not be read, by file and line.
-func Open(dir string, opts Options) (*Snapshot, error) {
-	info, err := os.Stat(dir)
+// Open reads a directory, or a .tar.gz file of one. Nothing outside of it is read, also not through a symbolic link. The error names
+// each document that could not be read, by file and line.
+func Open(name string, opts Options) (*Snapshot, error) {
+	fail := func(err error) (*Snapshot, error) { return nil, fmt.Errorf("opening snapshot %q: %w", name, err) }
+	info, err := os.Stat(name)
 	if err != nil {
-		return nil, fmt.Errorf("opening snapshot %q: %w", dir, err)
+		return fail(err)
 	}
+	var files fs.FS = directory(name)
 	if !info.IsDir() {
-		return nil, fmt.Errorf("opening snapshot %q: it is a file; name the directory that holds it", dir)
+		if files, err = openArchive(name, info); err != nil {
+			return fail(err)
+		}
 	}
-	s, err := FromFS(directory(dir), opts)
+	s, err := FromFS(files, opts)
 	if err != nil {
-		return nil, fmt.Errorf("opening snapshot %q: %w", dir, err)
+		return fail(err)
 	}
 	return s, nil
 }
@@ -70,7 +76,13 @@ func FromFS(files fs.FS, opts Options) (*Snapshot, error) {
 	}
 	s := &Snapshot{
 		files: files, cluster: cmp.Or(opts.Cluster, r.header.Cluster), namespaces: opts.Namespaces,
-		now: r.now, objects: map[schema.GroupKind][]diagnose.Object{}, failed: r.header.failures(),
+		now: r.now, objects: map[schema.GroupKind][]diagnose.Object{}, failed: r.header.failures(), hidden: map[hiddenPart]bool{}, header: r.header,
+	}
+	for _, p := range r.header.Hidden {
+		s.hidden[p] = true
+	}
+	for _, what := range r.header.LeftOut {
+		notes("left out when this was recorded: " + what + "; a diagnosis may say less for it")
 	}
 	for key, doc := range r.found {
 		gk := schema.GroupKind{Group: key.group, Kind: key.kind}
@@ -91,6 +103,16 @@ func (s *Snapshot) Cluster() string { return s.cluster }
 
 // Now implements [diagnose.View]: the moment of the snapshot, the zero time when the files hold no time at all.
 func (s *Snapshot) Now() time.Time { return s.now }
+
+// Symptoms are those that were diagnosed when the snapshot was recorded, if it says so. Diagnosing them again gives the same answers;
+// other snapshots have to be searched with [diagnose.Find].
+func (s *Snapshot) Symptoms() []diagnose.Symptom {
+	var all []diagnose.Symptom
+	for _, r := range s.header.Symptoms {
+		all = append(all, diagnose.Symptom(r))
+	}
+	return all
+}
 
 // Get implements [diagnose.View].
 func (s *Snapshot) Get(ctx context.Context, kind diagnose.Kind, namespace, name string) (diagnose.Object, error) {
@@ -154,6 +176,13 @@ func joinName(namespace, name string) string {
 func (s *Snapshot) failure(read failedRead) error {
 	if err, ok := s.failed[read]; ok {
 		return err
+	}
+	part := hiddenPart{read.Kind, read.Namespace}
+	if read.Verb == "log" {
+		part.Kind = logKind
+	}
+	if s.hidden[part] {
+		return &readError{text: fmt.Sprintf("%s in namespace %q: left out of this copy, since whoever got it may not read them", part.Kind, part.Namespace), is: diagnose.ErrForbidden}
 	}
 	return nil
 }

@@ -42,16 +42,13 @@ func (r *Recorder) Files() (map[string][]byte, error) {
 		files[name+".yaml"] = text.Bytes()
 	}
 	for read, l := range r.logs {
-		name := read.Container + ".log"
-		if read.Previous {
-			name = read.Container + ".previous.log"
+		name, err := logFile(read)
+		if err != nil {
+			return nil, err
 		}
-		if !validPart(read.Namespace) || !validPart(read.Name) || !validPart(read.Container) {
-			return nil, fmt.Errorf("writing log of container %q of pod %q: that is no name", read.Container, joinName(read.Namespace, read.Name))
-		}
-		files[path.Join("logs", read.Namespace, read.Name, name)] = l.text
+		files[name] = l.text
 	}
-	head, err := r.header()
+	head, err := newHeader(r.now, r.view.Cluster(), r.failed).file()
 	if err != nil {
 		return nil, err
 	}
@@ -59,10 +56,22 @@ func (r *Recorder) Files() (map[string][]byte, error) {
 	return files, nil
 }
 
-// header gives snapshot.json. Its failed reads are in order, so that equal recordings are equal files.
-func (r *Recorder) header() ([]byte, error) {
-	h := header{Now: r.now.Format(time.RFC3339Nano), Cluster: r.view.Cluster()}
-	for read, err := range r.failed {
+// logFile says where a log stands.
+func logFile(read failedRead) (string, error) {
+	name := read.Container + ".log"
+	if read.Previous {
+		name = read.Container + ".previous.log"
+	}
+	if !validPart(read.Namespace) || !validPart(read.Name) || !validPart(read.Container) {
+		return "", fmt.Errorf("writing log of container %q of pod %q: that is no name", read.Container, joinName(read.Namespace, read.Name))
+	}
+	return path.Join("logs", read.Namespace, read.Name, name), nil
+}
+
+// newHeader gives what snapshot.json says. Its failed reads are in order, so that equal recordings are equal files.
+func newHeader(now time.Time, cluster string, failed map[failedRead]*readError) *header {
+	h := &header{Now: now.Format(time.RFC3339Nano), Cluster: cluster}
+	for read, err := range failed {
 		entry := failedEntry{failedRead: read, Error: err.text}
 		for _, s := range sentinels() {
 			if errors.Is(err.is, s.err) {
@@ -75,6 +84,11 @@ func (r *Recorder) header() ([]byte, error) {
 		return cmp.Or(cmp.Compare(a.Verb, b.Verb), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name),
 			cmp.Compare(a.Container, b.Container), cmp.Compare(a.Where, b.Where), cmp.Compare(fmt.Sprint(a.Previous), fmt.Sprint(b.Previous)))
 	})
+	return h
+}
+
+// file gives snapshot.json.
+func (h *header) file() ([]byte, error) {
 	text, err := json.MarshalIndent(h, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("writing %s: %w", headerFile, err)

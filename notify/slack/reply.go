@@ -48,6 +48,9 @@ func (r *replier) Reply(ctx context.Context, m notify.Message) error {
 		return r.here(ctx, m)
 	}
 	text := "The answer is too long for here: I sent it to you in a direct message."
+	if m.File != nil {
+		text = "I sent you the file " + notify.Cut(notify.Clean(m.File.Name), 200) + " in a direct message."
+	}
 	return r.here(ctx, notify.Message{Text: text})
 }
 
