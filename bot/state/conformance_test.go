@@ -230,3 +230,39 @@ func want(t *testing.T, s Store, prefix string, all map[string]string) {
 		}
 	}
 }
+
+// TestPartsAreApart opens a part beside the rest, under one setting: neither sees, locks or rewrites the other.
+func TestPartsAreApart(t *testing.T) {
+	api := newAPI()
+	for _, spec := range []string{"memory", "dir:" + t.TempDir(), "configmap:bots/state"} {
+		opened := func(part string) Store {
+			s, err := Open(t.Context(), spec, Options{Client: api, Part: part})
+			if err != nil {
+				t.Fatalf("%s, part %q: %v", spec, part, err)
+			}
+			return s
+		}
+		rest, part := opened(""), opened("evidence")
+		put(t, rest, "a", "rest")
+		put(t, part, "a", "part")
+		put(t, part, "b", strings.Repeat("x", 100))
+		want(t, rest, "", map[string]string{"a": "rest"})
+		want(t, part, "", map[string]string{"a": "part", "b": strings.Repeat("x", 100)})
+		for _, s := range []Store{rest, part} {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if spec == "memory" {
+			continue
+		}
+		rest, part = opened(""), opened("evidence")
+		want(t, rest, "", map[string]string{"a": "rest"})
+		want(t, part, "", map[string]string{"a": "part", "b": strings.Repeat("x", 100)})
+		for _, s := range []Store{rest, part} {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}

@@ -32,6 +32,9 @@ func TestConfigDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if c.EvidenceAge != 7*24*time.Hour || c.EvidenceIncidentSize != 256<<10 || c.EvidenceTotalSize != 8<<20 {
+		t.Errorf("defaults for evidence are %v, %v, %v", c.EvidenceAge, c.EvidenceIncidentSize, c.EvidenceTotalSize)
+	}
 	if c.Crashes != 2 || c.Window != 10*time.Minute || c.StuckAfter != time.Minute || c.ResolveAfter != 10*time.Minute {
 		t.Errorf("defaults are %+v", c)
 	}
@@ -62,6 +65,10 @@ func TestConfigMistakes(t *testing.T) {
 		{"page for everyone", []string{"CRASHLOOP_PAGE_LISTEN=0.0.0.0:8000"}, []string{"not a loopback address"}},
 		{"no access file", []string{"CRASHLOOP_ACCESS_FILE=/nowhere/access.yaml"}, []string{"CRASHLOOP_ACCESS_FILE", "/nowhere/access.yaml"}},
 		{"digest", []string{"CRASHLOOP_DIGEST=every morning"}, []string{"CRASHLOOP_DIGEST"}},
+		{"evidence", []string{"CRASHLOOP_EVIDENCE_AGE=-1h", "CRASHLOOP_EVIDENCE_INCIDENT_SIZE=9Ki", "CRASHLOOP_EVIDENCE_TOTAL_SIZE=much"},
+			[]string{"CRASHLOOP_EVIDENCE_AGE: -1h0m0s is no age", "CRASHLOOP_EVIDENCE_INCIDENT_SIZE: 9Ki is not between 32Ki and 1Mi", `CRASHLOOP_EVIDENCE_TOTAL_SIZE: "much" is not a size such as "256Ki" or "8Mi"`}},
+		{"less evidence than of one", []string{"CRASHLOOP_EVIDENCE_TOTAL_SIZE=128Ki"}, []string{"CRASHLOOP_EVIDENCE_TOTAL_SIZE: 128Ki is less than the 256Ki that one incident may take"}},
+		{"too much evidence", []string{"CRASHLOOP_EVIDENCE_TOTAL_SIZE=1Gi"}, []string{"CRASHLOOP_EVIDENCE_TOTAL_SIZE: 1Gi is more than 48Mi"}},
 		{"namespace", []string{"CRASHLOOP_NAMESPACES=Shop"}, []string{`"Shop" is not a namespace's name`}},
 	}
 	for _, tt := range tests {

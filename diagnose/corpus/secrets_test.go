@@ -66,6 +66,9 @@ func TestNoSecretComesThrough(t *testing.T) {
 			for name, text := range written {
 				look(t, string(text), secrets, fmt.Sprintf("line %d, in the %s, stands in the recording's %s:", i+1, where, name))
 			}
+			for name, text := range taped(t, e, openFiles(t, files)) {
+				look(t, string(text), secrets, fmt.Sprintf("line %d, in the %s, stands in the tape's %s:", i+1, where, name))
+			}
 		}
 	}
 	if checked < 200 {

@@ -2,6 +2,8 @@ package corpus
 
 import (
 	"bytes"
+	"fmt"
+	"io/fs"
 	"testing"
 
 	"crashloop/diagnose"
@@ -41,8 +43,37 @@ func TestTapesReplay(t *testing.T) {
 	}
 }
 
-// replay diagnoses from what a tape packs, and returns the JSON and the notes.
-func replay(t *testing.T, e *diagnose.Engine, tape *snapshot.Tape) (string, []string) {
+// taped diagnoses through tapes, as the bot does, and returns the files that they pack.
+func taped(t *testing.T, e *diagnose.Engine, view diagnose.View) map[string][]byte {
+	t.Helper()
+	symptoms, err := diagnose.Find(t.Context(), view, diagnose.Scope{}, diagnose.DefaultThresholds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string][]byte{}
+	for i, s := range symptoms {
+		tape := snapshot.NewTape(view, s)
+		if _, err := e.Diagnose(t.Context(), tape, s); err != nil {
+			t.Fatal(err)
+		}
+		files := unpack(t, tape)
+		err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
+			if err == nil && !entry.IsDir() {
+				all[fmt.Sprintf("%d/%s", i, name)], err = fs.ReadFile(files, name)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(all) == 0 {
+		t.Fatal("nothing was taped")
+	}
+	return all
+}
+
+func unpack(t *testing.T, tape *snapshot.Tape) fs.FS {
 	t.Helper()
 	packed, err := tape.Pack(diagnose.NewRedactor(), 1<<20)
 	if err != nil {
@@ -52,8 +83,14 @@ func replay(t *testing.T, e *diagnose.Engine, tape *snapshot.Tape) (string, []st
 	if err != nil {
 		t.Fatal(err)
 	}
+	return files
+}
+
+// replay diagnoses from what a tape packs, and returns the JSON and the notes.
+func replay(t *testing.T, e *diagnose.Engine, tape *snapshot.Tape) (string, []string) {
+	t.Helper()
 	var notes []string
-	s, err := snapshot.FromFS(files, snapshot.Options{Notes: func(n string) { notes = append(notes, n) }})
+	s, err := snapshot.FromFS(unpack(t, tape), snapshot.Options{Notes: func(n string) { notes = append(notes, n) }})
 	if err != nil {
 		t.Fatal(err)
 	}
