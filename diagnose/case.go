@@ -106,11 +106,19 @@ func kubectlTarget(workload string) string {
 // Kubectl writes a kubectl command in the subject's namespace, each argument quoted for a shell where it has to be.
 func (c *Case) Kubectl(args ...string) string { return kubectl(c.Subject.Namespace, args...) }
 
+// Kubectl writes a kubectl command in any namespace, or in none for what belongs to the whole cluster.
+func Kubectl(namespace string, args ...string) string { return kubectl(namespace, args...) }
+
 func kubectl(namespace string, args ...string) string {
-	parts := []string{"kubectl"}
 	if namespace != "" {
-		parts = append(parts, "-n", namespace)
+		args = append([]string{"-n", namespace}, args...)
 	}
+	return CommandLine("kubectl", args...)
+}
+
+// CommandLine writes a command, each argument quoted for a shell where it has to be.
+func CommandLine(program string, args ...string) string {
+	parts := []string{program}
 	for _, a := range args {
 		parts = append(parts, shellQuote(a))
 	}

@@ -240,7 +240,7 @@ func (c *Case) extend(f Finding, sub other) Finding {
 		f.Root = sub.Root
 	}
 	f.Evidence = append(f.Evidence, sub.Evidence[:min(len(sub.Evidence), 4)]...)
-	f.Fixes = append(f.Fixes, sub.Fixes...)
+	f.Fixes, f.borrowed = append(f.Fixes, sub.Fixes...), len(sub.Fixes)
 	if sub.Confidence == Possible && f.Confidence == Certain && f.Cause != "dependency.crash-looping" {
 		f.Confidence = Likely
 	}

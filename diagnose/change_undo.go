@@ -92,7 +92,7 @@ func (c *Case) rollback() (Fix, bool) {
 	if k, ok := c.keeper(); ok {
 		switch k.kind {
 		case "Helm":
-			return Fix{Title: title + ", with Helm: see which of the release's revisions that was, then helm rollback " + k.name + " REVISION", Command: helm(c.Subject.Namespace, "history", k.name)}, true
+			return Fix{Title: title + ", with Helm: see which of the release's revisions that was, then helm rollback " + k.name + " REVISION", Command: CommandLine("helm", "-n", c.Subject.Namespace, "history", k.name)}, true
 		case "Argo CD", "Flux":
 			who := k.kind
 			if k.name != "" {
@@ -124,10 +124,6 @@ func (c *Case) rollback() (Fix, bool) {
 		return Fix{}, false
 	}
 	return Fix{Title: title, Command: c.Kubectl(args...)}, true
-}
-
-func helm(namespace string, args ...string) string {
-	return "helm" + strings.TrimPrefix(kubectl(namespace, args...), "kubectl")
 }
 
 // goesBackFirst says that going back is the safest way out of a cause: not where data has already moved on, or where what is at fault

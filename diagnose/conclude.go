@@ -77,9 +77,7 @@ func (e *Engine) conclude(c *Case, findings []ranked) Diagnosis {
 		d.Evidence = append(d.Evidence, c.CiteLast()...)
 	}
 	d.Evidence = distinct(d.Evidence)
-	for _, f := range best.Fixes {
-		d.Fixes = append(d.Fixes, c.fits(f))
-	}
+	d.Fixes = append(d.Fixes, c.fit(best.Fixes, best.borrowed)...)
 	if d.Change = c.changeFor(&best.Finding); d.Change != nil {
 		if f, ok := c.rollback(); ok && goesBackFirst(d.Category, d.Cause) {
 			d.Fixes = append([]Fix{f}, d.Fixes...)
@@ -95,24 +93,6 @@ func (e *Engine) conclude(c *Case, findings []ranked) Diagnosis {
 	d.Excerpt = c.excerpt(best.Finding)
 	e.clean(&d)
 	return d
-}
-
-// fits takes from a fix a command that kubectl refuses for the subject's kind: the template of a Job or a bare pod cannot be changed, and
-// only Deployments, StatefulSets and DaemonSets roll out.
-func (c *Case) fits(f Fix) Fix {
-	target := " " + c.Target()
-	if !strings.Contains(f.Command, target) {
-		return f
-	}
-	kind := c.Subject.Kind()
-	changes := strings.Contains(f.Command, " set ") && !(kind == "Pod" && strings.Contains(f.Command, " set image ")) || strings.Contains(f.Command, " edit ")
-	switch {
-	case strings.Contains(f.Command, " rollout ") && (kind == "Job" || kind == "Pod" || kind == "CronJob"):
-		f.Title, f.Command = f.Title+" (create the "+kind+" anew)", ""
-	case changes && (kind == "Job" || kind == "Pod"):
-		f.Title, f.Command = f.Title+" (in its manifest: delete the "+kind+" and create it anew)", ""
-	}
-	return f
 }
 
 // nothing is the finding of a catalogue that has no rule for this: it claims nothing.

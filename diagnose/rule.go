@@ -101,6 +101,7 @@ type Finding struct {
 	Unchanged bool
 
 	elsewhere *Diagnosis // of the other workload that the failure comes from
+	borrowed  int        // how many of Fixes, the last ones, are that workload's
 }
 
 // FromHit starts a finding that rests on one line of a log.

@@ -57,7 +57,7 @@ func appBadCredentials() diagnose.Rule {
 			f.Advice = "Bring both sides together: the credentials that it is given, and those that the other side knows"
 			if len(secrets) > 0 {
 				f.Advice = fmt.Sprintf("Check the credentials in Secret %s against what the other side knows", secrets[0])
-				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "See when the Secret was last changed, and by whom", Command: c.Kubectl("get", "secret", secrets[0], "-o", "yaml", "--show-managed-fields")})
+				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "See when the Secret was last changed, and by whom", Command: c.Kubectl("get", "secret", secrets[0], "--show-managed-fields", `-o=jsonpath={range .metadata.managedFields[*]}{.time} {.manager}{"\n"}{end}`)})
 			}
 			f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Restart it once they agree", Command: c.Kubectl("rollout", "restart", c.Target())})
 			return []diagnose.Finding{f}

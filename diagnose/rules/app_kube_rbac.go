@@ -49,13 +49,13 @@ func appKubeRBAC() diagnose.Rule {
 			name := sa + "-" + verb + "-" + strings.Split(resource, ".")[0]
 			if h.Group("in") != "" {
 				f.Fixes = []diagnose.Fix{
-					{Title: "Make a Role with that right", Command: "kubectl -n " + h.Group("in") + " create role " + name + " --verb=" + verb + " --resource=" + resource},
-					{Title: "Bind it", Command: "kubectl -n " + h.Group("in") + " create rolebinding " + name + " --role=" + name + " --serviceaccount=" + ns + ":" + sa},
+					{Title: "Make a Role with that right", Command: diagnose.Kubectl(h.Group("in"), "create", "role", name, "--verb="+verb, "--resource="+resource)},
+					{Title: "Bind it", Command: diagnose.Kubectl(h.Group("in"), "create", "rolebinding", name, "--role="+name, "--serviceaccount="+ns+":"+sa)},
 				}
 			} else {
 				f.Fixes = []diagnose.Fix{
-					{Title: "Make a ClusterRole with that right", Command: "kubectl create clusterrole " + name + " --verb=" + verb + " --resource=" + resource},
-					{Title: "Bind it", Command: "kubectl create clusterrolebinding " + name + " --clusterrole=" + name + " --serviceaccount=" + ns + ":" + sa},
+					{Title: "Make a ClusterRole with that right", Command: diagnose.Kubectl("", "create", "clusterrole", name, "--verb="+verb, "--resource="+resource)},
+					{Title: "Bind it", Command: diagnose.Kubectl("", "create", "clusterrolebinding", name, "--clusterrole="+name, "--serviceaccount="+ns+":"+sa)},
 				}
 			}
 			return []diagnose.Finding{f}

@@ -56,7 +56,7 @@ func appReadOnlyFilesystem() diagnose.Rule {
 			default:
 				f.Advice = "Mount a volume that can be written to there"
 			}
-			f.Fixes = []diagnose.Fix{{Title: "Mount an emptyDir at " + dir, Patch: podPatch(c, fmt.Sprintf("containers:\n- name: %s\n  volumeMounts:\n  - name: scratch\n    mountPath: %s\nvolumes:\n- name: scratch\n  emptyDir: {}", c.Subject.Container, dir))}}
+			f.Fixes = []diagnose.Fix{{Title: "Mount an emptyDir at " + dir, Patch: bothPatch(c, "volumeMounts:\n- name: scratch\n  mountPath: "+diagnose.Scalar(dir), "volumes:\n- name: scratch\n  emptyDir: {}")}}
 			return []diagnose.Finding{f}
 		},
 	}

@@ -41,7 +41,7 @@ func componentCalicoRBAC() diagnose.Rule {
 			f.Chain = []diagnose.Link{{Object: f.Root, Says: "does not allow what Calico needs"}}
 			f.Summary = fmt.Sprintf("%s ends because the API server forbids it something: %s", c.Who(), shorten(quote(h.Text), 180))
 			f.Advice = fmt.Sprintf("Apply ClusterRole %s of the version of Calico that runs", role)
-			f.Fixes = []diagnose.Fix{{Title: "See the role that there is", Command: "kubectl get clusterrole " + role + " -o yaml"}}
+			f.Fixes = []diagnose.Fix{{Title: "See the role that there is", Command: diagnose.Kubectl("", "get", "clusterrole", role, "-o", "yaml")}}
 			return []diagnose.Finding{f}
 		},
 	}

@@ -30,7 +30,7 @@ func componentCNIIPExhausted() diagnose.Rule {
 					}
 					f.Unchanged = true
 					f.Evidence = append(f.Evidence, pluginPods(c)...)
-					f.Fixes = []diagnose.Fix{{Title: "Count the pods on the node", Command: "kubectl get pods -A --field-selector spec.nodeName=" + node}}
+					f.Fixes = []diagnose.Fix{{Title: "Count the pods on the node", Command: diagnose.Kubectl("", "get", "pods", "-A", "--field-selector=spec.nodeName="+node)}}
 					return []diagnose.Finding{f}
 				}
 			}

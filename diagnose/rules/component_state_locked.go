@@ -44,7 +44,7 @@ func componentStateLocked() diagnose.Rule {
 			} else if strings.Contains(strings.ToLower(image(c)), "tofu") {
 				tool = "tofu"
 			}
-			f.Fixes = []diagnose.Fix{{Title: "Only when that run is dead: give the lock back", Command: tool + " force-unlock " + firstOf(info["ID"], "ID")}}
+			f.Fixes = []diagnose.Fix{{Title: "Only when that run is dead: give the lock back", Command: diagnose.CommandLine(tool, "force-unlock", firstOf(info["ID"], "ID"))}}
 			f.Unchanged = true
 			return []diagnose.Finding{f}
 		},

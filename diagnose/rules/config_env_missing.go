@@ -183,9 +183,14 @@ func envMissing(c *diagnose.Case, h diagnose.Hit, env string) (diagnose.Finding,
 	if near := diagnose.Nearest(env, envNames(c)); near != "" && value == "VALUE" {
 		f.Advice += fmt.Sprintf("; there is %s, which may be meant", near)
 	}
+	// Spring reads the property payment.api-key from PAYMENT_APIKEY.
+	variable := env
+	if strings.ContainsAny(env, ".-") {
+		variable = strings.ToUpper(strings.NewReplacer(".", "_", "-", "").Replace(env))
+	}
 	f.Fixes = []diagnose.Fix{
-		{Title: "Set " + env, Command: c.Kubectl("set", "env", c.Target(), "-c", c.Subject.Container, env+"="+value)},
-		{Title: "Or take it from a Secret", Patch: containerPatch(c, fmt.Sprintf("env:\n- name: %s\n  valueFrom:\n    secretKeyRef:\n      name: %s\n      key: %s", env, c.Subject.Name(), env))},
+		{Title: "Set " + variable, Command: c.Kubectl("set", "env", c.Target(), "-c", c.Subject.Container, variable+"="+value)},
+		{Title: "Or take it from a Secret", Patch: containerPatch(c, fmt.Sprintf("env:\n- name: %s\n  valueFrom:\n    secretKeyRef:\n      name: %s\n      key: %s", diagnose.Scalar(variable), diagnose.Scalar(c.Subject.Name()), diagnose.Scalar(variable)))},
 	}
 	return f, true
 }

@@ -124,7 +124,8 @@ func fileMissing(c *diagnose.Case, h diagnose.Hit, file string) diagnose.Finding
 		f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts"), Text: "nothing is mounted at " + path.Dir(file) + "; mounted are: " + list(mounts)})
 		f.Fixes = append(f.Fixes, diagnose.Fix{
 			Title: "Mount it from a ConfigMap",
-			Patch: podPatch(c, fmt.Sprintf("containers:\n- name: %s\n  volumeMounts:\n  - name: config\n    mountPath: %s\n    subPath: %s\nvolumes:\n- name: config\n  configMap:\n    name: %s", c.Subject.Container, file, path.Base(file), c.Subject.Name())),
+			Patch: bothPatch(c, fmt.Sprintf("volumeMounts:\n- name: config\n  mountPath: %s\n  subPath: %s", diagnose.Scalar(file), diagnose.Scalar(path.Base(file))),
+				"volumes:\n- name: config\n  configMap:\n    name: "+diagnose.Scalar(c.Subject.Name())),
 		})
 	}
 	if where := argued(c, file); where != "" {

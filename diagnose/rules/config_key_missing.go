@@ -64,9 +64,9 @@ func configKeyMissing() diagnose.Rule {
 			} else {
 				f.Advice = "Add the key, or correct its name in the pod template"
 			}
-			patch := fmt.Sprintf(`{"data":{%q:"VALUE"}}`, key)
+			patch := `{"data":{` + jsonString(key) + `:"VALUE"}}`
 			if kind == diagnose.Secrets {
-				patch = fmt.Sprintf(`{"stringData":{%q:"VALUE"}}`, key)
+				patch = `{"stringData":{` + jsonString(key) + `:"VALUE"}}`
 			}
 			f.Fixes = []diagnose.Fix{{Title: "Add the key", Command: c.Kubectl("patch", strings.ToLower(kind.Kind), name, "--type=merge", "-p", patch)}}
 			return []diagnose.Finding{f}

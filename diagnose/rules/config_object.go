@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -138,4 +139,10 @@ func keysAsked(c *diagnose.Case, kind diagnose.Kind, name string) []string {
 		}
 	}
 	return out
+}
+
+// jsonString writes a string for a patch in JSON.
+func jsonString(s string) string {
+	raw, _ := json.Marshal(s)
+	return string(raw)
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"crashloop/diagnose"
 )
 
@@ -56,7 +58,7 @@ func dependencyAdmissionRejected() diagnose.Rule {
 				f.Chain = []diagnose.Link{{Object: f.Root, Says: "enforces Pod Security " + g["level"]}}
 				f.Summary = fmt.Sprintf("%s has no pods: namespace %s enforces Pod Security %s, which they violate: %s", c.Who(), ns, g["level"], shorten(g["why"], 200))
 				f.Advice = "Change these fields in the pod template"
-				f.Fixes = []diagnose.Fix{{Title: "Fit the restricted level", Patch: podPatch(c, "securityContext:\n  runAsNonRoot: true\n  seccompProfile:\n    type: RuntimeDefault\ncontainers:\n- name: CONTAINER\n  securityContext:\n    allowPrivilegeEscalation: false\n    capabilities:\n      drop: [ALL]")}}
+				f.Fixes = []diagnose.Fix{{Title: "Fit the restricted level", Patch: podPatch(c, restricted(c))}}
 			case groups(account, s.text) != nil:
 				g := groups(account, s.text)
 				name := firstOf(g["name"], g["name2"])
@@ -89,4 +91,22 @@ func dependencyAdmissionRejected() diagnose.Rule {
 			return append(out, f)
 		},
 	}
+}
+
+// restricted sets what the Pod Security level of that name asks for, in every container.
+func restricted(c *diagnose.Case) string {
+	const container = "  securityContext:\n    allowPrivilegeEscalation: false\n    capabilities:\n      drop: [ALL]\n"
+	out := "securityContext:\n  runAsNonRoot: true\n  seccompProfile:\n    type: RuntimeDefault\n"
+	for _, l := range []struct {
+		name string
+		list []corev1.Container
+	}{{"containers", c.Spec.Containers}, {"initContainers", c.Spec.InitContainers}} {
+		if len(l.list) > 0 {
+			out += l.name + ":\n"
+		}
+		for _, ct := range l.list {
+			out += "- name: " + diagnose.Scalar(ct.Name) + "\n" + container
+		}
+	}
+	return out
 }

@@ -83,7 +83,7 @@ func dependencyWebhook() diagnose.Rule {
 						f.Root = firstOf(below.Root, f.Root)
 						f.Evidence = append(f.Evidence, below.Evidence...)
 					}
-					f.Fixes = []diagnose.Fix{{Title: "See the webhook's own pods", Command: "kubectl -n " + ns + " get pods"}}
+					f.Fixes = []diagnose.Fix{{Title: "See the webhook's own pods", Command: diagnose.Kubectl(ns, "get", "pods")}}
 				}
 			}
 			for _, kind := range []diagnose.Kind{diagnose.ValidatingWebhooks, diagnose.MutatingWebhooks} {

@@ -47,7 +47,7 @@ func imageExecFormat() diagnose.Rule {
 			}
 			f.Advice = "Build it for " + platform + ", or keep its pods on nodes that suit it"
 			f.Fixes = []diagnose.Fix{
-				{Title: "Build the image for " + platform, Command: "docker buildx build --platform " + platform + " -t " + image(c) + " --push ."},
+				{Title: "Build the image for " + platform, Command: diagnose.CommandLine("docker", "buildx", "build", "--platform", platform, "-t", image(c), "--push", ".")},
 				{Title: "Or keep the pods on nodes of the image's architecture", Patch: podPatch(c, "nodeSelector:\n  kubernetes.io/arch: ARCH")},
 			}
 			return []diagnose.Finding{f}

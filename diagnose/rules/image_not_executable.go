@@ -47,9 +47,9 @@ func imageNotExecutable() diagnose.Rule {
 				if m.volume.Secret != nil {
 					kind = "secret"
 				}
-				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Make the mounted script executable", Patch: podPatch(c, fmt.Sprintf("volumes:\n- name: %s\n  %s:\n    defaultMode: 0555", m.Name, kind))})
+				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Make the mounted script executable", Patch: podPatch(c, fmt.Sprintf("volumes:\n- name: %s\n  %s:\n    defaultMode: 0555", diagnose.Scalar(m.Name), kind))})
 			}
-			f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Or run it through its interpreter", Patch: containerPatch(c, fmt.Sprintf("command: [sh, %q]", cmd))})
+			f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Or run it through its interpreter", Patch: containerPatch(c, "command: [sh, "+diagnose.Scalar(cmd)+"]")})
 			return []diagnose.Finding{f}
 		},
 	}

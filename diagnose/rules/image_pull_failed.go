@@ -46,7 +46,7 @@ func imagePullFailed() diagnose.Rule {
 				}
 				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "spec.imagePullSecrets", Text: s.Name})
 			}
-			f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Set an image that there is", Command: c.Kubectl("set", "image", c.Target(), c.Subject.Container+"="+repository(image(c))+":TAG")})
+			f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Set an image that there is", Command: c.Kubectl("set", "image", c.Target(), c.Subject.Container+"="+strings.ToLower(repository(image(c)))+":TAG")})
 			if strings.Contains(why, "login") || strings.Contains(why, "refuses") {
 				f.Fixes = append([]diagnose.Fix{
 					{Title: "Make a pull secret", Command: c.Kubectl("create", "secret", "docker-registry", "registry", "--docker-server="+registry(image(c)), "--docker-username=USER", "--docker-password=PASSWORD")},

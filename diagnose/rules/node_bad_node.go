@@ -67,7 +67,10 @@ func nodeBadNode() diagnose.Rule {
 			f.Advice = "Take the node out of use and let the pod start elsewhere"
 			f.Settle = "Whether it runs on another node."
 			f.Unchanged = true
-			f.Fixes = []diagnose.Fix{{Title: "Put no more pods on the node", Command: "kubectl cordon " + node}, {Title: "Let the pod start elsewhere", Command: c.Kubectl("delete", "pod", c.Subject.Pod)}}
+			f.Fixes = []diagnose.Fix{{Title: "Put no more pods on the node", Command: diagnose.Kubectl("", "cordon", node)}}
+			if kind := c.Subject.Kind(); kind != "DaemonSet" && kind != "Pod" { // which would come back to the same node, or not at all
+				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Let the pod start elsewhere", Command: c.Kubectl("delete", "pod", c.Subject.Pod)})
+			}
 			return []diagnose.Finding{f}
 		},
 	}

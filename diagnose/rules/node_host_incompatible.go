@@ -34,7 +34,7 @@ func nodeHostIncompatible() diagnose.Rule {
 			t := strings.ToLower(h.Text)
 			f.Summary = fmt.Sprintf("%s cannot run on its node: %s", c.Who(), shorten(quote(h.Text), 180))
 			f.Advice = "Change that setting on the node, or turn off in the program what needs it"
-			f.Fixes = []diagnose.Fix{{Title: "See the node's kernel and runtime", Command: "kubectl get node " + firstOf(c.Spec.NodeName, "NODE") + " -o wide"}}
+			f.Fixes = []diagnose.Fix{{Title: "See the node's kernel and runtime", Command: diagnose.Kubectl("", "get", "node", firstOf(c.Spec.NodeName, "NODE"), "-o", "wide")}}
 			if strings.Contains(t, "max_map_count") || strings.Contains(t, "max virtual memory") {
 				f.Confidence = diagnose.Certain
 				f.Advice = "Set vm.max_map_count to 262144 or more on the nodes"

@@ -58,7 +58,7 @@ func nodeNotReady() diagnose.Rule {
 			}
 			f.Advice = "Find out why the node goes away; the program is not at fault"
 			f.Unchanged = true
-			f.Fixes = []diagnose.Fix{{Title: "See the node's conditions and events", Command: "kubectl describe node " + node}}
+			f.Fixes = []diagnose.Fix{{Title: "See the node's conditions and events", Command: diagnose.Kubectl("", "describe", "node", node)}}
 			return []diagnose.Finding{f}
 		},
 	}

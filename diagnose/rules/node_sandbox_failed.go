@@ -54,7 +54,7 @@ func nodeSandboxFailed() diagnose.Rule {
 				}
 				f.Unchanged = true
 				f.Evidence = append(f.Evidence, pluginPods(c)...)
-				f.Fixes = []diagnose.Fix{{Title: "See the network plugin's pods on that node", Command: "kubectl -n kube-system get pods -o wide --field-selector spec.nodeName=" + c.Spec.NodeName}}
+				f.Fixes = []diagnose.Fix{{Title: "See the network plugin's pods on that node", Command: diagnose.Kubectl("kube-system", "get", "pods", "-o", "wide", "--field-selector=spec.nodeName="+c.Spec.NodeName)}}
 				return []diagnose.Finding{f}
 			}
 			return nil

@@ -46,7 +46,7 @@ func resourcesEvicted() diagnose.Rule {
 				f.Chain = []diagnose.Link{{Object: f.Root, Says: "is low on " + resource}}
 			}
 			f.Unchanged = true
-			f.Fixes = []diagnose.Fix{{Title: "See the node's pressure and what is on it", Command: "kubectl describe node " + node}}
+			f.Fixes = []diagnose.Fix{{Title: "See the node's pressure and what is on it", Command: diagnose.Kubectl("", "describe", "node", node)}}
 			return []diagnose.Finding{f}
 		},
 	}

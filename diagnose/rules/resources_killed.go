@@ -40,7 +40,7 @@ func resourcesKilled() diagnose.Rule {
 				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("resources.limits.memory"), Text: limit.String()})
 			}
 			if node := c.Spec.NodeName; node != "" {
-				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "See whether the node's kernel killed it", Command: "kubectl debug node/" + node + " -it --image=busybox -- chroot /host dmesg -T"})
+				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "See whether the node's kernel killed it", Command: diagnose.Kubectl("", "debug", "node/"+node, "-it", "--image=busybox", "--", "chroot", "/host", "dmesg", "-T")})
 			}
 			f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Read the log of the run that was killed", Command: previousLog(c)})
 			return []diagnose.Finding{f}

@@ -54,7 +54,7 @@ func resourcesOOMNode() diagnose.Rule {
 			}
 			f.Advice = "Set memory requests to what is really used, and find what takes the node's memory"
 			f.Unchanged = len(proof) > 0
-			f.Fixes = []diagnose.Fix{{Title: "See what takes the memory", Command: "kubectl top pods -A --sort-by=memory"}, {Title: "See what is promised on the node", Command: "kubectl describe node " + node}}
+			f.Fixes = []diagnose.Fix{{Title: "See what takes the memory", Command: "kubectl top pods -A --sort-by=memory"}, {Title: "See what is promised on the node", Command: diagnose.Kubectl("", "describe", "node", node)}}
 			return []diagnose.Finding{f}
 		},
 	}

@@ -17,12 +17,15 @@ func shorten(s string, runes int) string {
 
 // containerPatch is a strategic-merge patch that sets fields of the subject's container, for `kubectl patch`. The lines of body are
 // indented to stand below the container's name.
-func containerPatch(c *diagnose.Case, body string) string {
+func containerPatch(c *diagnose.Case, body string) string { return bothPatch(c, body, "") }
+
+// bothPatch sets fields of the subject's container and of its pods' spec.
+func bothPatch(c *diagnose.Case, container, pod string) string {
 	list := "containers"
 	if c.Subject.ContainerType != diagnose.App {
 		list = "initContainers"
 	}
-	return podPatch(c, list+":\n- name: "+c.Subject.Container+"\n"+indent(body, 2))
+	return podPatch(c, list+":\n- name: "+diagnose.Scalar(c.Subject.Container)+"\n"+indent(container, 2)+pod)
 }
 
 // podPatch is a patch of the workload that sets fields of its pods' spec.

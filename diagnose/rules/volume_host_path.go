@@ -40,7 +40,7 @@ func volumeHostPath() diagnose.Rule {
 						kind = string(*v.HostPath.Type)
 					}
 					f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "spec.volumes[" + v.Name + "].hostPath", Text: strings.TrimSpace(v.HostPath.Path + " " + kind)})
-					f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Have the kubelet make the directory", Patch: podPatch(c, fmt.Sprintf("volumes:\n- name: %s\n  hostPath:\n    path: %s\n    type: DirectoryOrCreate", v.Name, v.HostPath.Path))})
+					f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Have the kubelet make the directory", Patch: podPatch(c, fmt.Sprintf("volumes:\n- name: %s\n  hostPath:\n    path: %s\n    type: DirectoryOrCreate", diagnose.Scalar(v.Name), diagnose.Scalar(v.HostPath.Path)))})
 				}
 			}
 			f.Advice = "Correct the path or its type, or make it on the node"

@@ -51,7 +51,7 @@ func volumePVCMissing() diagnose.Rule {
 			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "PersistentVolumeClaims in " + c.Subject.Namespace, Text: list(have)})
 			f.Fixes = []diagnose.Fix{
 				{Title: "See which claims there are", Command: c.Kubectl("get", "pvc")},
-				{Title: "Create the claim", Patch: fmt.Sprintf("apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata:\n  name: %s\n  namespace: %s\nspec:\n  accessModes: [ReadWriteOnce]\n  resources:\n    requests:\n      storage: 10Gi\n", name, c.Subject.Namespace)},
+				{Title: "Create the claim", Patch: fmt.Sprintf("apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata:\n  name: %s\n  namespace: %s\nspec:\n  accessModes: [ReadWriteOnce]\n  resources:\n    requests:\n      storage: 10Gi\n", diagnose.Scalar(name), diagnose.Scalar(c.Subject.Namespace))},
 			}
 			return append(out, f)
 		},

@@ -69,7 +69,7 @@ func volumeSubpathShadow() diagnose.Rule {
 			if f.Confidence == diagnose.Certain && m.volume.PersistentVolumeClaim != nil {
 				f.Confidence = diagnose.Likely
 			}
-			f.Fixes = []diagnose.Fix{{Title: "Mount a single file", Patch: containerPatch(c, fmt.Sprintf("volumeMounts:\n- name: %s\n  mountPath: %s\n  subPath: FILE", m.Name, path.Join(m.MountPath, "FILE")))}}
+			f.Fixes = []diagnose.Fix{{Title: "Mount a single file", Patch: containerPatch(c, fmt.Sprintf("volumeMounts:\n- mountPath: %s\n  $patch: delete\n- name: %s\n  mountPath: %s\n  subPath: FILE", diagnose.Scalar(m.MountPath), diagnose.Scalar(m.Name), diagnose.Scalar(path.Join(m.MountPath, "FILE"))))}}
 			return []diagnose.Finding{f}
 		},
 	}
