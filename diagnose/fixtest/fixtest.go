@@ -106,7 +106,7 @@ func commandProblems(p parsed) (kind string, wrong []string) {
 	}
 	switch p.name {
 	case "set env", "set image":
-		if len(p.args) < 2 {
+		if len(p.args) < 2 && p.flags["list"] == nil && p.flags["from"] == nil {
 			wrong = append(wrong, "it sets nothing")
 		}
 		for _, a := range p.args[min(1, len(p.args)):] {

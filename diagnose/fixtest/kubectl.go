@@ -52,6 +52,20 @@ var commands = map[string]command{
 	"create clusterrolebinding":     {"clusterrole serviceaccount user group", "", ""},
 	"create serviceaccount":         {"", "", ""},
 	"auth can-i":                    {"as as-group", "list A", ""},
+	"api-resources":                 {"api-group verbs o", "namespaced", ""},
+	"api-versions":                  {"", "", ""},
+	"apply":                         {"f filename k", "server-side", ""},
+	"wait":                          {"for timeout l", "", ""},
+	"events":                        {"for types", "A", ""},
+	"explain":                       {"api-version", "recursive", ""},
+	"uncordon":                      {"", "", "node"},
+	"taint":                         {"", "overwrite", "node"},
+	"rollout resume":                {"", "", "deployment"},
+	"rollout pause":                 {"", "", "deployment"},
+	"create namespace":              {"", "", ""},
+	"create priorityclass":          {"value", "", ""},
+	"create quota":                  {"hard", "", ""},
+	"certificate approve":           {"", "", ""},
 	"cluster-info dump":             {"output-directory namespaces", "A", ""},
 }
 
@@ -69,7 +83,7 @@ var kinds = map[string]string{
 	"volumeattachment": "*volumeattachment", "volumeattachments": "*volumeattachment", "csidriver": "*csidriver", "csidrivers": "*csidriver", "csinode": "*csinode", "priorityclass": "*priorityclass", "priorityclasses": "*priorityclass",
 	"namespace": "*namespace", "namespaces": "*namespace", "ns": "*namespace", "clusterrole": "*clusterrole", "clusterroles": "*clusterrole", "clusterrolebinding": "*clusterrolebinding", "clusterrolebindings": "*clusterrolebinding",
 	"validatingwebhookconfigurations": "*webhook", "validatingwebhookconfiguration": "*webhook", "mutatingwebhookconfigurations": "*webhook", "mutatingwebhookconfiguration": "*webhook", "runtimeclass": "*runtimeclass", "runtimeclasses": "*runtimeclass",
-	"ippools": "*ippool", "clusterissuers": "*clusterissuer", "clustersecretstore": "*clustersecretstore", "secretstore": "secretstore",
+	"ippools": "*ippool", "crd": "*crd", "crds": "*crd", "customresourcedefinition": "*crd", "apiservice": "*apiservice", "apiservices": "*apiservice", "csr": "*csr", "pdb": "pdb", "poddisruptionbudget": "pdb", "statefulsets.apps": "statefulset", "clusterissuers": "*clusterissuer", "clustersecretstore": "*clustersecretstore", "secretstore": "secretstore",
 }
 
 // parsed is a kubectl command taken apart.
@@ -150,15 +164,17 @@ func parse(words []string) (parsed, []string) {
 // target is the kind and name that a command works on; kind is empty when it is of none.
 func (p parsed) target() (kind, name string, ok bool) {
 	switch p.name {
-	case "run", "create configmap", "create secret generic", "create secret docker-registry", "create secret tls", "create job", "create role", "create rolebinding", "create serviceaccount":
+	case "run", "create configmap", "create secret generic", "create secret docker-registry", "create secret tls", "create job", "create role", "create rolebinding", "create serviceaccount", "create quota":
 		return "", "", true
-	case "create clusterrole", "create clusterrolebinding", "auth can-i", "cluster-info dump":
+	case "create clusterrole", "create clusterrolebinding", "auth can-i", "cluster-info dump", "api-resources", "api-versions", "explain", "create namespace", "create priorityclass", "certificate approve":
 		return "*", "", true
 	case "top pod":
 		return "pod", "", true
 	case "top node":
 		return "*node", "", true
-	case "cordon", "drain":
+	case "apply", "events":
+		return "", "", true
+	case "cordon", "uncordon", "drain":
 		return "*node", first(p.args), len(p.args) == 1
 	}
 	word := first(p.args)
