@@ -84,7 +84,7 @@ On simulated nodes an annotation of the pod says how a container ends; without o
         panic: boom
 
 Further fields: times, message, terminationMessage, logSize, lastWords, startError, createError, listensOn, listensAfter, status, statusAfter,
-paths, hangsAfter, probeExitCode, probeOutput, onStop, ignoresStop. go doc crashloop/cmd/playground/simulated.Behaviour explains them.
+paths, hangsAfter, probeExitCode, probeOutput, cpu, memory, onStop, ignoresStop. go doc crashloop/cmd/playground/simulated.Behaviour explains them.
 
 scenarios:
 `

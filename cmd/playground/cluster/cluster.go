@@ -125,12 +125,17 @@ func (c *Cluster) start(ctx context.Context) error {
 		return err
 	}
 	switch c.opts.Nodes {
+	case None:
+		return nil
 	case Simulated:
-		return c.step(fmt.Sprintf("start %d simulated nodes", c.opts.SimulatedNodes), func() error { return c.startSimulated(ctx) })
+		err = c.step(fmt.Sprintf("start %d simulated nodes", c.opts.SimulatedNodes), func() error { return c.startSimulated(ctx) })
 	case Containerd:
-		return c.step("start the containerd node", func() error { return c.startContainerd(ctx) })
+		err = c.step("start the containerd node", func() error { return c.startContainerd(ctx) })
 	}
-	return nil
+	if err != nil {
+		return err
+	}
+	return c.step("start metrics-server", func() error { return c.startMetrics(ctx) })
 }
 
 func (c *Cluster) step(what string, run func() error) error {

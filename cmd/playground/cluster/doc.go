@@ -1,5 +1,5 @@
 // Package cluster runs a real Kubernetes cluster on one machine: etcd, kube-apiserver, kube-controller-manager and kube-scheduler of
-// Kubernetes 1.36, and nodes, either simulated (package simulated) or one with the real kubelet, containerd, kube-proxy and CoreDNS. RBAC,
+// Kubernetes 1.36, metrics-server, and nodes, either simulated (package simulated) or one with the real kubelet, containerd, kube-proxy and CoreDNS. RBAC,
 // admission, certificates, the scheduler and the controllers are the real thing; only etcd's fsync is off.
 //
 // Everything is built into one binary. The components keep process-wide state (flags, feature gates, metrics), so each runs in a process of

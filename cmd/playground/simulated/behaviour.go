@@ -70,6 +70,11 @@ type Behaviour struct {
 	ProbeExitCode int32  `json:"probeExitCode,omitempty"`
 	ProbeOutput   string `json:"probeOutput,omitempty"`
 
+	// CPU and Memory are what it uses, as quantities: 50m, 60Mi. The memory grows to that until it ends, and is that from the start when it does
+	// not end by itself. Next to nothing when absent.
+	CPU    *resource.Quantity `json:"cpu,omitempty"`
+	Memory *resource.Quantity `json:"memory,omitempty"`
+
 	// OnStop is the exit code when the kubelet asks it to stop. Absent: 0.
 	OnStop int32 `json:"onStop,omitempty"`
 	// IgnoresStop makes it live on until the grace period is over and it is killed: exit code 137.

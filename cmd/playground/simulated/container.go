@@ -176,7 +176,7 @@ func (r *runtime) RemoveContainer(_ context.Context, id string) error {
 	defer r.mu.Unlock()
 	if c := r.containers[id]; c != nil {
 		r.end(c, 137, "")
-		delete(r.containers, id)
+		r.forget(c)
 	}
 	return nil
 }

@@ -20,13 +20,12 @@ const (
 )
 
 // machine answers what the kubelet asks of cAdvisor.
-type machine struct{ name string }
+type machine struct {
+	name    string
+	runtime *runtime
+}
 
 func (machine) Start() error { return nil }
-
-func (machine) ContainerInfoV2(string, cadvisorapiv2.RequestOptions) (map[string]cadvisorapiv2.ContainerInfo, error) {
-	return map[string]cadvisorapiv2.ContainerInfo{}, nil
-}
 
 func (machine) GetRequestedContainersInfo(string, cadvisorapiv2.RequestOptions) (map[string]*cadvisorapi.ContainerInfo, error) {
 	return map[string]*cadvisorapi.ContainerInfo{}, nil

@@ -184,7 +184,7 @@ func dependencies(ctx context.Context, s settings, server *options.KubeletServer
 		TLSOptions:                tlsOptions,
 		RemoteRuntimeService:      runtime,
 		RemoteImageService:        runtime.images,
-		CAdvisorInterface:         machine{name: s.name},
+		CAdvisorInterface:         machine{name: s.name, runtime: runtime},
 		ContainerManager:          newContainerManager(),
 		OSInterface:               privateOS{},
 		VolumePlugins:             volumePlugins(),

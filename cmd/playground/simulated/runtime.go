@@ -3,7 +3,6 @@ package simulated
 import (
 	"context"
 	"fmt"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +27,8 @@ type runtime struct {
 	containers map[string]*container
 	addresses  uint32
 	serial     atomic.Uint64
+	begun      time.Time
+	spent      time.Duration // CPU time of containers that are forgotten
 }
 
 // sandbox is what a pod's containers share.
@@ -40,7 +41,7 @@ type sandbox struct {
 }
 
 func newRuntime(node int, pods *podIndex) *runtime {
-	return &runtime{node: node, pods: pods, images: newImages(), sandboxes: map[string]*sandbox{}, containers: map[string]*container{}}
+	return &runtime{node: node, pods: pods, images: newImages(), sandboxes: map[string]*sandbox{}, containers: map[string]*container{}, begun: time.Now()}
 }
 
 // id makes an identifier that looks like containerd's: 64 hexadecimal digits.
@@ -99,7 +100,11 @@ func (r *runtime) RemovePodSandbox(ctx context.Context, id string) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	maps.DeleteFunc(r.containers, func(_ string, c *container) bool { return c.sandbox == id })
+	for _, c := range r.containers {
+		if c.sandbox == id {
+			r.forget(c)
+		}
+	}
 	delete(r.sandboxes, id)
 	return nil
 }
@@ -198,16 +203,6 @@ func (r *runtime) RuntimeConfig(context.Context) (*cri.RuntimeConfigResponse, er
 
 // Close has nothing to close.
 func (r *runtime) Close(context.Context) error { return nil }
-
-// ContainerStats, and the other statistics, are empty: nothing uses any resources.
-func (r *runtime) ContainerStats(_ context.Context, id string) (*cri.ContainerStats, error) {
-	return nil, notFound("container", id)
-}
-
-// ListContainerStats is empty.
-func (r *runtime) ListContainerStats(context.Context, *cri.ContainerStatsFilter) ([]*cri.ContainerStats, error) {
-	return nil, nil
-}
 
 // PodSandboxStats is empty.
 func (r *runtime) PodSandboxStats(_ context.Context, id string) (*cri.PodSandboxStats, error) {
