@@ -28,10 +28,11 @@ type crash struct {
 	root       string   // not compared when hasRoot is false
 	hasRoot    bool
 	from       string
-	workload   string // Kind/name that the cause is of; needed where several fail
-	container  string // the container that the cause is of, where several of the workload fail
-	likely     bool   // the evidence proves nothing: even the right cause may not be called certain
-	open       string // why it is not expected to be right yet; it counts, and does not fail the test
+	workload   string   // Kind/name that the cause is of; needed where several fail
+	container  string   // the container that the cause is of, where several of the workload fail
+	likely     bool     // the evidence proves nothing: even the right cause may not be called certain
+	open       string   // why it is not expected to be right yet; it counts, and does not fail the test
+	says       []string // what the summary must hold: the exception, file, flag, port, ...
 	files      fstest.MapFS
 }
 
@@ -89,6 +90,8 @@ func (c *crash) take(t *testing.T, name string, text []byte) {
 			c.root, c.hasRoot = value, true
 		case "from":
 			c.from = value
+		case "says":
+			c.says = append(c.says, value)
 		case "workload":
 			c.workload = value
 		case "container":
@@ -185,6 +188,7 @@ const (
 	rightFirst   = "right first"
 	rightInThree = "right in the first three"
 	wrongRoot    = "right cause, wrong root"
+	wrongWords   = "right cause, wrong words"
 	abstained    = "abstained"
 	wrong        = "wrong"
 	wrongCertain = "wrong but certain"
@@ -204,7 +208,7 @@ func (s score) add(category, verdict string) {
 }
 
 func (s score) log(t *testing.T) {
-	verdicts := []string{rightFirst, rightInThree, wrongRoot, abstained, wrong, wrongCertain, missing}
+	verdicts := []string{rightFirst, rightInThree, wrongRoot, wrongWords, abstained, wrong, wrongCertain, missing}
 	categories := make([]string, 0, len(s))
 	for c := range s {
 		categories = append(categories, c)
@@ -291,6 +295,11 @@ func (c *crash) judge(t *testing.T, e *diagnose.Engine) (verdict, says string) {
 	case d.Cause == c.cause && c.hasRoot && d.Root != c.root:
 		return wrongRoot, fmt.Sprintf("want root %q, got %q", c.root, d.Root)
 	case d.Cause == c.cause:
+		for _, s := range c.says {
+			if !strings.Contains(d.Summary, s) {
+				return wrongWords, fmt.Sprintf("the summary lacks %q: %q", s, d.Summary)
+			}
+		}
 		return rightFirst, ""
 	case strings.HasPrefix(says, missing):
 		return missing, says
