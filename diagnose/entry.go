@@ -64,6 +64,14 @@ func readJSON(line string) (entry, bool) {
 			break
 		}
 	}
+	// A program that carries another's log, such as a database's manager, nests the record.
+	if record, ok := fields["record"].(map[string]any); ok {
+		if name, ok := record["error_severity"].(string); ok {
+			e.level = levelNamed(name)
+		}
+		e.text = flatten(record, 0)
+		return e, e.text != ""
+	}
 	var parts []string
 	add := func(text string) {
 		text = strings.TrimSpace(text)

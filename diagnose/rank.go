@@ -26,6 +26,9 @@ func (e *Engine) rank(c *Case, findings []Finding) []ranked {
 	// A program that a signal ended did not end by what it complained of.
 	t := c.Last()
 	signalled := t != nil && (t.ExitCode == 137 || t.ExitCode == 143 || t.ExitCode == 139 || t.ExitCode == 132 || t.ExitCode == 135 || t.ExitCode == 136) && t.Reason != "OOMKilled"
+	if final != nil && !final.Logged && t != nil && t.ExitCode == 139 {
+		signalled = false // .NET on some images, and others, end an unhandled exception so
+	}
 	out := make([]ranked, 0, len(findings))
 	for _, f := range findings {
 		r := ranked{Finding: f}
@@ -113,7 +116,11 @@ func related(f *Finding, t *Trace) bool {
 	if f.At >= t.First {
 		return true // in it, or said on the way out
 	}
-	if level := lineLevelAt(f.Log, f.At); saidBetween(f.Log, f.At, t.First) < 3 && (level >= Error || level == NoLevel) {
+	if level := lineLevelAt(f.Log, f.At); saidBetween(f.Log, f.At, t.First) < 3 && (level >= Error || level == NoLevel) && !wentOnBetween(f.Log, f.At, t.First) {
+		return true
+	}
+	// A virtual machine's last line only says that it ends: what was reported before is what it ends of.
+	if t.Language == "Erlang" && f.At >= t.First-40 && lineLevelAt(f.Log, f.At) >= Error {
 		return true
 	}
 	says := strings.ToLower(t.Message + " " + t.CauseMessage + " " + t.Class + " " + t.CauseClass)
@@ -139,4 +146,14 @@ func saidBetween(l *Log, from, to int) int {
 		count++
 	}
 	return count
+}
+
+// wentOnBetween says that an ordinary line stands between two lines: what the first complained of was over.
+func wentOnBetween(l *Log, from, to int) bool {
+	for n := from + 1; n < to; n++ {
+		if level := lineLevelAt(l, n); level == Info || level == Debug {
+			return true
+		}
+	}
+	return false
 }

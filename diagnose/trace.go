@@ -85,8 +85,7 @@ func readTraces(l *Log) []Trace {
 		}
 		t.Message = cut(strings.TrimSpace(t.Message), 300)
 		t.CauseMessage = cut(strings.TrimSpace(t.CauseMessage), 300)
-		// What a program says once more on its way out, in a second trace of the same words, is one trace.
-		if k := len(out) - 1; k >= 0 && out[k].Class == t.Class && out[k].Message == t.Message && t.Own == "" {
+		if k := len(out) - 1; k >= 0 && repeats(out[k], t) {
 			out[k].Last = t.Last
 		} else {
 			out = append(out, t)
@@ -97,6 +96,18 @@ func readTraces(l *Log) []Trace {
 		out[k].Handled = wentOn(l, out[k].Last)
 	}
 	return out
+}
+
+// repeats says that a program only says on its way out, in a second trace, what the first one told in full.
+func repeats(first, t Trace) bool {
+	if t.Own != "" {
+		return false
+	}
+	if t.Language == "Erlang" && t.First-first.Last <= 12 {
+		return first.Language == "Elixir" || first.Language == "Erlang"
+	}
+	return first.Class == t.Class && (first.Message == t.Message ||
+		t.Language == "Go" && t.First-first.Last <= 2 && strings.Contains(first.Message, strings.TrimPrefix(t.Message, "runtime error: ")))
 }
 
 // wentOn says whether a program logged ordinary lines after the given one: more than a handful, or one that says that it runs.
@@ -141,12 +152,15 @@ func readTrace(lines []vline, i int) (Trace, int) {
 		return Trace{Language: "C", Panic: true, Message: "assertion " + message, Own: assertPlace(s)}, i + 1
 	case strings.HasPrefix(s, "Unhandled exception. ") || strings.HasPrefix(s, "Unhandled Exception: "):
 		return readDotnet(lines, i)
-	case strings.Contains(s, "PHP Fatal error:") || strings.Contains(s, "PHP Parse error:") || strings.HasPrefix(s, "Fatal error: ") || strings.HasPrefix(s, "Parse error: "):
+	case strings.Contains(s, "PHP Fatal error:") || strings.Contains(s, "PHP Parse error:") || strings.HasPrefix(s, "Fatal error: ") || strings.HasPrefix(s, "Parse error: ") || strings.Contains(s, ".swift:") && strings.Contains(s, ": Fatal error: "):
 		return readPHP(lines, i)
-	case strings.HasPrefix(s, "** ("):
+	case strings.HasPrefix(strings.TrimSpace(s), "** (") && !strings.HasPrefix(strings.TrimSpace(s), "** (EXIT"):
 		return readElixir(lines, i)
 	case strings.HasPrefix(strings.TrimSpace(s), "File \"") && i+1 < len(lines):
 		return readPythonSyntax(lines, i)
+	}
+	if t, next := readReport(lines, i); next > i {
+		return t, next
 	}
 	if t, next := readRuby(lines, i); next > i {
 		return t, next
@@ -206,6 +220,7 @@ func readGo(lines []vline, i int) (Trace, int) {
 		if at > 0 && !isStamp(s[:at]) {
 			return Trace{}, i
 		}
+		t.Message = strings.TrimSuffix(t.Message, " [recovered]")
 		return t, i + 1
 	}
 	t.Message = strings.TrimSuffix(strings.TrimSuffix(t.Message, " [recovered]"), " [recovered, repanicked]")
@@ -338,7 +353,7 @@ func readPython(lines []vline, i int) (Trace, int) {
 				}
 				continue
 			}
-			if s == "" || strings.HasPrefix(s, " ") || strings.HasPrefix(s, "\t") {
+			if s == "" || strings.HasPrefix(s, " ") || strings.HasPrefix(s, "\t") || levelStart(s) && frameSoon(lines, next) {
 				continue
 			}
 			break
@@ -404,6 +419,19 @@ func readPython(lines []vline, i int) (Trace, int) {
 
 func levelStart(s string) bool {
 	return lineLevel(s) != NoLevel || len(s) > 10 && isDigits(s[:4]) && (s[4] == '-' || s[4] == '/')
+}
+
+// frameSoon says that a traceback goes on after a line that another thread logged in its midst.
+func frameSoon(lines []vline, i int) bool {
+	for k := i + 1; k < len(lines) && k <= i+3; k++ {
+		if strings.HasPrefix(strings.TrimSpace(lines[k].text), "File \"") {
+			return true
+		}
+		if !levelStart(lines[k].text) {
+			return false
+		}
+	}
+	return false
 }
 
 func pythonClass(s string) bool {

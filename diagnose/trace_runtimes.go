@@ -54,8 +54,8 @@ func readPHP(lines []vline, i int) (Trace, int) {
 		}
 	}
 	if !strings.Contains(s, "PHP ") && !strings.Contains(rest, ".php") {
-		if _, after, ok := strings.Cut(s, "Fatal error: "); ok && strings.Contains(s, ".swift") {
-			return Trace{Language: "Swift", Panic: true, Message: after, At: lines[i].n}, i + 1
+		if before, after, ok := strings.Cut(s, "Fatal error: "); ok && strings.Contains(s, ".swift") {
+			return Trace{Language: "Swift", Panic: true, Message: after, Own: strings.TrimSuffix(strings.TrimSpace(before), ":"), At: lines[i].n}, i + 1
 		}
 		return Trace{}, i
 	}
@@ -86,7 +86,7 @@ func cutLast(s, sep string) (before, after string, found bool) {
 }
 
 func readElixir(lines []vline, i int) (Trace, int) {
-	s := lines[i].text
+	s := strings.TrimSpace(lines[i].text)
 	class, message, ok := strings.Cut(strings.TrimPrefix(s, "** ("), ") ")
 	if !ok {
 		return Trace{}, i
@@ -302,8 +302,9 @@ func readNode(lines []vline, i int) (Trace, int) {
 	}
 	t := Trace{Language: "Node.js", Class: name, Message: message, At: lines[i].n}
 	if code = strings.TrimSuffix(code, "]"); code != "" {
-		t.Message = message
+		t.Class += " [" + code + "]"
 	}
+	t.Message = strings.TrimSuffix(t.Message, "] {")
 	next := i + 1
 	for k := 0; k < 32 && next < len(lines) && !nodeFrame(lines[next].text); k++ {
 		if levelStart(lines[next].text) {

@@ -19,10 +19,12 @@ func appBadArguments() diagnose.Rule {
 		Log: []diagnose.Pattern{
 			{Name: "flag", Words: []string{"flag", "option", "argument", "switch"}, Regexp: `(?i)(?:(?:unknown|unrecogni[sz]ed|illegal|unexpected|undefined|unsupported|no such|ambiguous)(?: (?:long|short|shorthand|command[- ]line|startup|VM|cli|global))? (?:flags?|options?|arguments?|switch)|(?:invalid|bad)(?: (?:long|short|command[- ]line))? (?:flag|option|switch))(?: (?:provided|found|name))?(?:: | \(?)(?:-- )?(?P<quote>['"` + "`" + `‘]?)(?P<arg>[-\w][^\s'"` + "`" + `’,]*)`},
 			{Name: "value", Words: []string{"invalid argument \"", "invalid value \"", "invalid value '"}, Regexp: `invalid (?:argument|value) ["'](?P<value>[^"']*)["'] for (?:flag )?["']?(?P<arg>-[\w-]+)`},
+			{Name: "argparse", Words: []string{"error: argument ", "error: option "}, Regexp: `error: (?:argument|option) (?P<arg>-{0,2}[\w-]+)(?:[/ ][\w/-]+)?: (?P<why>.+)`},
+			{Name: "decoded", Words: []string{"configuration from flags"}, Regexp: `from flags: .*\bnode: (?P<arg>[\w.-]+)`},
 			{Name: "goflag", Words: []string{"flag provided but not defined"}, Regexp: `flag provided but not defined: (?P<arg>\S+)`},
 			{Name: "shorthand", Words: []string{"unknown shorthand flag"}, Regexp: `unknown shorthand flag: '(?P<arg>[^']+)'`},
 			{Name: "needs", Words: []string{"flag needs an argument", "requires an argument", "expected one argument", "option requires", "requires a value", "needs a value"}, Regexp: `(?i)(?:flag needs an argument: |argument |option |flag )['"` + "`" + `]?(?P<arg>--?[\w-]+)?|(?:option requires an argument|requires a value)`},
-			{Name: "required", Words: []string{"required flag", "the following arguments are required", "the following required arguments were not provided", "missing required argument", "missing required option", "missing required flag", "missing argument", "too few arguments", "too many arguments", "accepts at most", "accepts no arg", "arg(s), received", "requires at least", "required option", "must specify", "is required"}, Regexp: `(?i)(?:required flag(?:\(s\))?|the following (?:required )?arguments (?:are required|were not provided)|missing (?:required )?(?:argument|option|flag)s?|too (?:few|many) arguments|required option|accepts (?:at most|at least|between|no|\d+).{0,20}arg\S*|requires at least \d+ arg\S*)[:\s]*['"` + "`" + `]?(?P<arg>[-\w<][^\s'"` + "`" + `,]*)?`},
+			{Name: "required", Words: []string{"required flag", "the following arguments are required", "the following required arguments were not provided", "missing required argument", "missing required option", "missing required flag", "missing option", "missing parameter", "missing argument", "too few arguments", "too many arguments", "accepts at most", "accepts no arg", "arg(s), received", "requires at least", "required option", "must specify", "is required"}, Regexp: `(?i)(?:required flag(?:\(s\))?|the following (?:required )?arguments (?:are required|were not provided)|missing (?:required )?(?:argument|option|flag|parameter)s?|too (?:few|many) arguments|required option|accepts (?:at most|at least|between|no|\d+).{0,20}arg\S*|requires at least \d+ arg\S*)[:\s]*['"` + "`" + `]?(?P<arg>[-\w<][^\s'"` + "`" + `,]*)?`},
 			{Name: "found", Words: []string{"unexpected argument", "wasn't expected", "not expected"}, Regexp: `(?:unexpected argument|[Ff]ound argument) '(?P<arg>[^']+)'`},
 			{Name: "command", Words: []string{"unknown command", "unknown subcommand", "no such command", "unrecognized subcommand", "invalid choice", "is not a command", "unrecognized command"}, Regexp: `(?i)(?:unknown (?:sub)?command|no such command|unrecognized (?:sub)?command|invalid choice)[:\s]*['"` + "`" + `]?(?P<arg>[\w.-]+)`},
 			{Name: "shell", Words: []string{"syntax error", "unterminated quoted string", "unexpected eof while looking"}, Regexp: `(?i)(?:^|\s|/)(?:sh|bash|ash|dash)\b.*?(?:syntax error|unterminated quoted string|unexpected EOF)[:\s]*(?P<arg>.*)`},
@@ -66,6 +68,9 @@ func appBadArguments() diagnose.Rule {
 			case h.Pattern == "required" || h.Pattern == "needs":
 				f.Summary = fmt.Sprintf("%s ends because its command line lacks something: %s", c.Who(), shorten(quote(h.Text), 140))
 				f.Advice = "Add it to args in the pod template"
+			case h.Pattern == "argparse" && h.Group("why") != "expected one argument":
+				f.Summary = fmt.Sprintf("%s ends because it does not accept the argument %s: %s", c.Who(), arg, shorten(h.Group("why"), 120))
+				f.Advice = "Correct args in the pod template"
 			case h.Pattern == "command":
 				f.Summary = fmt.Sprintf("%s ends because it does not know the command %s", c.Who(), arg)
 				f.Advice = "Correct args in the pod template"

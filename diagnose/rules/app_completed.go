@@ -39,6 +39,12 @@ func appCompleted() diagnose.Rule {
 			if len(c.Events()) == 0 {
 				f.Confidence = diagnose.Likely // a probe's kill would stand in events, and there are none to read
 			}
+			if l := c.Log(); l.Len() > 0 {
+				if n := lastWords(l); diagnose.LineLevel(l.Line(n)) >= diagnose.Error {
+					f.Confidence = diagnose.Likely // some programs fail and exit 0 all the same
+					f.Evidence = append(f.Evidence, l.Cite(n))
+				}
+			}
 			f.Fixes = []diagnose.Fix{{Title: "Run the same image as a task", Command: c.Kubectl("create", "job", c.Subject.Name()+"-once", "--image="+c.Container.Image)}}
 			return []diagnose.Finding{f}
 		},

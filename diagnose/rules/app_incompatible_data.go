@@ -8,6 +8,7 @@ import (
 )
 
 func appIncompatibleData() diagnose.Rule {
+	read := newReader()
 	return diagnose.Rule{
 		ID: "app.incompatible-data", Category: "app-error", Title: "It cannot use the data that it finds",
 		Doc: diagnose.Doc{
@@ -22,17 +23,29 @@ func appIncompatibleData() diagnose.Rule {
 			"lock file", "lockfile", "already locked", "unable to lock", "could not lock", "failed to obtain lock", "failed to obtain node lock", "resource temporarily unavailable", "mongod.lock", "unclean shutdown", "pid file", "already running", "initdb: error: directory", "exists but is not empty", "data directory is not empty", "has files in it",
 			"migration failed", "migrations failed", "migration checksum mismatch", "validate failed: migration", "found more than one migration", "can't locate revision", "detected resolved migration", "detected applied migration", "pending migrations", "unknown migration", "featurecompatibilityversion", "wrong mongod version", "index created with version", "node version", "rdb version", "can't handle rdb format", "bad file format reading the append only file", "relation \"", "no such table", "schema version", "doesn't exist", "does not exist", "no such column", "unknown column", "has invalid version", "newer than the", "invalid magic number", "version mismatch", "on-disk format", "storage format", "upgrade is not supported", "unsupported version",
 			"database is locked", "already been bootstrapped", "new migrations available", "unapplied migrations", "required feature flag not enabled", "refusing to rejoin cluster", "stored clusterid", "failed to create symbolic link", "tocommit(",
-		}, Regexp: `(?i)database files are incompatible|data directory was initialized by|dirty (?:database|state)|(?:data|files?|database|index|schema|format|volume|snapshot|log|rdb|wal|version)\b.{0,60}(?:not compatible|incompatible|not supported by this version|newer than|unsupported)|cannot upgrade (?:a node )?from|downgrad(?:e|ing) (?:is )?(?:not|from|of)|unsupported redo log|upgrade is not supported after|redo log was created with|cannot boot server version|data dictionary initialization failed|valid checkpoint record|invalid checkpoint|(?:wal|segment|index|database|data|table|block|page|log|file|manifest|journal|block)\b.{0,40}corrupt|corrupt(?:ed|ion)?\b.{0,40}(?:wal|segment|index|database|data|table|block|page|log|file|manifest|journal)|bad crc|checksum (?:mismatch|failed)|(?:lock ?file|pid file|mongod\.lock).{0,80}(?:exist|held|stale|already|running|unavailable|lock)|(?:unable to lock|could not lock|failed to obtain (?:node )?lock|already locked|opening storage failed: lock)|initdb: error: directory|exists but is not empty|data directory.{0,60}(?:is not empty|has files in it)|--initialize specified but the data directory has files|migrations? (?:failed|checksum mismatch)|Validate failed: Migration|Can't locate revision|detected (?:resolved|applied) migration|featureCompatibilityVersion|Wrong mongod version|can't handle RDB format|Bad file format reading the append only file|(?:relation|table|column) ["'` + "`" + `]?[\w.]+["'` + "`" + `]? (?:does not|doesn't) exist|no such table|no such column|unknown column|schema version|unexpected migration|node version.{0,60}(?:index|upgrade)|version mismatch|\bdatabase is locked|member \S+ has already been bootstrapped|new migrations available|still unapplied migrations|required feature flag not enabled|refusing to rejoin cluster because server has been offline|doesn't match stored clusterId|failed to create symbolic link .{1,200}: (?:File|Already) exists|tocommit\(\d+\) is out of range`}},
+		}, Regexp: `(?i)database files are incompatible|data directory was initialized by|dirty (?:database|state)|(?:data|files?|database|index|schema|format|volume|snapshot|log|rdb|wal|version)\b.{0,60}(?:not compatible|incompatible|not supported by this version|newer than|unsupported)|cannot upgrade (?:a node )?from|downgrad(?:e|ing) (?:is )?(?:not|from|of)|unsupported redo log|upgrade is not supported after|redo log was created with|cannot boot server version|data dictionary initialization failed|valid checkpoint record|invalid checkpoint|(?:wal|segment|index|database|data|table|block|page|log|file|manifest|journal|block)\b.{0,40}corrupt|corrupt(?:ed|ion)?\b.{0,40}(?:wal|segment|index|database|data|table|block|page|log|file|manifest|journal)|bad crc|checksum (?:mismatch|failed)|(?:lock ?file|pid file|mongod\.lock).{0,80}(?:exist|held|stale|already|running|unavailable|lock)|(?:unable to lock|could not lock|failed to obtain (?:node )?lock|already locked|opening storage failed: lock)|initdb: error: directory|exists but is not empty|data directory.{0,60}(?:is not empty|has files in it)|--initialize specified but the data directory has files|migrations? (?:failed|checksum mismatch)|Validate failed: Migration|Can't locate revision|detected (?:resolved|applied) migration|featureCompatibilityVersion|Wrong mongod version|can't handle RDB format|Bad file format reading the append only file|(?:relation|table|column) ["'` + "`" + `]?[\w.]+["'` + "`" + `]? (?:does not|doesn't) exist|no such table|no such column|unknown column|schema version|unexpected migration|node version.{0,60}(?:index|upgrade)|version mismatch|\bdatabase is locked|member \S+ has already been bootstrapped|new migrations available|still unapplied migrations|required feature flag not enabled|refusing to rejoin cluster because server has been offline|doesn't match stored clusterId|failed to create symbolic link .{1,200}: (?:File|Already) exists|tocommit\(\d+\) is out of range`},
+			// What can mean nothing else.
+			{Name: "proven", Words: []string{
+				"incompatible with server", "was initialized by", "dirty database version", "checksum mismatch for migration", "checkpoint record", "rdb format", "reading the append only file", "featurecompatibilityversion", "redo log was created with", "unsupported redo log",
+				"cannot boot server version", "cannot upgrade a node from version", "server is already running", "invalid cluster.id in", "stored node.id", "inconsistentclusterid", "inconsistentbrokerid", "but there are log entries", "already been bootstrapped", "failed to open wal", "wal: file not found", "wal: crc mismatch",
+				"differs from previous data center", "broken parts to remove", "opening storage failed: block dir", "opening storage failed: get segment range", "required feature flag not enabled", "could not acquire change log lock", "could not open directory", "postmaster.pid", "can't locate revision", "dbpathinuse", "is newer than the version of the", "database disk image is malformed",
+			}, Regexp: `(?i)incompatible with server|data directory was initialized by|dirty database version|checksum mismatch for migration|valid checkpoint record|invalid (?:primary )?checkpoint record|can't handle RDB format|reading the append only file|featureCompatibilityVersion|redo log was created with|unsupported redo log|cannot boot server version|cannot upgrade a node from version|server is already running|invalid cluster\.id in|stored node\.id|InconsistentClusterId|InconsistentBrokerId|but there are log entries|member \w+ has already been bootstrapped|failed to open WAL|wal: (?:file not found|crc mismatch)|differs from previous data ?center|broken parts to remove|opening storage failed: (?:block dir|get segment range)|required feature flag not enabled|could not acquire change log lock|could not open directory "pg_|"postmaster\.pid" already exists|can't locate revision|DBPathInUse|database disk image is malformed`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
-				return h.Level != diagnose.Info && h.Level != diagnose.Debug && !strings.Contains(h.Text, "role \"")
+				return h.Pattern == "proven" && h.Level != diagnose.Debug && (h.Level != diagnose.Info || strings.Contains(h.Text, "LOG: "))
 			})
+			proven := ok
+			if !ok {
+				f, h, ok = lastHit(c, hits, func(h diagnose.Hit) bool {
+					return h.Level != diagnose.Info && h.Level != diagnose.Debug && !strings.Contains(h.Text, "role \"")
+				})
+			}
 			if !ok {
 				return nil
 			}
 			t := strings.ToLower(h.Text)
 			f.Keys = []string{"database", "data", "migration", "version", "corrupt", "lock"}
-			f.Summary = fmt.Sprintf("%s cannot use the data that it finds: %s", c.Who(), shorten(quote(h.Text), 180))
+			f.Summary = fmt.Sprintf("%s cannot use the data that it finds: %s", c.Who(), shorten(read.words(h.Text), 220))
 			f.Advice = "Go back to the version that wrote the data, or migrate it as the program documents; copy the volume first"
 			if strings.Contains(t, "does not exist") || strings.Contains(t, "doesn't exist") || strings.Contains(t, "no such table") || strings.Contains(t, "no such column") || strings.Contains(t, "unknown column") {
 				f.Advice = "Run the migration that makes it, or go back to the version that the schema is of"
@@ -47,7 +60,7 @@ func appIncompatibleData() diagnose.Rule {
 					f.Evidence = append(f.Evidence, h.Log.Cite(n))
 				}
 			}
-			if strings.Contains(t, "incompatible with server") || strings.Contains(t, "was initialized by") || strings.Contains(t, "dirty") || strings.Contains(t, "checksum mismatch") || strings.Contains(t, "checkpoint record") || strings.Contains(t, "rdb format") || strings.Contains(t, "featurecompat") || strings.Contains(t, "redo log") {
+			if proven {
 				f.Confidence, f.Weight = diagnose.Certain, 30
 			}
 			for _, v := range c.Spec.Volumes {

@@ -11,9 +11,10 @@ import (
 
 func appInvalidConfig() diagnose.Rule {
 	anyPath := regexp.MustCompile(`(?P<path>/[\w.@+-]+(?:/[\w.@+-]+)+)`)
+	read := newReader()
 	place := regexp.MustCompile(`(?i)\bline:? (?P<line>\d+)|:(?P<line2>\d+)(?::\d+)?\b`)
 	// What a configuration error is only the messenger of.
-	other := regexp.MustCompile(`(?i)host not found in|bind\(\) to|address already in use|no such file or directory|permission denied|cannot load certificate|no such host|connection refused|i/o timeout|no route to host|context deadline exceeded|dial tcp|is forbidden: User|EACCES|ENOENT|could not build .* hash`)
+	other := regexp.MustCompile(`(?i)host not found in|bind\(\) to|address already in use|no such file or directory|permission denied|cannot load certificate|no such host|connection refused|i/o timeout|no route to host|context deadline exceeded|dial tcp|is forbidden: User|EACCES|ENOENT|could not build .* hash|error parsing regexp|from flags: |Error loading [\w.]+ (?:or [\w.]+ )?module|JavaScript heap|rate limit`)
 	return diagnose.Rule{
 		ID: "app.invalid-config", Category: "app-error", Title: "Its configuration is there but wrong",
 		Doc: diagnose.Doc{
@@ -25,7 +26,9 @@ func appInvalidConfig() diagnose.Rule {
 		Log: []diagnose.Pattern{
 			{Name: "nginx", Words: []string{"[emerg]"}, Regexp: `\[emerg\].*?(?P<what>(?:unknown|unexpected|invalid|directive|duplicate|no |"|host|conflicting|could not|unable|zero|the |too |location).*)`},
 			{Name: "parse", Words: []string{"yaml:", "toml:", "did not find expected", "mapping values are not allowed", "cannot unmarshal", "scannererror", "parsererror", "jsondecodeerror", "invalid character", "error converting yaml", "unexpected token", "unexpected end of json", "error parsing", "failed to parse", "unable to parse", "could not parse", "cannot parse", "parse error", "parsing error", "syntax error in", "error while parsing", "failed parsing", "tomldecodeerror", "parsingerror", "missingsectionheader", "malformed", "failed to unmarshal", "failed to decode", "error decoding", "unmarshal errors", "jsonparseexception", "syntax error on line", "syntax error at line", "not valid json", "not valid yaml", "invalid json", "invalid yaml", "invalid toml", "can't parse", "config parse", "unparsable", "bad indentation", "found character that cannot start"}},
-			{Name: "invalid", Words: []string{"invalid config", "invalid configuration", "config is invalid", "configuration is invalid", "config error", "configuration error", "configerror", "config validation", "validation failed", "failed validation", "bad configuration", "bad config", "error in config", "error loading config", "error loading the config", "failed to load config", "failed to load the config", "could not load config", "unable to load config", "cannot load config", "failed to read config", "configuration file failed", "config file failed", "error reading config", "improperlyconfigured", "failed to bind properties", "bad directive", "unknown directive", "unrecognized directive", "unknown configuration", "unrecognized configuration parameter", "invalid value for", "invalid setting", "unknown setting", "unsupported config", "unknown field", "unknown property", "unknown key", "unknown config", "configuration problem", "configuration file contains errors", "fatal config file error", "invalid option for", "misconfigur", "invalid command '", "bad value for", "illegal value", "field not found", "config check failed", "failed to initialize config", "wrong value for", "not a valid value", "errors in the configuration", "must be one of", "application failed to start", "additional properties are not allowed", "error during config", "problem with configuration", "validationerror", "unknown variable '", "invalid loglevel", "invalid log level", "no nameservers found", "storage locations are invalid", "config has invalid keys", "autodetect an ipv4 address", "overlaps with existing route"}},
+			{Name: "invalid", Words: []string{"invalid config", "invalid configuration", "config is invalid", "configuration is invalid", "config error", "configuration error", "configerror", "config validation", "validation failed", "failed validation", "bad configuration", "bad config", "error in config", "error loading config", "error loading the config", "failed to load config", "failed to load the config", "could not load config", "unable to load config", "cannot load config", "failed to read config", "configuration file failed", "config file failed", "error reading config", "improperlyconfigured", "failed to bind properties", "bad directive", "unknown directive", "unrecognized directive", "unknown configuration", "unrecognized configuration parameter", "invalid value for", "invalid setting", "unknown setting", "unsupported config", "unknown field", "unknown property", "unknown key", "unknown config", "configuration problem", "configuration file contains errors", "fatal config file error", "invalid option for", "misconfigur", "invalid command '", "bad value for", "illegal value", "field not found", "config check failed", "failed to initialize config", "wrong value for", "not a valid value", "errors in the configuration", "must be one of", "additional properties are not allowed", "error during config", "problem with configuration", "validationerror", "unknown variable '", "autodetect an ipv4 address", "config has invalid keys", "overlaps with existing route", "storage locations are invalid", "no nameservers found", "invalid loglevel", "invalid log level", "error initializing configuration", "default discovery settings are unsuitable", "no hostname setting provided", "hostname is not configured", "key material not provided", "unable to validate credentials inherited", "please configure one with 'bind'", "common.config.configexception", "error loading configuration", "invalid value for parameter", "unknown variant `", "missing field `", "failed to configure a datasource", "unknown option \"", "refused to parse", "unknown output plugin", "unknown input plugin", "unknown filter plugin"}},
+			{Name: "requirement", Words: []string{"requirement failed: "}, Regexp: `requirement failed: .*(?:process\.roles|listeners|broker\.id|node\.id|controller\.|inter\.broker|log\.|zookeeper)`},
+			{Name: "place", Words: []string{".conf:", ".cfg:", ".yaml:", ".yml:", ".toml:", ".json:", ".ini:", ".hcl:", ".cnf:", "caddyfile:"}, Regexp: `(?P<path>/[\w./@-]+(?:\.(?:conf|cfg|ya?ml|toml|json|ini|hcl|cnf)|Caddyfile)):\d+`},
 		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			t := c.Last()
@@ -34,7 +37,13 @@ func appInvalidConfig() diagnose.Rule {
 			}
 			var out []diagnose.Finding
 			for _, h := range slices.Backward(hits) {
-				if other.MatchString(h.Text) || h.Level == diagnose.Info || h.Level == diagnose.Debug || len(out) == 2 {
+				quiet := h.Level == diagnose.Info && !strings.Contains(h.Text, "LOG: ") || h.Level == diagnose.Debug || h.Level == diagnose.Warn && h.Pattern == "place"
+				if other.MatchString(h.Text) || quiet || len(out) == 2 {
+					continue
+				}
+				// Of lines that follow each other the first says most: the others only end the report.
+				h = firstOfBlock(hits, h, other)
+				if len(out) > 0 && out[len(out)-1].At == h.Line {
 					continue
 				}
 				f := diagnose.FromHit(h, diagnose.Likely, diagnose.Words)
@@ -48,8 +57,11 @@ func appInvalidConfig() diagnose.Rule {
 						f.Confidence = diagnose.Possible
 					}
 				}
-				what := quote(h.Text)
-				f.Summary = fmt.Sprintf("%s refuses its configuration: %s", c.Who(), shorten(what, 200))
+				what := read.whole(h)
+				if t, ok := traceAt(c, h.Line); ok && t.Language == "Rust" && t.Message != "" && !strings.Contains(what, t.Message) {
+					what = t.Message + ": " + what
+				}
+				f.Summary = fmt.Sprintf("%s refuses its configuration: %s", c.Who(), shorten(what, 260))
 				f.Advice = "Correct it and restart the workload"
 				for _, g := range anyPath.FindAllStringSubmatch(h.Text, 6) {
 					m, ok := mountAt(c, g[1])
@@ -68,7 +80,7 @@ func appInvalidConfig() diagnose.Rule {
 						says = "key " + m.key + " line " + firstOf(l["line"], l["line2"]) + " is not accepted"
 					}
 					f.Chain = []diagnose.Link{{Object: object, Says: says}}
-					f.Summary = fmt.Sprintf("%s refuses its configuration, key %s of %s: %s", c.Who(), m.key, words, shorten(what, 180))
+					f.Summary = fmt.Sprintf("%s refuses its configuration, key %s of %s: %s", c.Who(), m.key, words, shorten(what, 240))
 					f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts[" + m.Name + "]"), Text: m.MountPath + " is " + words})
 					f.Advice = "Correct that key and restart the workload"
 					kind, _, _ := strings.Cut(words, " ")
@@ -119,4 +131,24 @@ func fromArgument(c *diagnose.Case, f *diagnose.Finding) {
 	if strings.HasPrefix(object, "ConfigMap/") {
 		f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Correct the ConfigMap", Command: c.Kubectl("edit", "configmap", found.volume.ConfigMap.Name)})
 	}
+}
+
+// firstOfBlock is the first of the hits that stand on lines next to each other, down to the given one.
+func firstOfBlock(hits []diagnose.Hit, h diagnose.Hit, other *regexp.Regexp) diagnose.Hit {
+	for i := len(hits) - 1; i >= 0; i-- {
+		if p := hits[i]; (p.Line == h.Line-1 || p.Line == h.Line) && !other.MatchString(p.Text) && p.Level != diagnose.Warn && (p.Level == h.Level || p.Level > diagnose.Info || h.Level == diagnose.NoLevel) {
+			h = p
+		}
+	}
+	return h
+}
+
+// traceAt is the stack trace that a line belongs to.
+func traceAt(c *diagnose.Case, line int) (diagnose.Trace, bool) {
+	for _, t := range c.Traces() {
+		if line >= t.First && line <= t.Last {
+			return t, true
+		}
+	}
+	return diagnose.Trace{}, false
 }

@@ -16,7 +16,7 @@ func appKubeRBAC() diagnose.Rule {
 			Mend:    "Bind a Role with that verb and resource to the ServiceAccount, or give the pod the ServiceAccount that has it.",
 			Source:  "kubernetes.io/docs/reference/access-authn-authz/rbac",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"is forbidden: user", "cannot list resource", "cannot get resource", "cannot watch resource", "cannot create resource"}, Regexp: `User \\*"system:serviceaccount:(?P<ns>[\w.-]+):(?P<sa>[\w.-]+)\\*" cannot (?P<verb>\w+) (?:resource )?\\?"?(?P<resource>[\w./-]+)\\?"?(?: in API group \\?"(?P<group>[^"\\]*)\\?")?(?: (?:in the namespace \\?"(?P<in>[^"\\]+)|at the (?P<cluster>cluster scope)))?`}, {Name: "user", Words: []string{"is forbidden: user"}, Regexp: `is forbidden: User \\*"(?P<user>[\w.:@/-]+)\\*" cannot (?P<verb>\w+) resource \\*"(?P<resource>[\w./-]+)`}},
+		Log: []diagnose.Pattern{{Words: []string{"is forbidden: user", "cannot list resource", "cannot get resource", "cannot watch resource", "cannot create resource"}, Regexp: `(?:\\*"(?P<object>[\w.:-]+)\\*" is forbidden: )?User \\*"system:serviceaccount:(?P<ns>[\w.-]+):(?P<sa>[\w.-]+)\\*" cannot (?P<verb>\w+) (?:resource )?\\?"?(?P<resource>[\w./-]+)\\?"?(?: in API group \\?"(?P<group>[^"\\]*)\\?")?(?: (?:in the namespace \\?"(?P<in>[^"\\]+)|at the (?P<cluster>cluster scope)))?`}, {Name: "user", Words: []string{"is forbidden: user"}, Regexp: `is forbidden: User \\*"(?P<user>[\w.:@/-]+)\\*" cannot (?P<verb>\w+) resource \\*"(?P<resource>[\w./-]+)`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return !strings.HasPrefix(h.Group("user"), "system:serviceaccount:") })
 			if !ok {
@@ -41,7 +41,11 @@ func appKubeRBAC() diagnose.Rule {
 			if group != "" {
 				resource += "." + group
 			}
-			f.Summary = fmt.Sprintf("%s ends because its ServiceAccount %s/%s may not %s %s %s", c.Who(), ns, sa, verb, resource, where)
+			what := resource
+			if o := h.Group("object"); o != "" {
+				what += " " + o
+			}
+			f.Summary = fmt.Sprintf("%s ends because its ServiceAccount %s/%s may not %s %s %s", c.Who(), ns, sa, verb, what, where)
 			f.Advice = "Grant it that by a Role and a RoleBinding"
 			if sa == "default" {
 				f.Advice = "Give the pod a ServiceAccount of its own with a Role for that; it runs as default"

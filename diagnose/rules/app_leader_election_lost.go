@@ -15,7 +15,7 @@ func appLeaderElectionLost() diagnose.Rule {
 			Mend:    "Look at the API server's and etcd's latency and at the container's CPU limit at that time. Longer lease durations make it more patient.",
 			Source:  "k8s.io/client-go/tools/leaderelection",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"leader election lost", "leaderelection lost", "failed to renew lease", "lost leader", "lost leadership", "leadership lost", "stopped leading", "lost lease", "leader lost"}}, {Name: "lease", Words: []string{"failed to renew lease", "error retrieving resource lock", "failed to update lock", "failed to update lease"}, Regexp: `(?:renew lease|resource lock|update lock|update lease) (?P<lease>[\w./-]+)`}},
+		Log: []diagnose.Pattern{{Words: []string{"leader election lost", "leaderelection lost", "failed to renew lease", "lost leader", "lost leadership", "leadership lost", "stopped leading", "lost lease", "leader lost", "lost the lease", "lease lost", "lease was lost", "lease expired, ", "no longer leader", "no longer the leader", "not the leader anymore", "could not renew the leader", "unable to renew the lease", "unable to renew lease", "failed to renew leader", "failed to renew the lease", "renew deadline", "leader election lock lost", "lost leader election"}}, {Name: "lease", Words: []string{"failed to renew lease", "error retrieving resource lock", "failed to update lock", "failed to update lease", "the leader lease"}, Regexp: `(?:renew lease|resource lock|update lock|update lease) (?P<lease>[\w./-]+)|\blease(?:=|: )(?P<lease2>[\w./-]+)`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "" })
 			if !ok {
@@ -25,7 +25,7 @@ func appLeaderElectionLost() diagnose.Rule {
 			f.Keys = []string{"leader", "lease"}
 			f.Summary = fmt.Sprintf("%s ended because it lost its leader election", c.Who())
 			for _, other := range hits {
-				if l := other.Group("lease"); l != "" {
+				if l := firstOf(other.Group("lease"), other.Group("lease2")); l != "" {
 					f.Summary += fmt.Sprintf(" (lease %s)", l)
 					if other.Line != h.Line {
 						f.Evidence = append(f.Evidence, other.Cite())

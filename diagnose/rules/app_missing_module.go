@@ -19,14 +19,18 @@ func appMissingModule() diagnose.Rule {
 		Log: []diagnose.Pattern{
 			{Name: "python", Words: []string{"modulenotfounderror", "importerror", "no module named"}, Regexp: `(?:ModuleNotFoundError: No module named|ImportError: No module named|No module named) '?"?(?P<name>[\w.-]+)`},
 			{Name: "pyimport", Words: []string{"importerror: cannot import name"}, Regexp: `ImportError: cannot import name '(?P<name>[^']+)'`},
-			{Name: "node", Words: []string{"cannot find module", "cannot find package", "err_module_not_found", "module not found"}, Regexp: `(?:Cannot find (?:module|package)|Module not found: Error: Can't resolve) '(?P<name>[^']+)'`},
+			{Name: "node", Words: []string{"cannot find module", "cannot find package", "err_module_not_found", "module not found"}, Regexp: `(?:Cannot find (?:module|package)|Module not found: Error: Can't resolve) ['"](?P<name>[^'"]+)['"]`},
 			{Name: "java", Words: []string{"classnotfoundexception", "noclassdeffounderror", "could not find or load main class"}, Regexp: `(?:ClassNotFoundException|NoClassDefFoundError): (?:Could not initialize class )?(?P<name>[\w./$-]+)|Could not find or load main class (?P<main>\S+)`},
 			{Name: "jar", Words: []string{"unable to access jarfile", "no main manifest attribute"}, Regexp: `(?:Unable to access jarfile|no main manifest attribute, in) (?P<name>\S+)`},
 			{Name: "so", Words: []string{"error while loading shared libraries", "cannot open shared object file", "error loading shared library"}, Regexp: `(?:error while loading shared libraries: |[Ee]rror loading shared library )?(?P<name>[\w.+-]+\.so[.\d]*): (?:cannot open shared object file|No such file or directory)`},
 			{Name: "ruby", Words: []string{"loaderror", "cannot load such file", "could not find", "gem::missingspec"}, Regexp: `cannot load such file -- (?P<name>\S+)|Could not find (?:gem '(?P<gem>[^']+)'|(?P<gem2>[\w-]+-\d[\w.]*) in (?:any of the sources|locally))`},
-			{Name: "dotnet", Words: []string{"could not load file or assembly", "unable to load shared library", "you must install or update .net", "it was not possible to find any compatible framework"}, Regexp: `Could not load file or assembly '(?P<name>[^,']+)|Unable to load shared library '(?P<lib>[^']+)'|Framework: '(?P<fw>[^']+)'|(?:You must install or update|It was not possible to find any compatible framework)(?P<none>)`},
+			{Name: "dotnet", Words: []string{"could not load file or assembly", "unable to load shared library", "you must install or update .net", "framework: '", "it was not possible to find any compatible framework"}, Regexp: `Could not load file or assembly '(?P<name>[^,']+)|Unable to load shared library '(?P<lib>[^']+)'|Framework: '(?P<fw>[^']+)'|(?:You must install or update|It was not possible to find any compatible framework)(?P<none>)`},
 			{Name: "php", Words: []string{"call to undefined function", "class \"", "class '", "could not find driver", "failed opening required"}, Regexp: `Call to undefined function (?P<name>[\w\\]+)\(\)|Uncaught Error: Class ["'](?P<class>[\w\\]+)["'] not found|could not find (?P<driver>driver)|Failed opening required '(?P<file>[^']*vendor/autoload\.php)'`},
 			{Name: "elixir", Words: []string{"is not available"}, Regexp: `module (?P<name>[\w.]+) is not available`},
+			{Name: "asgi", Words: []string{"could not import module", "unable to load celery application"}, Regexp: `Could not import module "(?P<name>[\w.]+)"|Unable to load celery application`},
+			{Name: "celery", Words: []string{"the module "}, Regexp: `^The module (?P<name>[\w.]+) was not found`},
+			{Name: "engine", Words: []string{"could not locate the query engine", "query engine library for current platform"}, Regexp: `could not locate the (?P<name>Query Engine) for runtime "(?P<for>[^"]+)"|(?P<name2>Query engine library) for current platform "[^"]+" could not be found`},
+			{Name: "lua", Words: []string{"module '"}, Regexp: `module '(?P<name>[\w./-]+)' not found:`},
 			{Name: "perl", Words: []string{"can't locate"}, Regexp: `Can't locate (?P<name>\S+) in @INC`},
 			{Name: "go", Words: []string{"plugin.open("}, Regexp: `plugin\.Open\("(?P<name>[^"]+)"\)`},
 		},
@@ -35,7 +39,7 @@ func appMissingModule() diagnose.Rule {
 			if !ok {
 				return nil
 			}
-			name := firstOf(h.Group("name"), h.Group("main"), h.Group("lib"), h.Group("gem"), h.Group("gem2"), h.Group("class"), h.Group("driver"), h.Group("file"), h.Group("fw"), "a runtime that it needs")
+			name := firstOf(h.Group("name"), h.Group("name2"), h.Group("main"), h.Group("lib"), h.Group("gem"), h.Group("gem2"), h.Group("class"), h.Group("driver"), h.Group("file"), h.Group("fw"), "a runtime that it needs")
 			f.Confidence = diagnose.Certain
 			f.Keys = []string{name}
 			what := "module"

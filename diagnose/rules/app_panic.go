@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"strings"
 
 	"crashloop/diagnose"
 )
@@ -52,8 +53,8 @@ func fromTrace(c *diagnose.Case, t diagnose.Trace, verb string) diagnose.Finding
 		f.Advice = "The log has no stack trace: look for these words in its code, or go back to the revision that ran"
 		f.Settle = ""
 	}
-	if t.Handled || t.Logged {
-		f.Confidence = diagnose.Likely
+	if t.Handled || t.Logged || !bug(t) {
+		f.Confidence = diagnose.Likely // what it says may have a cause elsewhere
 	}
 	if t.Handled {
 		f.Weight = -350 // the program got over it
@@ -73,4 +74,21 @@ func previousLog(c *diagnose.Case) string {
 		args = append(args, "--previous")
 	}
 	return c.Kubectl(args...)
+}
+
+// bug says that a trace tells of a mistake in the program itself, and cannot be the messenger of something around it.
+func bug(t diagnose.Trace) bool {
+	says := t.Class + " " + t.Says()
+	for _, w := range []string{
+		"nil pointer dereference", "nil map", "index out of range", "index out of bounds", "slice bounds out of range", "out of range", "concurrent map", "all goroutines are asleep", "close of closed channel", "send on closed channel", "close of nil channel", "integer divide by zero", "interface conversion", "makeslice", "divide by zero", "unreachable code", "stack overflow", "StackOverflow",
+		"NullPointerException", "IndexOutOfBounds", "ClassCastException", "ArithmeticException", "NumberFormatException", "NullReferenceException", "InvalidCastException", "IndexOutOfRangeException", "KeyNotFoundException", "ConcurrentModification", "DivideByZero",
+		"TypeError", "ReferenceError", "RangeError", "SyntaxError", "AttributeError", "IndexError", "KeyError", "NameError", "ZeroDivisionError", "UnboundLocalError", "IndentationError", "NoMethodError", "AssertionError", "RecursionError", "ArgumentCountError", "DivisionByZeroError",
+		"undefined method", "Undefined variable", "Option::unwrap()", "assertion failed", "assertion `", "attempt to subtract with overflow", "attempt to add with overflow", "already borrowed", "entered unreachable", "not yet implemented", "not implemented", "MatchError", "FunctionClauseError", "UndefinedFunctionError", "BadMapError", "badmatch", "function_clause", "undef",
+		"std::out_of_range", "std::bad_alloc", "std::logic_error", "std::length_error", "found nil while unwrapping", "JavaScript heap out of memory",
+	} {
+		if strings.Contains(says, w) {
+			return true
+		}
+	}
+	return false
 }

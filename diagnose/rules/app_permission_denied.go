@@ -7,6 +7,7 @@ import (
 )
 
 func appPermissionDenied() diagnose.Rule {
+	read := newReader()
 	return diagnose.Rule{
 		ID: "app.permission-denied", Category: "app-error", Title: "It may not do what it tries: permission denied",
 		Doc: diagnose.Doc{
@@ -24,7 +25,7 @@ func appPermissionDenied() diagnose.Rule {
 			if m, mounted := mountAt(c, file); mounted && m.volume != nil && (m.isConfig() || m.volume.PersistentVolumeClaim != nil) {
 				return nil // those have causes of their own
 			}
-			f.Summary = fmt.Sprintf("%s ends because the operating system refuses it something (permission denied)", c.Who())
+			f.Summary = fmt.Sprintf("%s ends because the operating system refuses it something: %s", c.Who(), shorten(read.words(diagnose.Say(f.Log.Line(f.At))), 160))
 			if file != "" {
 				f.Summary = fmt.Sprintf("%s ends because it may not access %s", c.Who(), file)
 			} else {

@@ -8,7 +8,8 @@ import (
 )
 
 func appPortInUse() diagnose.Rule {
-	port := regexp.MustCompile(`(?:port:? ?|:::|[\d\]*.a-z]:|:)(?P<port>\d{2,5})\b`)
+	read := newReader()
+	re := regexp.MustCompile(`(?i)port|address|bind|listen|EADDR|socket`)
 	return diagnose.Rule{
 		ID: "app.port-in-use", Category: "app-error", Title: "The port that it wants to listen on is taken",
 		Doc: diagnose.Doc{
@@ -19,15 +20,14 @@ func appPortInUse() diagnose.Rule {
 		},
 		Log: []diagnose.Pattern{{Words: []string{"address already in use", "eaddrinuse", "address in use", "only one usage of each socket", "port is already allocated", "already in use", "failed (98", "already being used", "address not available"}}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
-			re := regexp.MustCompile(`(?i)port|address|bind|listen|EADDR|socket`)
-			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return re.MatchString(h.Text) && port.MatchString(h.Text) })
+			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return re.MatchString(h.Text) && read.port(h.Text) != "" })
 			if !ok {
 				if f, h, ok = lastHit(c, hits, func(h diagnose.Hit) bool { return re.MatchString(h.Text) }); !ok {
 					return nil
 				}
 			}
 			f.Confidence = diagnose.Certain
-			number := groups(port, h.Text)["port"]
+			number := read.port(h.Text)
 			f.Summary = fmt.Sprintf("%s cannot listen: its port is already in use", c.Who())
 			if number != "" {
 				f.Summary = fmt.Sprintf("%s cannot listen on port %s: it is already in use", c.Who(), number)

@@ -2,14 +2,13 @@ package rules
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 
 	"crashloop/diagnose"
 )
 
 func appPrivilegedPort() diagnose.Rule {
-	port := regexp.MustCompile(`(?:port:? ?|:::|[\d\]*.a-z]:|:)(?P<port>\d{1,5})\b`)
+	read := newReader()
 	return diagnose.Rule{
 		ID: "app.privileged-port", Category: "app-error", Title: "It may not listen on a port below 1024",
 		Doc: diagnose.Doc{
@@ -18,17 +17,16 @@ func appPrivilegedPort() diagnose.Rule {
 			Mend:    "Listen on a port above 1023 and let the Service map it, add the capability NET_BIND_SERVICE, or set the sysctl net.ipv4.ip_unprivileged_port_start for the pod.",
 			Source:  "capabilities(7), CAP_NET_BIND_SERVICE; kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"permission denied", "eacces", "operation not permitted"}, Regexp: `(?i)(?:bind|listen|EACCES|socket|port).*(?:permission denied|operation not permitted|EACCES)|(?:permission denied|EACCES).*(?:bind|listen|socket|port\b|0\.0\.0\.0|address)`}},
+		Log: []diagnose.Pattern{{Words: []string{"permission denied", "eacces", "operation not permitted"}, Regexp: `(?:(?i:bind|listen|socket|port)|\bEACCES\b).*(?:(?i:permission denied|operation not permitted)|\bEACCES\b)|(?:(?i:permission denied)|\bEACCES\b).*(?i:bind|listen|socket|port\b|0\.0\.0\.0|address)`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			number := 0
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
-				for _, m := range port.FindAllStringSubmatch(h.Text, 8) {
-					if n, err := strconv.Atoi(m[1]); err == nil && (n == 80 || n == 443 || n > 19 && n < 1024) {
-						number = n
-						return true
-					}
+				n, err := strconv.Atoi(read.port(h.Text))
+				if err != nil || n < 20 || n >= 1024 {
+					return false
 				}
-				return false
+				number = n
+				return true
 			})
 			if !ok {
 				return nil

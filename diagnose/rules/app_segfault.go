@@ -15,11 +15,23 @@ func appSegfault() diagnose.Rule {
 			Mend:    "Look at what changed in native parts: the image's base, a driver, a compiled extension. For SIGILL, build for an older CPU (for example x86-64-v2) or move to other nodes.",
 			Source:  "signal(7); bash(1), exit status 128+n",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"segmentation fault", "sigsegv", "sigill", "illegal instruction", "bus error", "sigbus", "core dumped", "double free", "corrupted size", "floating point exception", "stack smashing", "heap corruption", "munmap_chunk", "free(): invalid", "malloc(): "}}},
+		Log: []diagnose.Pattern{{Words: []string{"segmentation fault", "sigsegv", "sigill", "illegal instruction", "bus error", "sigbus", "core dumped", "double free", "corrupted size", "floating point exception", "stack smashing", "heap corruption", "munmap_chunk", "free(): invalid", "malloc(): "}}, {Name: "sanitizer", Words: []string{"summary: addresssanitizer", "error: addresssanitizer", "summary: threadsanitizer", "summary: undefinedbehaviorsanitizer"}, Regexp: `(?:SUMMARY|ERROR): (?P<name>\w+Sanitizer): (?P<what>.+)`}, {Name: "heap", Words: []string{"double free or corruption", "free(): ", "malloc(): ", "munmap_chunk(): ", "realloc(): ", "corrupted size vs. prev_size", "stack smashing detected"}, Regexp: `(?P<what>(?:double free or corruption|(?:free|malloc|realloc|munmap_chunk)\(\): |corrupted size vs\. prev_size|\*\*\* stack smashing detected).*)`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			t := c.Last()
 			if t == nil || !ran(t) {
 				return nil
+			}
+			said, sanitized := "", false
+			for _, h := range hits {
+				if what := h.Group("what"); what != "" {
+					said, sanitized = what, sanitized || h.Pattern == "sanitizer"
+				}
+			}
+			// An exception or panic that went through the program is what ended it, whatever the signal.
+			for _, trace := range c.Traces() {
+				if !trace.Handled && !trace.Logged && !sanitized && trace.Language != "Go" && (t.ExitCode != 132 || trace.Language == "Swift") {
+					return nil
+				}
 			}
 			code := t.ExitCode
 			if code == 11 || code == 4 || code == 7 || code == 8 {
@@ -35,10 +47,18 @@ func appSegfault() diagnose.Rule {
 					return nil // an abort has words of its own: a panic, an exception, an assertion
 				}
 			default:
-				return nil
+				if !sanitized || code == 0 {
+					return nil
+				}
 			}
 			f := diagnose.Finding{Confidence: diagnose.Certain, Proof: diagnose.Messenger, Weight: 60, Evidence: c.CiteLast()}
 			f.Summary = fmt.Sprintf("%s crashes in native code: exit code %d, %s", c.Who(), t.ExitCode, diagnose.ExitCode(code))
+			if sanitized {
+				f.Proof = diagnose.Words
+			}
+			if said != "" {
+				f.Summary += ": " + shorten(said, 160)
+			}
 			f.Advice = "Look at what changed in its native parts: base image, libraries, compiled extensions"
 			if code == 132 {
 				f.Advice = "It is built for a newer CPU than its node's: use a build for older CPUs, or other nodes"

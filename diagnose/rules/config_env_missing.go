@@ -29,6 +29,7 @@ func configEnvMissing() diagnose.Rule {
 			{Name: "missing", Words: []string{"missing", "required", "please set", "must set", "need to set", "specify one of", "provide"}, Regexp: `(?i:missing(?: required)?(?: environment| config(?:uration)?| env)?(?: variables?| settings?| vars?| keys?| values?)?(?: for)?|required (?:key|variable|setting|env)|please (?:set|provide|define)|(?:must|need to|have to|should) (?:set|specify|provide|define)|specify one of)[:\s]+['"` + "`" + `$\[{]*` + name + `\b`},
 			// kelseyhightower/envconfig, caarlos0/env, joho; Spring's placeholders.
 			{Name: "envconfig", Words: []string{"required key"}, Regexp: `required key ` + name + ` missing value`},
+			{Name: "smallrye", Words: []string{"the config property "}, Regexp: `config property (?P<env>[A-Za-z][\w.-]{2,80}) is required but`},
 			{Name: "spring", Words: []string{"could not resolve placeholder"}, Regexp: `Could not resolve placeholder '(?P<env>[A-Za-z][A-Za-z0-9_.-]{2,80})'`},
 			// pydantic-settings names the field on the line before.
 			{Name: "pydantic", Words: []string{"field required"}},

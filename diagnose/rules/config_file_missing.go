@@ -37,7 +37,7 @@ func configFileMissing() diagnose.Rule {
 			seen := map[string]bool{}
 			for _, h := range slices.Backward(hits) {
 				file := strings.TrimRight(firstOf(h.Group("path"), h.Group("path2")), `.,;:'"`)
-				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) || isCommand(h.Text) || exit(c) == 127 && strings.Contains(h.Text, file+": No such file") {
+				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) || isCommand(h.Text) || strings.Contains(h.Text, "opening storage failed") || exit(c) == 127 && strings.Contains(h.Text, file+": No such file") {
 					continue
 				}
 				seen[file] = true

@@ -21,10 +21,11 @@ func resourcesOOMLimit() diagnose.Rule {
 			Mend:    "Raise the limit if it needs that much, or make the program use less: smaller caches, fewer workers, streaming instead of loading. Set the request to what it really uses.",
 			Source:  "kubernetes.io/docs/tasks/configure-pod-container/assign-memory-resource; kernel cgroups v1 and v2, memory.oom.group",
 		},
-		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
+		Log: []diagnose.Pattern{{Words: []string{"javascript heap out of memory"}, Regexp: `FATAL ERROR: .*JavaScript heap out of memory`}},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, ok := oomKilled(c)
 			if !ok {
-				return nil
+				return heapFull(c, hits)
 			}
 			limit, has := memoryLimit(c)
 			if !has {
@@ -149,4 +150,23 @@ func raiseMemory(c *diagnose.Case, to string) diagnose.Fix {
 		Command: c.Kubectl("set", "resources", c.Target(), "-c", c.Subject.Container, "--limits=memory="+to),
 		Patch:   containerPatch(c, "resources:\n  limits:\n    memory: "+to),
 	}
+}
+
+// heapFull is for V8, which ends Node.js by itself when its heap is full: before the kernel would, and by a limit that V8 takes from the
+// container's, so that a larger limit gives it a larger heap.
+func heapFull(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+	f, _, ok := lastHit(c, hits, nil)
+	limit, has := memoryLimit(c)
+	if !ok || !has || limit.Value() > 4<<30 {
+		return nil // then the heap's size is V8's own or the program's choice
+	}
+	f.Weight, f.Proof = 60, diagnose.Corroborated
+	more := moreMemory(limit)
+	heap := limit.Value() / 4 * 3 >> 20
+	f.Summary = fmt.Sprintf("%s runs out of memory: Node.js ends itself because its JavaScript heap is full, within the container's limit of %s", c.Who(), limit.String())
+	f.Advice = fmt.Sprintf("Set NODE_OPTIONS=--max-old-space-size=%d, which leaves the rest of the limit to everything else, or raise the limit to %s", heap, more)
+	f.Settle = "The heap's size in the lines that the log has before that."
+	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("resources.limits.memory"), Text: limit.String()})
+	f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Let the heap use more of the limit", Command: c.Kubectl("set", "env", c.Target(), "-c", c.Subject.Container, fmt.Sprintf("NODE_OPTIONS=--max-old-space-size=%d", heap))}, raiseMemory(c, more))
+	return []diagnose.Finding{f}
 }

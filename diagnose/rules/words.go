@@ -1,0 +1,76 @@
+package rules
+
+import (
+	"regexp"
+	"strings"
+
+	"crashloop/diagnose"
+)
+
+// reader holds the expressions that take what a line of a log says out of what its logger puts around it. They are compiled once, with the
+// rules.
+type reader struct {
+	logfmt   *regexp.Regexp // msg="..." and err="..."
+	klog     *regexp.Regexp
+	logback  *regexp.Regexp
+	unended  *regexp.Regexp
+	named    *regexp.Regexp // port 8080
+	tuple    *regexp.Regexp // ('0.0.0.0', 8080)
+	endpoint *regexp.Regexp // 0.0.0.0:8080, [::]:8080, :8080
+}
+
+func newReader() *reader {
+	return &reader{
+		logfmt:   regexp.MustCompile(`(?:^|\s)(msg|err|error|error_class)=(?:"((?:[^"\\]|\\.)*)"|(\S+))`),
+		klog:     regexp.MustCompile(`^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ [\w.-]+:\d+\] `),
+		logback:  regexp.MustCompile(`^(?:[A-Z]+ +\d+ --- \[[^\]]*\] [\w.$\[\]/]+ +: |(?:ERROR|FATAL|SEVERE) +\[[^\]]+\] \([^)]+\) (?:ERROR: )?|\[?(?:ERROR|FATAL|error|fatal)\]?:? +)`),
+		unended:  regexp.MustCompile(`(?i):$|validation errors? for \S+$|unmarshal errors:?$|FATAL CONFIG FILE ERROR|Caused by:$`),
+		named:    regexp.MustCompile(`(?i)\bport:?[ =]{0,2}(\d{2,5})\b`),
+		tuple:    regexp.MustCompile(`['"], (\d{2,5})\)`),
+		endpoint: regexp.MustCompile(`(?:\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:.]*\]|:::?|\*|localhost|EADDRINUSE[^:]*: address already in use [^\s:]*|(?:^|\s)(?:tcp[46]? )?):?:(\d{2,5})(?:\D|$)`),
+	}
+}
+
+// words takes what a line says for a sentence: without the time, the level and the source that loggers put before it.
+func (r *reader) words(line string) string {
+	text := quote(r.klog.ReplaceAllString(line, ""))
+	if fields := r.logfmt.FindAllStringSubmatch(text, 6); len(fields) > 0 && strings.Contains(text, "msg=") || len(fields) > 1 {
+		var said []string
+		for _, f := range fields {
+			value := f[3]
+			if f[2] != "" {
+				value = strings.NewReplacer(`\"`, `"`, `\n`, " ", `\t`, " ", `\\`, `\`).Replace(f[2])
+			}
+			said = append(said, strings.TrimSuffix(value, ":"))
+		}
+		return strings.Join(said, ": ")
+	}
+	return r.logback.ReplaceAllString(text, "")
+}
+
+// whole is what a hit says with the lines that belong to it, for messages of several lines: "line 3: field x not found" below
+// "unmarshal errors:".
+func (r *reader) whole(h diagnose.Hit) string {
+	text := r.words(h.Text)
+	if !r.unended.MatchString(strings.TrimRight(text, " *")) {
+		return text
+	}
+	for n := h.Line + 1; n <= h.Line+3; n++ {
+		next := strings.TrimSpace(h.Log.Line(n))
+		if next == "" || strings.HasPrefix(next, "at ") || strings.HasPrefix(next, "File \"") {
+			break
+		}
+		text += " " + next
+	}
+	return text
+}
+
+// port is the port that a line says cannot be had, or "". Line numbers and times of day look like ports and are none.
+func (r *reader) port(text string) string {
+	for _, re := range []*regexp.Regexp{r.named, r.tuple, r.endpoint} {
+		if m := re.FindStringSubmatch(text); m != nil {
+			return m[1]
+		}
+	}
+	return ""
+}
