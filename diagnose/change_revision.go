@@ -104,6 +104,10 @@ func (c *Case) findRollout() *rollout {
 		}
 		r.by = c.editor(r.at)
 	}
+	// A Job is made at the next time of the schedule, not at the edit.
+	if at, by := c.templateEdited(); c.Subject.Kind() == "CronJob" && at.After(r.good.created) && at.Before(r.at) {
+		r.at, r.by = at, by
+	}
 	return r
 }
 
