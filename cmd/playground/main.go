@@ -4,6 +4,7 @@
 //	go run -C cmd/playground .                      # simulated nodes, a handful of crashing workloads
 //	go run -C cmd/playground . -scenario chain,oom  # other stories; -scenario all for all of them
 //	go run -C cmd/playground . -nodes containerd    # a real kubelet with real containers: Linux and root
+//	go run -C cmd/playground . -help                # every story; some happen on a real kubelet only
 //
 // The first build takes some minutes, because it compiles Kubernetes; later starts take seconds.
 //
@@ -108,7 +109,11 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 		fmt.Fprint(stderr, annotations)
 		if all, err := scenarios.All(); err == nil {
 			for _, s := range all {
-				fmt.Fprintf(stderr, "  %-16s %s\n", s.Name, s.Title)
+				needs := ""
+				if s.Needs != "" {
+					needs = " (-nodes " + s.Needs + ")"
+				}
+				fmt.Fprintf(stderr, "  %-24s %s%s\n", s.Name, s.Title, needs)
 			}
 		}
 	}
@@ -128,7 +133,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	var chosen []scenarios.Scenario
 	if err == nil {
-		chosen, err = scenarios.Select(s.scenario)
+		chosen, err = scenarios.Select(s.scenario, s.nodes)
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "playground:", err)
@@ -202,7 +207,7 @@ func printPlaces(w io.Writer, on *stage.Stage, admin string, chosen []scenarios.
 	if len(chosen) > 0 {
 		fmt.Fprintln(w, "\nWhat is wrong (the first threads come within seconds, those that wait for a stuck start after a minute):")
 		for _, s := range chosen {
-			fmt.Fprintf(w, "  %-16s %s\n", s.Name, s.Wrong)
+			fmt.Fprintf(w, "  %-24s %s\n", s.Name, s.Wrong)
 		}
 	}
 	fmt.Fprintln(w, "\nCtrl-C stops everything and removes it.")

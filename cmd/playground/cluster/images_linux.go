@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -121,6 +122,16 @@ func writeLayer(w io.Writer, busybox, program string) error {
 			return err
 		}
 	}
+	foreign, err := foreignProgram(program)
+	if err != nil {
+		return err
+	}
+	if err := t.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "app/foreign", Mode: 0o755, Size: int64(len(foreign))}); err != nil {
+		return err
+	}
+	if _, err := t.Write(foreign); err != nil {
+		return err
+	}
 	passwd := "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
 	if err := t.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "etc/passwd", Mode: 0o644, Size: int64(len(passwd))}); err != nil {
 		return err
@@ -134,6 +145,26 @@ func writeLayer(w io.Writer, busybox, program string) error {
 		}
 	}
 	return t.Close()
+}
+
+// foreignProgram is the head of a program for another processor than this machine's: the kernel refuses it before it reads any further.
+func foreignProgram(program string) ([]byte, error) {
+	f, err := os.Open(program)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	head := make([]byte, 4096)
+	if _, err := io.ReadFull(f, head); err != nil {
+		return nil, err
+	}
+	const machine = 18 // where e_machine is in the ELF header
+	other := elf.EM_AARCH64
+	if runtime.GOARCH == "arm64" {
+		other = elf.EM_X86_64
+	}
+	binary.NativeEndian.PutUint16(head[machine:], uint16(other))
+	return head, nil
 }
 
 // staticBusybox finds a busybox that needs no libraries: the image has none.

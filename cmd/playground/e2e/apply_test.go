@@ -61,16 +61,9 @@ func (a *applier) apply(ctx context.Context, manifest []byte, edit func(*unstruc
 }
 
 func (a *applier) applyOne(ctx context.Context, object *unstructured.Unstructured) error {
-	gvk := object.GroupVersionKind()
-	a.mu.Lock()
-	mapping, err := a.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
-	a.mu.Unlock()
+	target, err := a.target(object)
 	if err != nil {
 		return err
-	}
-	var target dynamic.ResourceInterface = a.dynamic.Resource(mapping.Resource)
-	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
-		target = a.dynamic.Resource(mapping.Resource).Namespace(object.GetNamespace())
 	}
 	data, err := object.MarshalJSON()
 	if err != nil {
@@ -79,7 +72,7 @@ func (a *applier) applyOne(ctx context.Context, object *unstructured.Unstructure
 	for {
 		_, err = target.Patch(ctx, object.GetName(), types.ApplyPatchType, data, metav1.PatchOptions{FieldManager: "e2e", Force: new(true)})
 		// A new namespace has no default ServiceAccount for a moment, and the controllers write to what is being applied.
-		if !apierrors.IsConflict(err) && !(apierrors.IsForbidden(err) && gvk.Kind == "Pod") {
+		if !apierrors.IsConflict(err) && !(apierrors.IsForbidden(err) && object.GetKind() == "Pod") {
 			return err
 		}
 		select {
@@ -88,4 +81,28 @@ func (a *applier) applyOne(ctx context.Context, object *unstructured.Unstructure
 			return err
 		}
 	}
+}
+
+// delete deletes an object; what belongs to it follows.
+func (a *applier) delete(ctx context.Context, object *unstructured.Unstructured) error {
+	target, err := a.target(object)
+	if err != nil {
+		return err
+	}
+	return target.Delete(ctx, object.GetName(), metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationBackground)})
+}
+
+// target is where objects of that kind and namespace are written to.
+func (a *applier) target(object *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
+	gvk := object.GroupVersionKind()
+	a.mu.Lock()
+	mapping, err := a.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	a.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+		return a.dynamic.Resource(mapping.Resource).Namespace(object.GetNamespace()), nil
+	}
+	return a.dynamic.Resource(mapping.Resource), nil
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,17 +26,20 @@ func TestScenarios(t *testing.T) { playScenarios(t, onSimulated(t)) }
 
 // diagnosis is what `crashloop diagnose -o json` prints of one incident.
 type diagnosis struct {
-	Subject struct{ Namespace, Workload, Container, ContainerType string }
-	Cause   string
-	Root    string
-	Chain   []struct{ Object, Says string }
-	Change  *struct{ Object, At, Says string }
+	Subject    struct{ Namespace, Workload, Container, ContainerType string }
+	Cause      string
+	Confidence string
+	Root       string
+	Chain      []struct{ Object, Says string }
+	Change     *struct{ Object, At, Says string }
 
 	Evidence []struct{ Source, Text string }
 }
 
+// playScenarios plays every scenario that the nodes can show, some beside each other: each is applied, found by the running bot, diagnosed
+// by the command, replayed, and removed again. It gives the ids that were reached, with the scenarios that reached them.
 func playScenarios(t *testing.T, on *playground) {
-	all, err := scenarios.All()
+	all, err := scenarios.On(string(on.nodes))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,28 +53,27 @@ func playScenarios(t *testing.T, on *playground) {
 	s := newStage(t, staging{
 		on:       on,
 		settings: map[string]string{"CRASHLOOP_NAMESPACES": strings.Join(watched, ",")},
-		// All the scenarios crash at once here; how a channel's pace is kept is another story.
+		// Many scenarios crash at once here; how a channel's pace is kept is another story.
 		slack: func(o *workspace.Options) { o.Pace.Off = true },
 	})
 	t.Cleanup(func() {
 		on.removeNamespaces(slices.DeleteFunc(watched, func(ns string) bool { return strings.HasPrefix(ns, "kube-") })...)
-		_ = on.client.AppsV1().Deployments("kube-system").Delete(context.Background(), "coredns", metav1.DeleteOptions{})
 	})
-	for _, sc := range all {
-		s.play(sc)
-	}
+	reached := &reachedCauses{}
 	t.Run("scenarios", func(t *testing.T) {
 		for _, sc := range all {
 			t.Run(sc.Name, func(t *testing.T) {
 				t.Parallel()
 				s := s.of(t)
+				s.play(sc)
 				for _, want := range sc.Expect {
 					s.wantInThread(want)
-					s.wantDiagnosed(want)
+					reached.add(sc, s.wantDiagnosed(want))
 				}
 			})
 		}
 	})
+	reached.report(t, on, len(all))
 }
 
 // of gives the same stage to a test of its own.
@@ -80,14 +83,18 @@ func (s *stage) of(t testing.TB) *stage {
 	return &other
 }
 
-// play applies the steps of a scenario; between two steps the workloads become ready.
+// play applies the steps of a scenario; between two steps the workloads become ready. At the end of the test what it applied is removed.
 func (s *stage) play(sc scenarios.Scenario) {
 	s.t.Helper()
+	var made []*unstructured.Unstructured
+	s.t.Cleanup(func() { s.remove(made) })
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	for i, step := range sc.Steps {
 		var applied []*unstructured.Unstructured
-		if err := s.objects.apply(ctx, step, func(o *unstructured.Unstructured) { applied = append(applied, o.DeepCopy()) }); err != nil {
+		err := s.objects.apply(ctx, step, func(o *unstructured.Unstructured) { applied = append(applied, o.DeepCopy()) })
+		made = append(made, applied...)
+		if err != nil {
 			s.t.Fatalf("scenario %s: %v", sc.Name, err)
 		}
 		if i == len(sc.Steps)-1 {
@@ -139,6 +146,8 @@ func (s *stage) wantInThread(want scenarios.Expectation) {
 			lacks = fmt.Sprintf("it does not say that %q changed", want.Change)
 		case want.Root != "" && !namesRoot(text, want):
 			lacks = "it does not name the root " + want.Root
+		case !slices.ContainsFunc(atLeast(want.Confidence), func(c string) bool { return strings.Contains(strings.ToLower(root), c+": ") }):
+			lacks = "it is less sure than " + want.Confidence
 		case want.Type == "init" && !strings.Contains(root, "(init)"), want.Type == "sidecar" && !strings.Contains(root, "(sidecar)"):
 			lacks = "it does not say that the container is of type " + want.Type
 		default:
@@ -147,6 +156,12 @@ func (s *stage) wantInThread(want scenarios.Expectation) {
 		lacks += ":\n" + text
 		return false
 	}, func() string { return fmt.Sprintf("in the thread of %s: %s", want.Workload, lacks) })
+}
+
+// atLeast gives the confidences that are no less than one; likely when it is empty.
+func atLeast(confidence string) []string {
+	all := []string{"certain", "likely", "possible"}
+	return all[:slices.Index(all, cmp.Or(confidence, "likely"))+1]
 }
 
 // namesRoot says whether a thread names one of the roots that are right, as people write it: Kind/name.
@@ -162,13 +177,14 @@ func cut3(object string) (kind, namespace, name string) {
 	return parts[0], parts[1], parts[2]
 }
 
-// wantDiagnosed holds the one-shot command to the same expectation, and a replay of its recording to the very same answer.
-func (s *stage) wantDiagnosed(want scenarios.Expectation) {
+// wantDiagnosed holds the one-shot command to the same expectation, and a replay of its recording to the very same answer, which it gives.
+func (s *stage) wantDiagnosed(want scenarios.Expectation) diagnosis {
 	s.t.Helper()
 	_, namespace, name := cut3(want.Workload)
 	settings := map[string]string{"KUBECONFIG": s.serviceAccount, "CRASHLOOP_CLUSTER": "playground", "CRASHLOOP_STUCK_AFTER": "3s"}
 	var record string
 	var live []byte
+	var found diagnosis
 	try := 0
 	// One shot sees one moment; at the wrong one, such as between two runs, there is less to see. The bot looks again, and so does this.
 	eventually(s.t, "crashloop diagnose to say the same of "+want.Workload, func(context.Context) error {
@@ -179,7 +195,9 @@ func (s *stage) wantDiagnosed(want scenarios.Expectation) {
 			return fmt.Errorf("exit status %d: %s", status, stderr)
 		}
 		live = []byte(stdout)
-		return matches(live, want)
+		var err error
+		found, err = matches(live, want)
+		return err
 	})
 	stdout, stderr, status := runProgram(s.t, settings, "diagnose", namespace+"/"+name, "-o", "json", "--from", record)
 	if status != 0 {
@@ -188,13 +206,14 @@ func (s *stage) wantDiagnosed(want scenarios.Expectation) {
 	if !bytes.Equal([]byte(stdout), live) {
 		s.t.Errorf("the replay of %s says\n%s\nand live it was\n%s", want.Workload, stdout, live)
 	}
+	return found
 }
 
-// matches says what the JSON lacks of an expectation.
-func matches(raw []byte, want scenarios.Expectation) error {
+// matches finds the diagnosis that is expected; the error says what the JSON lacks of it.
+func matches(raw []byte, want scenarios.Expectation) (diagnosis, error) {
 	var all []diagnosis
 	if err := json.Unmarshal(raw, &all); err != nil {
-		return fmt.Errorf("the output is no JSON: %w\n%s", err, raw)
+		return diagnosis{}, fmt.Errorf("the output is no JSON: %w\n%s", err, raw)
 	}
 	kind, _, name := cut3(want.Workload)
 	for _, d := range all {
@@ -222,7 +241,10 @@ func matches(raw []byte, want scenarios.Expectation) error {
 		if want.Change != "" && (d.Change == nil || !strings.Contains(d.Change.Says, want.Change)) {
 			errs = append(errs, fmt.Errorf("the change %+v does not name %q", d.Change, want.Change))
 		}
-		return errors.Join(errs...)
+		if !slices.Contains(atLeast(want.Confidence), d.Confidence) {
+			errs = append(errs, fmt.Errorf("it is %s, which is less than %q", d.Confidence, want.Confidence))
+		}
+		return d, errors.Join(errs...)
 	}
-	return fmt.Errorf("it does not find %s, container %q, only\n%s", want.Workload, want.Container, raw)
+	return diagnosis{}, fmt.Errorf("it does not find %s, container %q, only\n%s", want.Workload, want.Container, raw)
 }

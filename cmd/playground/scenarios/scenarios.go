@@ -31,6 +31,11 @@ type Scenario struct {
 	Wrong string `json:"wrong"`
 	// Category is one of causes.yaml's.
 	Category string `json:"category"`
+	// Needs is "containerd" when it takes a real process, disk or network: then simulated nodes cannot show it. Empty: all nodes can.
+	Needs string `json:"needs,omitempty"`
+	// Printed says that on a containerd node, too, the container only prints what the real program would, because the image does not have
+	// that program. Absent: what is wrong really happens there.
+	Printed bool `json:"printed,omitempty"`
 	// Default says that the playground shows it when nobody asks for another.
 	Default bool `json:"default,omitempty"`
 	// StepFiles are the manifests' file names, in the order in which they are applied; between two steps the workloads become ready.
@@ -53,6 +58,8 @@ type Expectation struct {
 	// Cause is the id of the cause; Causes are others that are right too, such as a deeper link of the same chain.
 	Cause  string   `json:"cause"`
 	Causes []string `json:"causes,omitempty"`
+	// Confidence is the least that the diagnosis must have: certain, likely or possible; empty means likely.
+	Confidence string `json:"confidence,omitempty"`
 	// Root is the last object of the chain as Kind/namespace/name, empty when that is the workload itself; Roots are others that are right.
 	Root  string   `json:"root,omitempty"`
 	Roots []string `json:"roots,omitempty"`
@@ -91,6 +98,9 @@ func load(name string) (Scenario, error) {
 	if s.Title == "" || s.Wrong == "" || s.Category == "" || len(s.StepFiles) == 0 || len(s.Expect) == 0 {
 		return Scenario{}, errors.New("title, wrong, category, steps and expect are needed")
 	}
+	if s.Needs != "" && s.Needs != containerd {
+		return Scenario{}, fmt.Errorf("needs %q: there is only %q", s.Needs, containerd)
+	}
 	for _, file := range s.StepFiles {
 		data, err := files.ReadFile(path.Join(name, file))
 		if err != nil {
@@ -101,9 +111,18 @@ func load(name string) (Scenario, error) {
 	return s, nil
 }
 
-// Select gives the scenarios that a choice names: "default", "all", "none", or names separated by commas.
-func Select(choice string) ([]Scenario, error) {
+// containerd is the kind of nodes that some scenarios need.
+const containerd = "containerd"
+
+// On gives every scenario that nodes of a kind can show, by name.
+func On(nodes string) ([]Scenario, error) {
 	all, err := All()
+	return slices.DeleteFunc(all, func(s Scenario) bool { return s.Needs != "" && s.Needs != nodes }), err
+}
+
+// Select gives the scenarios that a choice names and nodes of a kind can show: "default", "all", "none", or names separated by commas.
+func Select(choice, nodes string) ([]Scenario, error) {
+	all, err := On(nodes)
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +138,9 @@ func Select(choice string) ([]Scenario, error) {
 	for name := range strings.SplitSeq(choice, ",") {
 		i := slices.IndexFunc(all, func(s Scenario) bool { return s.Name == strings.TrimSpace(name) })
 		if i < 0 {
+			if _, err := load(strings.TrimSpace(name)); err == nil {
+				return nil, fmt.Errorf("the scenario %q happens on a real node only: add -nodes containerd (Linux and root)", strings.TrimSpace(name))
+			}
 			var names []string
 			for _, s := range all {
 				names = append(names, s.Name)

@@ -40,6 +40,7 @@ func TestManifests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	madeBy := map[string]string{}
 	for _, s := range all {
 		t.Run(s.Name, func(t *testing.T) {
 			var workloads []string
@@ -53,13 +54,21 @@ func TestManifests(t *testing.T) {
 					if err := decoder.Decode(&u.Object); err != nil {
 						break
 					}
-					workloads = append(workloads, u.GetKind()+"/"+u.GetNamespace()+"/"+u.GetName())
+					object := u.GetKind() + "/" + u.GetNamespace() + "/" + u.GetName()
+					workloads = append(workloads, object)
+					if other := madeBy[object]; other != "" && other != s.Name && u.GetKind() != "Namespace" {
+						t.Errorf("%s makes %s too: all scenarios may be played at once", other, object)
+					}
+					madeBy[object] = s.Name
 					checkBehaviours(t, u)
 				}
 			}
 			for _, e := range s.Expect {
 				if !slices.Contains(workloads, e.Workload) {
 					t.Errorf("%s is expected to fail, and not among %v", e.Workload, workloads)
+				}
+				if !slices.Contains([]string{"", "possible", "likely", "certain"}, e.Confidence) {
+					t.Errorf("%s: there is no confidence %q", e.Workload, e.Confidence)
 				}
 			}
 		})
@@ -95,17 +104,21 @@ func checkBehaviours(t *testing.T, u unstructured.Unstructured) {
 func TestSelect(t *testing.T) {
 	for _, tt := range []struct {
 		choice string
+		nodes  string
 		want   int // at least
 		err    string
 	}{
 		{choice: "none"},
 		{choice: "all", want: 15},
+		{choice: "all", nodes: containerd, want: 60},
+		{choice: "segfault,oom", nodes: containerd, want: 2},
+		{choice: "segfault,oom", nodes: "simulated", err: `the scenario "segfault" happens on a real node only: add -nodes containerd`},
 		{choice: "default", want: 5},
 		{choice: "oom,chain", want: 2},
-		{choice: "ooom", err: `there is no scenario "ooom"; there are: default, all, none, chain`},
+		{choice: "ooom", err: `there is no scenario "ooom"; there are: default, all, none, `},
 	} {
-		t.Run(tt.choice, func(t *testing.T) {
-			got, err := Select(tt.choice)
+		t.Run(tt.choice+" on "+tt.nodes, func(t *testing.T) {
+			got, err := Select(tt.choice, tt.nodes)
 			if tt.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.err) {
 					t.Fatalf("got error %v, want %q", err, tt.err)

@@ -1,27 +1,32 @@
+//go:build linux
+
 // The program in the playground's container images: it fails in the ways that the scenarios need, for real. Static, for Linux.
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log"
-	"net"
-	"net/http"
 	"os"
 	"os/signal"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
 
 const usage = `usage: server COMMAND [FLAGS]
   pause    wait until stopped
-  serve    answer HTTP: -listen :8080 -after 0s -status 200 -status-after 0s -ignore-stop
+  serve    answer HTTP: -listen :8080 -after 0s -status 200 -status-after 0s -path / -hang-after 0s -expired -ignore-stop
   dial     connect to -address HOST:PORT, and exit 1 when that fails
+  fetch    get -url URL, and exit 1 unless the answer is 200
+  api      get -path PATH of the Kubernetes API as the pod's own ServiceAccount
   panic    dereference a nil pointer
+  segfault die of SIGSEGV, as a program without a runtime of its own does
   alloc    use -mib MiB of memory, a little at a time
+  read     read -file PATH
+  write    write -mib MiB to -file PATH
+  open     open -file PATH again and again, and close nothing
+  settings read -file PATH as JSON
   print    print -size bytes of numbered lines, then end with -code
 `
 
@@ -31,7 +36,10 @@ func main() {
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(2)
 	}
-	commands := map[string]func([]string) error{"pause": pause, "serve": serve, "dial": dial, "panic": crash, "alloc": alloc, "print": printLines}
+	commands := map[string]func([]string) error{
+		"pause": pause, "serve": serve, "dial": dial, "fetch": fetch, "api": api, "panic": crash, "segfault": segfault, "alloc": alloc,
+		"read": readFile, "write": writeFile, "open": openFiles, "settings": readSettings, "print": printLines,
+	}
 	run, ok := commands[os.Args[1]]
 	if !ok {
 		fmt.Fprintf(os.Stderr, "server: unknown command %q\n%s", os.Args[1], usage)
@@ -51,70 +59,6 @@ func pause([]string) error {
 	defer stop()
 	<-ctx.Done()
 	return nil
-}
-
-func serve(args []string) error {
-	flags := flag.NewFlagSet("serve", flag.ExitOnError)
-	listen := flags.String("listen", ":8080", "address")
-	after := flags.Duration("after", 0, "time until it listens")
-	status := flags.Int("status", http.StatusOK, "HTTP status of every answer")
-	statusAfter := flags.Duration("status-after", 0, "time until it answers with that status; 200 before")
-	say := flags.String("say", "", "what it logs when it begins to answer with that status")
-	ignore := flags.Bool("ignore-stop", false, "ignore SIGTERM, until the kubelet kills it")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	ctx, stop := stopped()
-	defer stop()
-	if *ignore {
-		stop()
-		ctx = context.Background()
-		signal.Ignore(syscall.SIGTERM)
-	}
-	if *after > 0 {
-		log.Printf("loading the catalogue before listening on %s", *listen)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(*after):
-		}
-	}
-	begin := time.Now()
-	var said atomic.Bool
-	server := &http.Server{Addr: *listen, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if time.Since(begin) < *statusAfter {
-			return
-		}
-		if *say != "" && said.CompareAndSwap(false, true) {
-			log.Print(*say)
-		}
-		w.WriteHeader(*status)
-	})}
-	go func() {
-		<-ctx.Done()
-		server.Close()
-	}()
-	log.Printf("listening on %s", *listen)
-	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
-}
-
-func dial(args []string) error {
-	flags := flag.NewFlagSet("dial", flag.ExitOnError)
-	address := flags.String("address", "", "HOST:PORT")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	log.Print("starting")
-	conn, err := net.DialTimeout("tcp", *address, 5*time.Second)
-	if err != nil {
-		return fmt.Errorf("connecting to %s: %w", *address, err)
-	}
-	defer conn.Close()
-	log.Printf("connected to %s", *address)
-	return pause(nil)
 }
 
 // order is what crash looks for and does not find.
