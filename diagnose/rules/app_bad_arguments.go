@@ -47,6 +47,7 @@ func appBadArguments() diagnose.Rule {
 				}
 			}
 			f := diagnose.FromHit(h, diagnose.Likely, diagnose.Words)
+			f.Span = usageEnd(h.Log, h.Line)
 			if arg != "" {
 				f.Keys = []string{arg}
 			}
@@ -99,4 +100,23 @@ func appBadArguments() diagnose.Rule {
 			return []diagnose.Finding{f}
 		},
 	}
+}
+
+// usageEnd gives the last line of the usage text that a program prints after it has complained in line n; n itself when there is none.
+func usageEnd(l *diagnose.Log, n int) int {
+	end, usage := n, false
+	for i := n + 1; i <= l.Len(); i++ {
+		line := l.Line(i)
+		text := strings.TrimSpace(line)
+		switch {
+		case text == "":
+		case strings.HasPrefix(strings.ToLower(text), "usage"):
+			usage, end = true, i
+		case usage && (line[0] == ' ' || line[0] == '\t' || line[0] == '-' || strings.HasSuffix(text, ":")):
+			end = i
+		case usage || i > n+3:
+			return end
+		}
+	}
+	return end
 }

@@ -3,7 +3,10 @@ package rules
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"crashloop/diagnose"
 )
@@ -36,6 +39,14 @@ func imageBadInterpreter() diagnose.Rule {
 				cmd, interp, cr = h.Group("cmd"), h.Group("interp"), h.Pattern == "cr" || strings.Contains(h.Text, "^M") || strings.Contains(h.Text, `\r`)
 				f.Confidence, f.Weight = diagnose.Certain, 60
 			}
+			script, from := mountedScript(c, cmd)
+			if first, _, _ := strings.Cut(script, "\n"); strings.HasPrefix(first, "#!") {
+				cr = cr || strings.HasSuffix(first, "\r")
+				interp = firstOf(interp, strings.TrimSpace(strings.TrimPrefix(first, "#!")))
+				f.Root = from
+				f.Chain = []diagnose.Link{{Object: from, Says: "brings " + cmd + ", whose first line is " + strconv.Quote(first)}}
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: from, Text: strconv.Quote(first)})
+			}
 			what := "Its start script"
 			if cmd != "" {
 				what = cmd
@@ -44,6 +55,10 @@ func imageBadInterpreter() diagnose.Rule {
 			case cr:
 				f.Summary = fmt.Sprintf("%s cannot start: a script has Windows line ends, so that its interpreter is not found", c.Who())
 				f.Advice = "Save the script with Unix line ends and build the image again"
+				if from != "" {
+					f.Summary = fmt.Sprintf("%s cannot start: its script %s, which %s brings, has Windows line ends, so that its interpreter is not found", c.Who(), cmd, strings.Replace(from, "/"+c.Subject.Namespace+"/", " ", 1))
+					f.Advice = "Save the script with Unix line ends and make the ConfigMap again"
+				}
 			case interp != "":
 				f.Summary = fmt.Sprintf("%s cannot start: %s asks for %s, which the image does not have", c.Who(), what, interp)
 				f.Advice = "Name an interpreter that the image has, or add it"
@@ -62,4 +77,22 @@ func imageBadInterpreter() diagnose.Rule {
 			return []diagnose.Finding{f}
 		},
 	}
+}
+
+// mountedScript gives the text of a file that a ConfigMap brings into the container, and the ConfigMap; nothing when it cannot be read.
+func mountedScript(c *diagnose.Case, file string) (text, from string) {
+	m, ok := mountAt(c, file)
+	if !ok || m.volume == nil || m.volume.ConfigMap == nil {
+		return "", ""
+	}
+	o, err := c.Get(diagnose.ConfigMaps, c.Subject.Namespace, m.volume.ConfigMap.Name)
+	if err != nil {
+		return "", ""
+	}
+	made, ok := o.(*corev1.ConfigMap)
+	if !ok || made.Data[m.sourceKey()] == "" {
+		return "", ""
+	}
+	from, _ = m.object(c.Subject.Namespace)
+	return made.Data[m.sourceKey()], from
 }

@@ -67,6 +67,31 @@ func (m mount) object(namespace string) (object, words string) {
 	return "", "volume " + m.Name
 }
 
+// sourceKey is the key of the ConfigMap or Secret that the file comes from; items may give it another name.
+func (m mount) sourceKey() string {
+	if m.volume == nil {
+		return m.key
+	}
+	var items []corev1.KeyToPath
+	switch v := m.volume; {
+	case v.ConfigMap != nil:
+		items = v.ConfigMap.Items
+	case v.Secret != nil:
+		items = v.Secret.Items
+	}
+	for _, item := range items {
+		if item.Path == m.key {
+			return item.Key
+		}
+	}
+	return m.key
+}
+
+// brings says that the mount is known to bring the file that it was looked up for: its ConfigMap or Secret has it.
+func (m mount) brings(c *diagnose.Case) bool {
+	return m.key != "" && slices.Contains(keysOf(c, m), m.sourceKey())
+}
+
 // isConfig says that the volume holds configuration: a ConfigMap, a Secret or a projection of them.
 func (m mount) isConfig() bool {
 	return m.volume != nil && (m.volume.ConfigMap != nil || m.volume.Secret != nil || m.volume.Projected != nil || m.volume.DownwardAPI != nil)

@@ -52,6 +52,10 @@ func nodeSandboxFailed() diagnose.Rule {
 					f.Root = "Node//" + c.Spec.NodeName
 					f.Chain = []diagnose.Link{{Object: f.Root, Says: "cannot make the pod's sandbox"}}
 				}
+				if class := c.Spec.RuntimeClassName; class != nil && strings.Contains(t, "no runtime for") {
+					f.Root = "RuntimeClass//" + *class
+					f.Chain = []diagnose.Link{{Object: f.Root, Says: "names a runtime that node " + firstOf(c.Spec.NodeName, "of the pod") + " does not have"}}
+				}
 				f.Unchanged = true
 				f.Evidence = append(f.Evidence, pluginPods(c)...)
 				f.Fixes = []diagnose.Fix{{Title: "See the network plugin's pods on that node", Command: diagnose.Kubectl("kube-system", "get", "pods", "-o", "wide", "--field-selector=spec.nodeName="+c.Spec.NodeName)}}

@@ -11,6 +11,8 @@ import (
 
 func volumeSubpathShadow() diagnose.Rule {
 	quoted := regexp.MustCompile(`"(?P<path>/[^"\s]+)"|(?P<bare>/[\w.@+-]+(?:/[\w.@+-]+)+)`)
+	// What the runtime prints when the file is there and what should run it is not (image.bad-interpreter): a file that is hidden is a StartError.
+	there := regexp.MustCompile(`^exec /\S+: no such file or directory$`)
 	missing := regexp.MustCompile(`(?i)not found|no such file|cannot find|can't open|unable to access|could not find|must be unique`)
 	return diagnose.Rule{
 		ID: "volume.subpath-shadow", Category: "volume", Title: "A mount hides the program's own files",
@@ -29,7 +31,7 @@ func volumeSubpathShadow() diagnose.Rule {
 				for _, m := range quoted.FindAllStringSubmatch(text, 6) {
 					p := firstOf(m[1], m[2])
 					at, ok := mountAt(c, p)
-					if !ok || at.SubPath != "" || strings.HasPrefix(at.MountPath, "/etc") && !strings.Contains(text, "exec") || strings.HasPrefix(at.MountPath, "/var/run") || at.volume == nil {
+					if !ok || at.brings(c) || at.SubPath != "" || strings.HasPrefix(at.MountPath, "/etc") && !strings.Contains(text, "exec") || strings.HasPrefix(at.MountPath, "/var/run") || at.volume == nil {
 						continue
 					}
 					if isProgram(c, p, text) {
@@ -52,6 +54,9 @@ func volumeSubpathShadow() diagnose.Rule {
 					return nil
 				}
 				for i := len(hits) - 1; i >= 0 && !found; i-- {
+					if there.MatchString(strings.TrimSpace(hits[i].Text)) {
+						continue
+					}
 					if file, m, found = check(hits[i].Text); found {
 						f = diagnose.FromHit(hits[i], diagnose.Certain, diagnose.Corroborated)
 					}
