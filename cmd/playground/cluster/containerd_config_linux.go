@@ -97,6 +97,7 @@ evictionHard: {memory.available: 50Mi, nodefs.available: 1%%, nodefs.inodesFree:
 imageGCHighThresholdPercent: 100
 imageMaximumGCAge: 0s
 nodeStatusUpdateFrequency: 5s
+volumeStatsAggPeriod: 5s
 shutdownGracePeriod: 0s
 `
 

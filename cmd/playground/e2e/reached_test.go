@@ -52,11 +52,15 @@ func (r *reachedCauses) report(t *testing.T, on *playground, scenarios int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var b strings.Builder
+	happened, printed := "happened on the real kubelet", "only printed by the container"
+	if on.nodes == cluster.Simulated {
+		happened, printed = "shown by simulated nodes", "shown by simulated nodes, and only printed on others"
+	}
 	for _, part := range []struct {
 		title string
 		by    map[string][]string
-	}{{"happened", r.real}, {"printed", r.printed}} {
-		fmt.Fprintf(&b, "\n%d causes %s on %s nodes, each right in the thread, from the command and from its recording:\n", len(part.by), part.title, on.nodes)
+	}{{happened, r.real}, {printed, r.printed}} {
+		fmt.Fprintf(&b, "\n%d causes, %s, each right in the thread, from the command and from its recording:\n", len(part.by), part.title)
 		w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 		for _, id := range slices.Sorted(maps.Keys(part.by)) {
 			for _, line := range part.by[id] {

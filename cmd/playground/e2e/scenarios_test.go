@@ -37,7 +37,7 @@ type diagnosis struct {
 }
 
 // playScenarios plays every scenario that the nodes can show, some beside each other: each is applied, found by the running bot, diagnosed
-// by the command, replayed, and removed again. It gives the ids that were reached, with the scenarios that reached them.
+// by the command, replayed, and removed again.
 func playScenarios(t *testing.T, on *playground) {
 	all, err := scenarios.On(string(on.nodes))
 	if err != nil {
