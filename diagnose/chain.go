@@ -245,7 +245,8 @@ func (c *Case) readyEndpoints(s *corev1.Service) (ready int, known bool) {
 		return ready, true
 	}
 	if len(s.Spec.Selector) == 0 {
-		return 0, err == nil
+		all, _ := c.List(EndpointSlices, "")
+		return 0, err == nil && len(all) > 0 // else they were not captured
 	}
 	// No slice, or none that may be read: the pods' own readiness is what slices are made of.
 	pods, err := c.podsOf(s)
@@ -383,6 +384,10 @@ func (c *Case) noPods(a Address, h Hit, f Finding, s *corev1.Service) Finding {
 		return f
 	}
 	f.Cause = "dependency.no-endpoints"
+	if all, _ := c.List(EndpointSlices, ""); len(all) == 0 {
+		f.Confidence = Likely // nothing but that no such pod was seen speaks for it
+		c.Gap("no EndpointSlice could be seen: they may not have been captured")
+	}
 	f.Chain[0].Says = "selects no pod: none carries " + labels.FormatLabels(s.Spec.Selector)
 	f.Summary = fmt.Sprintf("%s: Service %s selects %s, and there is no such pod", said, service, labels.FormatLabels(s.Spec.Selector))
 	f.Advice = "Deploy what the Service stands for, or correct its selector"

@@ -39,6 +39,7 @@ func configEnvMissing() diagnose.Rule {
 			{Name: "zod", Words: []string{"invalid_type"}},
 			// bash: ${X:?words of one's own}.
 			{Name: "shell", Words: []string{": line "}, Regexp: `^\S*?[^\s:]+: line \d+: ` + name + `: (?P<says>\S.*)$`},
+			{Name: "datasource", Words: []string{"failed to configure a datasource: 'url' attribute is not specified"}},
 			// Laravel, and .NET's connection strings.
 			{Name: "laravel", Words: []string{"no application encryption key has been specified"}},
 			{Name: "dotnet", Words: []string{"(parameter 'connectionstring')", "connection string '", "connectionstring property has not been initialized"}, Regexp: `Value cannot be null\. \(Parameter 'connectionString'\)|(?i:connection string) '(?P<conn>[A-Za-z]\w*)' (?:was )?(?i:not found|is missing|is not set|not configured)|ConnectionString property has not been initialized`},
@@ -67,6 +68,8 @@ func configEnvMissing() diagnose.Rule {
 					if says := strings.ToLower(h.Group("says")); strings.HasPrefix(says, "command not found") || strings.HasPrefix(says, "readonly") || strings.Contains(says, "no such file") || strings.Contains(says, "permission denied") || strings.Contains(says, "not a valid identifier") || strings.Contains(says, "syntax error") || notAVariable(env) {
 						continue
 					}
+				case "datasource":
+					env = "SPRING_DATASOURCE_URL"
 				case "laravel":
 					env = "APP_KEY"
 				case "dotnet":

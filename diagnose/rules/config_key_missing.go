@@ -41,6 +41,15 @@ func configKeyMissing() diagnose.Rule {
 						name = vol.ConfigMap.Name
 					case vol.Secret != nil && slices.ContainsFunc(vol.Secret.Items, itemKey(key)):
 						kind, name = diagnose.Secrets, vol.Secret.SecretName
+					case vol.Projected != nil:
+						for _, src := range vol.Projected.Sources {
+							if src.ConfigMap != nil && slices.ContainsFunc(src.ConfigMap.Items, itemKey(key)) {
+								name = src.ConfigMap.Name
+							}
+							if src.Secret != nil && slices.ContainsFunc(src.Secret.Items, itemKey(key)) {
+								kind, name = diagnose.Secrets, src.Secret.Name
+							}
+						}
 					}
 				}
 			}
