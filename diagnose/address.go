@@ -31,7 +31,7 @@ const maxAddressText = 4 << 10
 
 // addressPatterns are the forms in which programs write addresses.
 type addressPatterns struct {
-	url, dsn, keyword, hostPort, quoted *regexp.Regexp
+	url, dsn, keyword, hostPort, quoted, reversed *regexp.Regexp
 }
 
 func newAddressPatterns() *addressPatterns {
@@ -46,6 +46,8 @@ func newAddressPatterns() *addressPatterns {
 		hostPort: regexp.MustCompile(`(?i)(?:^|[\s"'(\[{=,@/#<])(\[[0-9a-f:]{2,45}\]|[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?):(\d{2,5})(?:[^0-9a-z:.]|\.(?:[^0-9]|$)|:[^0-9]|$)`),
 		// server at "db" (10.96.0.12), port 5432; on host "db" ... port 5432; connect to db port 5432; server on 'db'
 		quoted: regexp.MustCompile(`(?i)(?:connection to server at|connect to server at|connect to server:? on|server at|on host|to host|for host|server on|connect to|connecting to|connection to|host)\s+['"]?([a-z0-9][a-z0-9._-]*)['"]?(?:\s+\(([0-9a-f.:]+)\))?(?:,?\s+(?:and accepting TCP/IP connections on\s+)?port:?\s+(\d{1,5}))?`),
+		// port 5432 on host db; port:50000 is not reachable on host jenkins
+		reversed: regexp.MustCompile(`(?i)\bport[: ]\s?(\d{2,5})\b[^\n.;]{0,30}?\b(?:on|of) host ['"]?([a-z0-9][a-z0-9._-]*)`),
 	}
 }
 
@@ -100,6 +102,9 @@ func (p *addressPatterns) find(text string) []Address {
 	for _, m := range p.dsn.FindAllStringSubmatch(text, 8) {
 		add(m[1], m[2])
 	}
+	for _, m := range p.reversed.FindAllStringSubmatch(text, 4) {
+		add(m[2], m[1])
+	}
 	for _, at := range p.keyword.FindAllStringSubmatchIndex(text, 8) {
 		m := submatches(text, at)
 		if rest := text[at[3]:]; strings.HasPrefix(rest, "[") || strings.HasPrefix(rest, "(") || commonWord(m[1]) && !strings.ContainsAny(m[0], `=`) {
@@ -118,7 +123,9 @@ func (p *addressPatterns) find(text string) []Address {
 		if at == nil || len(out) > 32 {
 			break
 		}
-		add(rest[at[2]:at[3]], rest[at[4]:at[5]])
+		if host := rest[at[2]:at[3]]; !labelOfNumber(host) {
+			add(host, rest[at[4]:at[5]])
+		}
 		rest = rest[at[5]:]
 	}
 	return out
@@ -189,6 +196,15 @@ func plausibleHost(host string) bool {
 		}
 	}
 	return true
+}
+
+// labelOfNumber says that what stands before a colon and a number says what the number is.
+func labelOfNumber(w string) bool {
+	switch strings.ToLower(w) {
+	case "port", "line", "column", "col", "pid", "code", "status", "errno", "exit", "attempt", "attempts", "retry", "retries", "timeout", "size", "count", "id", "version", "error", "uid", "gid", "seq", "offset", "partition", "took", "after":
+		return true
+	}
+	return false
 }
 
 // commonWord says that a word after "connect to" is no name of a host.

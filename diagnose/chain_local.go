@@ -21,7 +21,10 @@ func (c *Case) followLocal(a Address, h Hit, f Finding) (Finding, bool) {
 			return c.neighbour(f, ct, fmt.Sprintf("%s cannot connect to %s, where container %s of the same pod should listen", c.Who(), a, ct.Name))
 		}
 	}
-	if serves(*c.Container, a.Port) && !c.pointsHere(a) || c.Spec.HostNetwork {
+	if c.Spec.HostNetwork {
+		return c.sameHost(a, h, f)
+	}
+	if serves(*c.Container, a.Port) && !c.pointsHere(a) {
 		return Finding{}, false
 	}
 	return c.ownHost(a, f), true
@@ -84,6 +87,21 @@ func (c *Case) neighbour(f Finding, ct corev1.Container, said string) (Finding, 
 	f.Advice = "Have the program wait for it, or make " + ct.Name + " a native sidecar, which starts first"
 	f.Chain = append(f.Chain, Link{self, "container " + ct.Name + " does not listen yet"})
 	return f, true
+}
+
+// sameHost follows the loopback of a pod on its host's network to the other pods there, such as etcd beside the API server.
+func (c *Case) sameHost(a Address, h Hit, f Finding) (Finding, bool) {
+	objects, _ := c.List(Pods, c.Subject.Namespace)
+	for _, o := range objects {
+		p, ok := o.(*corev1.Pod)
+		if !ok || !p.Spec.HostNetwork || p.Spec.NodeName != c.Spec.NodeName || p.Name == c.Subject.Pod {
+			continue
+		}
+		if slices.ContainsFunc(p.Spec.Containers, func(ct corev1.Container) bool { return serves(ct, a.Port) }) {
+			return c.followPods(a, h, f, nil, []*corev1.Pod{p})
+		}
+	}
+	return Finding{}, false
 }
 
 // pointsHere says that the container's own environment names the pod itself as the host of that port.
