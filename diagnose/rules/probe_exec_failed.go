@@ -10,6 +10,8 @@ import (
 
 func probeExecFailed() diagnose.Rule {
 	missing := regexp.MustCompile(`(?i)executable file not found|no such file or directory|not found|permission denied`)
+	// The command itself is missing, rather than what it looks for, which a program that starts has yet to make.
+	noCommand := regexp.MustCompile(`(?i)executable file|(?:^|: )(?:command )?not found|permission denied|exec: .*no such file or directory`)
 	return diagnose.Rule{
 		ID: "probe.exec-failed", Category: "liveness-probe", Title: "The command of the liveness probe fails",
 		Doc: diagnose.Doc{
@@ -25,6 +27,9 @@ func probeExecFailed() diagnose.Rule {
 			}
 			f := p.finding(c)
 			f.Weight = 35
+			if p.which == "startup" && !noCommand.MatchString(p.text) {
+				f.Weight = -10 // it says that the program is not up yet, as it should
+			}
 			command := shorten(strings.Join(p.probe.Exec.Command, " "), 100)
 			f.Summary = fmt.Sprintf("%s: its command %q fails", p.says(c), command)
 			if p.text != "" {

@@ -10,8 +10,8 @@ import (
 
 func volumeMultiAttach() diagnose.Rule {
 	re := regexp.MustCompile(`(?i)multi-attach error for volume "(?P<volume>[^"]+)"(?P<rest>.*)|volume (?P<volume2>\S+) is already (?:exclusively )?attached to (?:one|another) node|is already used by pod\(s\) (?P<pods>[\w.,/ -]+)|` +
-		// Azure Disk; GCE PD; EBS; Cinder; Longhorn; Hetzner, DigitalOcean, Packet; Ceph RBD; vSphere.
-		`already attached to node\(|RESOURCE_IN_USE_BY_ANOTHER_RESOURCE|is already being used by '|VolumeInUse|already attached to (?:an instance|another|a (?:different )?(?:server|instance|droplet|vm)|instance [\w-]+)|` +
+		// cStor; Azure Disk; GCE PD; EBS; Cinder; Longhorn; Hetzner, DigitalOcean, Packet; Ceph RBD; vSphere.
+		`still mounted on node|already attached to node\(|RESOURCE_IN_USE_BY_ANOTHER_RESOURCE|is already being used by '|VolumeInUse|already attached to (?:an instance|another|a (?:different )?(?:server|instance|droplet|vm)|instance [\w-]+)|` +
 		`is already in-use and does not support multiattach|is attached to a different (?:instance|node|droplet|server)|since it is already attached to (?:the )?node|rbd image \S+ is still being used`)
 	by := regexp.MustCompile(`used by pod\(s\) (?P<pods>[\w.,/ -]+)`)
 	return diagnose.Rule{
