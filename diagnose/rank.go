@@ -39,7 +39,7 @@ func (e *Engine) rank(c *Case, findings []Finding) []ranked {
 		r.score += map[Confidence]int{Certain: 30, Likely: 10, Possible: -60}[f.Confidence]
 		if f.Log != nil && f.At > 0 && f.Proof < Structural {
 			e.place(&r, final, last)
-			if signalled && f.Proof <= Corroborated && !f.connection && !strings.HasPrefix(f.Cause, "dependency.") && !strings.HasPrefix(f.Cause, "resources.") && !strings.HasPrefix(f.Cause, "probe.") && !strings.HasPrefix(f.Cause, "node.") && f.Cause != "app.segfault" {
+			if signalled && f.Proof <= Corroborated && (!f.connection && !strings.HasPrefix(f.Cause, "dependency.") || lineLevelAt(f.Log, f.At) == Warn) && !strings.HasPrefix(f.Cause, "resources.") && !strings.HasPrefix(f.Cause, "probe.") && !strings.HasPrefix(f.Cause, "node.") && f.Cause != "app.segfault" {
 				r.score, r.Confidence = min(r.score, 120), Possible
 			}
 		}

@@ -318,7 +318,13 @@ func readNode(lines []vline, i int) (Trace, int) {
 	}
 	if !nodeFrame(text(lines, next)) {
 		// No frames: only a line right after "throw err" or with an Uncaught mark counts.
-		if strings.Contains(lines[i].text, "Uncaught") || strings.Contains(lines[i].text, "UnhandledPromiseRejection") {
+		whole := strings.TrimSpace(lines[i].text)
+		if strings.Contains(whole, "Uncaught") || strings.Contains(whole, "UnhandledPromiseRejection") {
+			return t, i + 1
+		}
+		// An error without a stack is printed in brackets.
+		if strings.HasPrefix(whole, "["+name+": ") && (strings.HasSuffix(whole, "]") || strings.HasSuffix(whole, "] {")) {
+			t.Logged, t.Message = true, strings.TrimSuffix(t.Message, "]")
 			return t, i + 1
 		}
 		return Trace{}, i

@@ -17,7 +17,10 @@ func appLeaderElectionLost() diagnose.Rule {
 		},
 		Log: []diagnose.Pattern{{Words: []string{"leader election lost", "leaderelection lost", "failed to renew lease", "lost leader", "lost leadership", "leadership lost", "stopped leading", "lost lease", "leader lost", "lost the lease", "lease lost", "lease was lost", "lease expired, ", "no longer leader", "no longer the leader", "not the leader anymore", "could not renew the leader", "unable to renew the lease", "unable to renew lease", "failed to renew leader", "failed to renew the lease", "renew deadline", "leader election lock lost", "lost leader election"}}, {Name: "lease", Words: []string{"failed to renew lease", "error retrieving resource lock", "failed to update lock", "failed to update lease", "the leader lease"}, Regexp: `(?:renew lease|resource lock|update lock|update lease) (?P<lease>[\w./-]+)|\blease(?:=|: )(?P<lease2>[\w./-]+)`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
-			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "" })
+			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
+				// A warning is one that the program survives, unless nothing comes after it.
+				return h.Pattern == "" && (h.Level != diagnose.Warn || h.Line == h.Log.Len())
+			})
 			if !ok {
 				return nil
 			}

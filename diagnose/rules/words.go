@@ -14,6 +14,7 @@ type reader struct {
 	klog     *regexp.Regexp
 	logback  *regexp.Regexp
 	unended  *regexp.Regexp
+	where    *regexp.Regexp // a line that only adds the place
 	named    *regexp.Regexp // port 8080
 	tuple    *regexp.Regexp // ('0.0.0.0', 8080)
 	endpoint *regexp.Regexp // 0.0.0.0:8080, [::]:8080, :8080
@@ -24,7 +25,8 @@ func newReader() *reader {
 		logfmt:   regexp.MustCompile(`(?:^|\s)(msg|err|error|error_class)=(?:"((?:[^"\\]|\\.)*)"|(\S+))`),
 		klog:     regexp.MustCompile(`^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ [\w.-]+:\d+\] `),
 		logback:  regexp.MustCompile(`^(?:[A-Z]+ +\d+ --- \[[^\]]*\] [\w.$\[\]/]+ +: |(?:ERROR|FATAL|SEVERE) +\[[^\]]+\] \([^)]+\) (?:ERROR: )?|\[?(?:ERROR|FATAL|error|fatal)\]?:? +)`),
-		unended:  regexp.MustCompile(`(?i):$|validation errors? for \S+$|unmarshal errors:?$|FATAL CONFIG FILE ERROR|Caused by:$`),
+		unended:  regexp.MustCompile(`(?i):$|validation errors? for \S+$|unmarshal errors:?$|while (?:scanning|parsing) [\w ]+$|FATAL CONFIG FILE ERROR|Caused by:$`),
+		where:    regexp.MustCompile(`(?i)^(?:error found at |(?:at|in|on) (?:line|file|config\w*) )`),
 		named:    regexp.MustCompile(`(?i)\bport:?[ =]{0,2}(\d{2,5})\b`),
 		tuple:    regexp.MustCompile(`['"], (\d{2,5})\)`),
 		endpoint: regexp.MustCompile(`(?:\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:.]*\]|:::?|\*|localhost|EADDRINUSE[^:]*: address already in use [^\s:]*|(?:^|\s)(?:tcp[46]? )?):?:(\d{2,5})(?:\D|$)`),
@@ -53,10 +55,16 @@ func (r *reader) words(line string) string {
 func (r *reader) whole(h diagnose.Hit) string {
 	text := r.words(h.Text)
 	if !r.unended.MatchString(strings.TrimRight(text, " *")) {
+		if next := strings.TrimSpace(h.Log.Line(h.Line + 1)); r.where.MatchString(next) {
+			text += " " + next
+		}
 		return text
 	}
 	for n := h.Line + 1; n <= h.Line+3; n++ {
 		next := strings.TrimSpace(h.Log.Line(n))
+		if next == "" && n == h.Line+1 {
+			continue
+		}
 		if next == "" || strings.HasPrefix(next, "at ") || strings.HasPrefix(next, "File \"") {
 			break
 		}
