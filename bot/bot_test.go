@@ -124,6 +124,32 @@ type story struct {
 	finder *finder
 	memory *ledger
 	inc    diagnose.Incident
+	kept   *witness
+}
+
+// witness is an Evidence that notes what it was told to keep, and what had been sent by then.
+type witness struct {
+	mu   sync.Mutex
+	out  *outbox
+	kept []string
+}
+
+func (w *witness) Witness(view diagnose.View, inc diagnose.Incident) (diagnose.View, func(diagnose.Diagnosis)) {
+	return view, func(d diagnose.Diagnosis) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		sent := "before the post"
+		if strings.Contains(w.out.text("incident/"+inc.ID+"/root"), d.Cause) {
+			sent = "after the post"
+		}
+		w.kept = append(w.kept, d.Cause+" "+sent)
+	}
+}
+
+func (w *witness) all() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.kept)
 }
 
 // tell runs one bot in a bubble of time.
@@ -131,8 +157,10 @@ func tell(t *testing.T, memory *ledger, play func(s *story)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := &story{out: &outbox{now: map[string]notify.Message{}}, finder: &finder{}, memory: memory}
+		s.kept = &witness{out: s.out}
 		s.finder.set("app.panic", diagnose.Certain)
 		b, err := New(Options{
+			Evidence:  s.kept,
 			Diagnoser: s.finder, View: func() diagnose.View { return nil }, Outbox: s.out, Memory: memory,
 			Channel: func(diagnose.Incident) string { return "C1" }, Log: slog.New(slog.DiscardHandler),
 		})
@@ -228,6 +256,32 @@ func TestLesserEvidenceChangesNothing(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		if got := s.out.text("incident/i1/root"); !strings.Contains(got, "app.panic") {
 			t.Errorf("the proven cause was lost: %s", got)
+		}
+	})
+}
+
+func TestEvidenceIsKeptAfterThePost(t *testing.T) {
+	tell(t, newMemory(), func(s *story) {
+		s.Incident(s.inc)
+		synctest.Wait()
+		if got := s.kept.all(); !slices.Equal(got, []string{"app.panic after the post"}) {
+			t.Fatalf("kept %q", got)
+		}
+		time.Sleep(5 * time.Minute)
+		looks := len(s.kept.all())
+		s.finder.set("app.exit-code", diagnose.Possible) // the log is gone: what proved the cause is kept already
+		s.inc.Restarts++
+		s.Incident(s.inc)
+		time.Sleep(5 * time.Minute)
+		if got := s.kept.all(); len(got) != looks {
+			t.Errorf("a lesser look was kept: %q", got)
+		}
+		s.finder.set("resources.oom-limit", diagnose.Certain)
+		s.inc.Fingerprint, s.inc.Restarts = "OOMKilled/137", 6
+		s.Incident(s.inc)
+		time.Sleep(time.Minute)
+		if got := s.kept.all(); !slices.Contains(got, "resources.oom-limit after the post") {
+			t.Errorf("another cause was not kept after its post: %q", got)
 		}
 	})
 }

@@ -198,36 +198,12 @@ func (c *call) drawEvidence(ctx context.Context, e evidence.Evidence, at, of int
 	if r.Restarts > 0 {
 		head = append(head, notify.T(fmt.Sprintf(" after %s", countRestarts(r.Restarts))))
 	}
-	head = append(head, notify.T(". "+sentence(c.o.Redact(r.Summary))))
+	head = append(head, notify.T(". "+c.o.Redact(notify.Clean(r.Summary))))
 	m.Blocks = []notify.Block{{Text: []notify.Span{notify.B("Evidence of " + what)}}, {Text: head}}
 
-	for _, previous := range []bool{true, false} {
-		title := "The log of the run that crashed"
-		if !previous {
-			title = "The log of the run that was the current one"
-		}
-		if r.Subject.Pod == "" || r.Subject.Container == "" {
-			break
-		}
-		raw, err := e.View.Log(ctx, diagnose.LogRequest{Namespace: r.Subject.Namespace, Pod: r.Subject.Pod, Container: r.Subject.Container, Previous: previous})
-		switch {
-		case errors.Is(err, diagnose.ErrNotFound):
-			continue
-		case err != nil:
-			m.Blocks = append(m.Blocks, notify.Block{Text: []notify.Span{notify.B(title), notify.T(" could not be captured: " + sentence(c.o.Redact(cut(err.Error(), 300))))}})
-			continue
-		}
-		text, shown, all := c.tailOf(raw)
-		if all == 0 {
-			continue
-		}
-		note := ""
-		if shown < all {
-			note = fmt.Sprintf(" (the last %d of %d lines)", shown, all)
-		}
-		m.Blocks = append(m.Blocks, notify.Block{Text: []notify.Span{notify.B(title), notify.T(note)}}, notify.Block{Code: text})
-	}
-	if !r.Log {
+	if r.Subject.Pod != "" && r.Subject.Container != "" {
+		m.Blocks = append(m.Blocks, c.keptLogs(ctx, e)...)
+	} else if !r.Log {
 		m.Blocks = append(m.Blocks, notify.Block{Text: []notify.Span{notify.T("There was no log to capture.")}})
 	}
 	events, err := c.keptEvents(ctx, e)
@@ -241,6 +217,65 @@ func (c *call) drawEvidence(ctx context.Context, e evidence.Evidence, at, of int
 	}
 	m.Blocks = append(m.Blocks, notify.Block{Context: []notify.Span{notify.T(small + ".")}})
 	return m, nil
+}
+
+// keptLogs shows the end of the log of the run that crashed, and of the other one that there was. While the container waits for its next
+// start, the current log is that of the crash.
+func (c *call) keptLogs(ctx context.Context, e evidence.Evidence) []notify.Block {
+	s := e.Recording.Subject
+	type titled struct {
+		previous bool
+		title    string
+	}
+	logs := []titled{{true, "Log of the run that crashed"}, {false, "Log of the run after it, until then"}}
+	if !c.wasRunning(ctx, e) {
+		logs = []titled{{false, "Log of the run that crashed"}, {true, "Log of the run before it"}}
+	}
+	var blocks []notify.Block
+	for i, l := range logs {
+		raw, err := e.View.Log(ctx, diagnose.LogRequest{Namespace: s.Namespace, Pod: s.Pod, Container: s.Container, Previous: l.previous})
+		switch {
+		case errors.Is(err, diagnose.ErrNotFound), err != nil && i > 0:
+			continue
+		case errors.Is(err, diagnose.ErrGone):
+			blocks = append(blocks, notify.Block{Text: []notify.Span{notify.B(l.title), notify.T(": the node had dropped it already.")}})
+			continue
+		case err != nil:
+			blocks = append(blocks, notify.Block{Text: []notify.Span{notify.B(l.title), notify.T(" could not be captured: " + sentence(c.o.Redact(cut(err.Error(), 300))))}})
+			continue
+		}
+		text, shown, all := c.tailOf(raw)
+		if all == 0 {
+			if len(raw) == 0 && i == 0 {
+				blocks = append(blocks, notify.Block{Text: []notify.Span{notify.B(l.title), notify.T(": it is empty.")}})
+			}
+			continue
+		}
+		note := ""
+		if shown < all {
+			note = fmt.Sprintf(" (the last %d of %d lines)", shown, all)
+		}
+		blocks = append(blocks, notify.Block{Text: []notify.Span{notify.B(l.title), notify.T(note)}}, notify.Block{Code: text})
+	}
+	return blocks
+}
+
+// wasRunning says whether the container ran when the recording was made.
+func (c *call) wasRunning(ctx context.Context, e evidence.Evidence) bool {
+	o, err := e.View.Get(ctx, diagnose.Pods, e.Recording.Subject.Namespace, e.Recording.Subject.Pod)
+	if err != nil {
+		return true
+	}
+	pod, ok := o.(*corev1.Pod)
+	if !ok {
+		return true
+	}
+	for _, s := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		if s.Name == e.Recording.Subject.Container {
+			return s.State.Running != nil
+		}
+	}
+	return true
 }
 
 // tailOf gives the end of a log that fits in place, and how many of its lines that is.

@@ -172,6 +172,12 @@ func TestBrowser(t *testing.T) {
 	b.do("see the line in the thread", visible(fmt.Sprintf(`[data-pane="thread"] [data-ts="%s"]`, line)))
 	contains(t, "the line on the page", b.textOf(fmt.Sprintf(`[data-pane="thread"] [data-ts="%s"]`, line)), "@Alice Adams restarted Deployment")
 
+	// What was captured at the time, though the pod has been replaced since.
+	button := evidenceButton(t, th)
+	b.do("click the button for evidence", click(fmt.Sprintf(`[data-pane="thread"] [data-ts="%s"] [data-action-id="evidence"]`, button.TS)), visible(`[data-pane="thread"] [data-ephemeral]`))
+	contains(t, "the evidence on the page", b.textOf(`[data-pane="thread"] [data-ephemeral]`), "Evidence of Deployment "+s.ns+"/checkout", "goroutine 1 [running]", "Download everything")
+	b.picture("evidence.png")
+
 	// The picture of a thread is that of the chain.
 	chain, _ := threadOf(s.slack.Snapshot(), s.ns, "web")
 	b.do("open the other thread", click(fmt.Sprintf(`[data-thread-link="%s"]`, chain.root.TS)), visible(fmt.Sprintf(`[data-pane="thread"] [data-ts="%s"]`, chain.replies[0].TS)))
