@@ -32,6 +32,7 @@ func (c *Case) changeFor(f *Finding) *Change {
 	if !f.Unchanged {
 		all = append(all, c.templateChange(f, first)...)
 		all = append(all, c.configEdits(f, first)...)
+		all = append(all, c.movedTag(f, first)...)
 	}
 	all = append(all, c.objectChanges(f, first)...)
 	all = append(all, c.nodeChanges(f, first)...)
@@ -82,7 +83,7 @@ func (c *Case) templateChange(f *Finding, first time.Time) []candidate {
 	}
 	diff := slices.Clone(r.diff)
 	slices.SortStableFunc(diff, func(a, b difference) int { return weigh(b) - weigh(a) })
-	says := sayDiff(diff)
+	says := sayDiff(diff) + c.contentChanged(r)
 	if r.between > 0 {
 		says += fmt.Sprintf(", since %s, the last that is known to have run", r.good.title())
 	}

@@ -23,7 +23,7 @@ func (c *Case) FirstCrash() time.Time {
 		}
 	}
 	if first.IsZero() {
-		first = c.Pod.CreationTimestamp.Add(time.Minute) // it never started
+		first = c.Pod.CreationTimestamp.Add(10 * time.Second) // it never started
 	}
 	return first
 }
