@@ -10,5 +10,9 @@
 // another workload's failure and has an incident of its own: a dependency that crash-loops is dependency.crash-looping, with that
 // workload's diagnosis in the summary and its root as root, and one that the scheduler finds no node for is dependency.pod-pending.
 //
+// What set it off. A change is named only when it came before the first crash, what ran before it did not crash, and it can bring the
+// found cause about: see change_bearing.go for which differences bear on which causes. The template that crashes is compared with the
+// newest older revision that is known to have run, which need not be the one right before.
+//
 // Start reading at [View], then [Engine], then any file in diagnose/rules.
 package diagnose
