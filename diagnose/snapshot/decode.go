@@ -76,6 +76,7 @@ func (r *reader) addObject(at place, raw json.RawMessage, apiVersion, kind strin
 		r.notes(fmt.Sprintf("%s: skipped, it has no apiVersion and kind", at))
 		return
 	}
+	r.any = true
 	if strings.HasSuffix(o.Kind, "List") && o.Metadata.Name == "" { // its items may be null
 		itemVersion, itemKind := o.APIVersion, strings.TrimSuffix(o.Kind, "List")
 		if itemKind == "" {

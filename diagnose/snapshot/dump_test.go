@@ -111,6 +111,86 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+// TestDumpInOneFile reads what `kubectl cluster-info dump` prints: objects, with the logs between them.
+func TestDumpInOneFile(t *testing.T) {
+	pairs := dump()
+	var b strings.Builder
+	for _, suffix := range []string{".json", "/logs.txt"} {
+		for i := 0; i < len(pairs); i += 2 {
+			if strings.HasSuffix(pairs[i], suffix) {
+				b.WriteString(pairs[i+1])
+			}
+		}
+	}
+	for _, name := range []string{"dump.txt", "dump.json", "dump.yaml", "dump"} {
+		t.Run(name, func(t *testing.T) {
+			s, notes := open(t, files(name, b.String()))
+			if len(notes) > 0 {
+				t.Errorf("notes: %q", notes)
+			}
+			if got := names(t, s, diagnose.Pods, ""); got != "kube-system/dns shop/web" {
+				t.Errorf("got %q", got)
+			}
+			for container, want := range map[string]string{"init": "prepared\n", "app": "one\nno line break at the end"} {
+				got, err := s.Log(t.Context(), diagnose.LogRequest{Namespace: "shop", Pod: "web", Container: container})
+				if err != nil || string(got) != want {
+					t.Errorf("%s: got %q, %v", container, got, err)
+				}
+			}
+			if _, err := s.Log(t.Context(), diagnose.LogRequest{Namespace: "shop", Pod: "web", Container: "side"}); err == nil || !strings.Contains(err.Error(), "PodInitializing") {
+				t.Errorf("got %v", err)
+			}
+			if _, err := s.Log(t.Context(), diagnose.LogRequest{Namespace: "shop", Pod: "web", Container: "app", Previous: true}); !errors.Is(err, diagnose.ErrNotFound) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	t.Run("cut off within a log", func(t *testing.T) {
+		text := b.String()
+		text = text[:strings.Index(text, "no line break")]
+		s, _ := open(t, files("dump.txt", text))
+		got, err := s.Log(t.Context(), diagnose.LogRequest{Namespace: "shop", Pod: "web", Container: "app"})
+		if err != nil || string(got) != "one\n" {
+			t.Errorf("got %q, %v", got, err)
+		}
+	})
+}
+
+// TestNothingToRead keeps an empty place from passing for a healthy cluster.
+func TestNothingToRead(t *testing.T) {
+	pods := `{"kind":"PodList","apiVersion":"v1","items":[{"metadata":{"name":"a","namespace":"shop"}}]}`
+	for _, test := range []struct {
+		name  string
+		files []string
+		want  string // in the error; empty when it can be read
+	}{
+		{"an empty directory", nil, "kubectl get pods"},
+		{"only text", []string{"README.md", "# evidence\n"}, "no Kubernetes objects"},
+		{"only comments", []string{"a.yaml", "# nothing\n"}, "no Kubernetes objects"},
+		{"a dump one folder down", []string{"monday/shop/pods.json", pods}, "The folder monday in it"},
+		{"objects one folder down", []string{"evidence/all.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n"}, "The folder evidence in it"},
+		{"an empty list", []string{"pods.json", `{"kind":"PodList","apiVersion":"v1","items":[]}`}, ""},
+		{"a recording of nothing", []string{headerFile, `{"now":"2026-01-01T00:00:00Z"}`}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			for i := 0; i < len(test.files); i += 2 {
+				name := filepath.Join(dir, filepath.FromSlash(test.files[i]))
+				if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(name, []byte(test.files[i+1]), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err := Open(dir, Options{})
+			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+				t.Errorf("got %v, want %q in it", err, test.want)
+			}
+		})
+	}
+}
+
 // manyPods makes n pods with two containers each, as the API gives them.
 func manyPods(n int) string {
 	var b strings.Builder

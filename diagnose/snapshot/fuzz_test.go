@@ -17,8 +17,12 @@ func FuzzFromFS(f *testing.F) {
 	f.Add([]byte(manyPods(1)), []byte(`{"failed":[{"verb":"list","kind":"Pod","is":"forbidden"}]}`))
 	f.Add([]byte("--- {apiVersion: v1, kind: Secret, metadata: {name: a}, data: {a: YQ==}}\n---\n- [a\n"), []byte(`{}`))
 	f.Add([]byte("apiVersion: events.k8s.io/v1\nkind: Event\nmetadata: {name: a}\nseries: {count: 3}\n"), []byte(`null`))
+	f.Add([]byte(`{"kind":"PodList","apiVersion":"v1","items":[{"metadata":{"name":"web","namespace":"shop"}}]}`+"\n==== START logs for container app of pod shop/web ====\nno line break==== END logs for container app of pod shop/web ====\n{\"kind\":\"EventList\",\"apiVersion\":\"v1\",\"items\":null}"), []byte(`{}`))
+	f.Add([]byte("==== START logs for container app of pod shop/web ====\ncut off"), []byte(`{}`))
+	f.Add([]byte("\xff\xfea\x00p\x00i\x00"), []byte(`{}`))
+	f.Add([]byte("Name:  web\nNamespace: shop\n Bad: [\n"), []byte(`{}`))
 	f.Fuzz(func(t *testing.T, objects, head []byte) {
-		for _, name := range []string{"a.yaml", "a.json"} {
+		for _, name := range []string{"a.yaml", "a.json", "a.txt"} {
 			var notes int
 			s, err := FromFS(files(name, string(objects), headerFile, string(head), "shop/web/logs.txt", string(objects)), Options{Notes: func(string) { notes++ }})
 			if err != nil {

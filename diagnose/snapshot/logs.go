@@ -41,6 +41,9 @@ func (s *Snapshot) Log(ctx context.Context, which diagnose.LogRequest) ([]byte, 
 	if errors.Is(err, fs.ErrNotExist) && !which.Previous {
 		text, err = s.dumpedLog(which, limit)
 	}
+	if log, ok := s.logs[dumpedLogKey{which.Namespace, which.Pod, which.Container}]; ok && errors.Is(err, fs.ErrNotExist) && !which.Previous {
+		text, err = log[max(0, int64(len(log))-limit):], requestError(log)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, s.missingLog(which)
@@ -103,15 +106,23 @@ func (s *Snapshot) dumpedLog(which diagnose.LogRequest, limit int64) ([]byte, er
 	if i = bytes.LastIndex(text, end); i >= 0 {
 		text = text[:i]
 	}
-	for _, failed := range []string{"Create log request error: ", "Request log error: "} {
-		if reason, ok := strings.CutPrefix(string(text[:min(len(text), 4096)]), failed); ok && bytes.Count(text, []byte("\n")) <= 1 {
-			return nil, fmt.Errorf("the dump could not read it: %s", strings.TrimSpace(reason))
-		}
+	if err := requestError(text); err != nil {
+		return nil, err
 	}
 	if int64(len(text)) > limit {
 		text = text[int64(len(text))-limit:]
 	}
 	return text, nil
+}
+
+// requestError is what kubectl writes in place of a log that it could not read.
+func requestError(text []byte) error {
+	for _, failed := range []string{"Create log request error: ", "Request log error: "} {
+		if reason, ok := strings.CutPrefix(string(text[:min(len(text), 4096)]), failed); ok && bytes.Count(text, []byte("\n")) <= 1 {
+			return fmt.Errorf("the dump could not read it: %s", strings.TrimSpace(reason))
+		}
+	}
+	return nil
 }
 
 // maxDump bounds what is read of one logs.txt.

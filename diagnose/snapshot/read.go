@@ -29,7 +29,11 @@ type reader struct {
 	now    time.Time
 	newest time.Time // of all objects that were seen
 	found  map[objectKey]*document
+	logs   map[dumpedLogKey][]byte
 	errs   []error
+
+	any     bool // an object or a list was read, be it an empty one
+	foreign bool // the file that is read names no apiVersion: what cannot be parsed in it is none of ours
 }
 
 // readAll reads the files at the top and, for the layout of `kubectl cluster-info dump`, in the folders below it, one deep.
@@ -49,10 +53,16 @@ func (r *reader) readAll() error {
 				r.errs = append(r.errs, err)
 				continue
 			}
+			left := 0
 			for _, e := range below {
 				if isDumped(e.Name()) {
 					r.readFile(path.Join(entry.Name(), e.Name()), e)
+				} else if !e.IsDir() && isObjects(e.Name()) {
+					left++
 				}
+			}
+			if left > 0 {
+				r.notes(fmt.Sprintf("%s/: %d of its files are skipped; put them at the top of the directory to have them read", entry.Name(), left))
 			}
 			continue
 		}
@@ -64,6 +74,12 @@ func (r *reader) readAll() error {
 		r.now = r.newest
 	}
 	return errors.Join(r.errs...)
+}
+
+// isObjects says that a file's name is one of objects.
+func isObjects(name string) bool {
+	ext := strings.ToLower(path.Ext(name))
+	return ext == ".yaml" || ext == ".yml" || ext == ".json"
 }
 
 // isDumped knows the files that `kubectl cluster-info dump` writes for a namespace (k8s.io/kubectl, pkg/cmd/clusterinfo). Whatever else
@@ -78,8 +94,11 @@ func isDumped(name string) bool {
 
 // readFile reads one file, if its name says that it holds objects.
 func (r *reader) readFile(name string, entry fs.DirEntry) {
-	ext := strings.ToLower(path.Ext(name))
-	if entry.IsDir() || ext != ".yaml" && ext != ".yml" && ext != ".json" {
+	if entry.IsDir() || strings.HasPrefix(path.Base(name), ".") {
+		return
+	}
+	if !isObjects(name) && !holdsObjects(r.files, name) {
+		r.notes(name + ": skipped, it does not begin like Kubernetes objects in YAML or JSON")
 		return
 	}
 	text, err := readWhole(r.files, name)
@@ -87,8 +106,9 @@ func (r *reader) readFile(name string, entry fs.DirEntry) {
 		r.errs = append(r.errs, fmt.Errorf("reading %s: %w", name, err))
 		return
 	}
-	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
-	if ext == ".json" {
+	text = r.takeLogs(plainText(text))
+	r.foreign = !bytes.Contains(text, []byte("apiVersion"))
+	if strings.ToLower(path.Ext(name)) == ".json" {
 		r.readJSON(name, text)
 	} else {
 		r.readYAML(name, text)
@@ -278,5 +298,9 @@ func (p place) String() string {
 }
 
 func (r *reader) fail(at place, err error) {
+	if r.foreign {
+		r.notes(fmt.Sprintf("%s: skipped, it is neither JSON nor YAML of Kubernetes objects: %v", at, err))
+		return
+	}
 	r.errs = append(r.errs, fmt.Errorf("%s: %w", at, err))
 }

@@ -39,6 +39,8 @@ type Snapshot struct {
 	failed     map[failedRead]*readError
 	hidden     map[hiddenPart]bool
 	header     header
+	logs       map[dumpedLogKey][]byte
+	any        bool // it holds objects, or says that there are none
 }
 
 var _ diagnose.View = (*Snapshot)(nil)
@@ -60,6 +62,9 @@ func Open(name string, opts Options) (*Snapshot, error) {
 	s, err := FromFS(files, opts)
 	if err != nil {
 		return fail(err)
+	}
+	if _, err := fs.Stat(files, headerFile); err != nil && !s.any {
+		return fail(nothingFound(files))
 	}
 	return s, nil
 }
@@ -84,6 +89,7 @@ func FromFS(files fs.FS, opts Options) (*Snapshot, error) {
 	for _, what := range r.header.LeftOut {
 		notes("left out when this was recorded: " + what + "; a diagnosis may say less for it")
 	}
+	s.logs, s.any = r.logs, r.any
 	for key, doc := range r.found {
 		gk := schema.GroupKind{Group: key.group, Kind: key.kind}
 		s.objects[gk] = append(s.objects[gk], doc.object)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+	"unicode/utf16"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -71,7 +72,13 @@ func TestObjectsInAnyForm(t *testing.T) {
 		{"no apiVersion and kind", "a.yaml", "replicas: 3\n---\n" + pod("a"), "shop/a", 1},
 		{"a list of words", "a.yaml", "- one\n- two\n", "", 2},
 		{"comments only", "a.yaml", "# nothing\n---\n# here\n", "", 0},
-		{"other files", "notes.txt", "apiVersion: v1", "", 0},
+		{"another name", "pods.txt", pod("a"), "shop/a", 0},
+		{"no name at all", "pods", `{"kind":"PodList","apiVersion":"v1","items":[{"metadata":{"name":"a","namespace":"shop"}}]}`, "shop/a", 0},
+		{"what describe prints", "web.txt", "Name:             web\nNamespace:        shop\nStatus:           Running\n", "", 1},
+		{"what describe prints, under the name of objects", "web.yaml", "Name:             web\nNamespace:        shop\nContainers:\n  web:\n    Image: a\n Bad: [\n", "", 1},
+		{"a template", "chart.yaml", "{{- if .Values.web }}\nkind: {{ .Values.kind }}\n", "", 1},
+		{"UTF-16 of PowerShell", "a.yaml", utf16LE(strings.ReplaceAll(pod("a"), "\n", "\r\n")), "shop/a", 0},
+		{"a hidden file", ".DS_Store", "\x00\x00", "", 0},
 		{"unknown fields", "a.yaml", pod("a") + "spec: {brandNew: {x: 1}}\nother: 2\n", "shop/a", 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -84,6 +91,15 @@ func TestObjectsInAnyForm(t *testing.T) {
 			}
 		})
 	}
+}
+
+// utf16LE is a text as PowerShell's redirection writes it.
+func utf16LE(text string) string {
+	out := []byte{0xff, 0xfe}
+	for _, u := range utf16.Encode([]rune(text)) {
+		out = append(out, byte(u), byte(u>>8))
+	}
+	return string(out)
 }
 
 func TestNamespacesBoundWhatIsListed(t *testing.T) {
@@ -154,7 +170,7 @@ func TestMalformedFilesAreNamed(t *testing.T) {
 		{"cut off JSON", "a.json", `{"apiVersion":"v1",`, "a.json, document 1 (line 1): the file ends in the middle"},
 		{"broken JSON", "a.json", "{\n\"apiVersion\": v1}", "a.json, document 1 (line 2)"},
 		{"text behind a document in braces", "a.yaml", "{apiVersion: v1, kind: Pod, metadata: {name: a}}\nkind: Pod\n", "a.yaml, document 1 (line "},
-		{"second JSON of a file", "a.json", "{}\n\n{\n\"a\": x}", "a.json, document 2 (line 4)"},
+		{"second JSON of a file", "a.json", "{}\n\n{\n\"apiVersion\": x}", "a.json, document 2 (line 4)"},
 		{"wrong type", "a.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: shop}\nspec: {containers: 3}\n", `a.yaml, document 1 (line 1): Pod "shop/a": field spec.containers`},
 		{"wrong type in a List", "a.yaml", "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: a}\n  spec: {nodeName: {}}\n", "item 1"},
 		{"now", "snapshot.json", `{"now": "yesterday"}`, `"now" is "yesterday"`},
