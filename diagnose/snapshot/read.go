@@ -102,6 +102,9 @@ func (r *reader) readFile(name string, entry fs.DirEntry) {
 		return
 	}
 	text, err := readWhole(r.files, name)
+	if err != nil && entry.Type()&fs.ModeSymlink != 0 {
+		err = errors.New("it is a link that leads to nothing or out of the directory; put the file itself in its place")
+	}
 	if err != nil {
 		r.errs = append(r.errs, fmt.Errorf("reading %s: %w", name, err))
 		return
