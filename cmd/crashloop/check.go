@@ -63,6 +63,11 @@ func check(ctx context.Context, w io.Writer) error {
 	r.ok("settings", "all can be read")
 	checkCluster(ctx, r, c)
 	checkSlack(ctx, r, c)
+	if c.EvidenceAge == 0 {
+		r.warn("evidence", "none is kept: the log of a crash is gone when the next one ends", "set CRASHLOOP_EVIDENCE_AGE to how long it shall be kept")
+	} else {
+		r.ok("evidence", fmt.Sprintf("kept for %s, up to %s of one incident and %s in all", strings.TrimSuffix(c.EvidenceAge.String(), "0m0s"), c.EvidenceIncidentSize, c.EvidenceTotalSize))
+	}
 	switch {
 	case c.AccessFile != "":
 		if _, err := access.OpenFile(c.AccessFile, slog.New(slog.DiscardHandler)); err != nil {

@@ -8,7 +8,7 @@ import (
 	"crashloop/diagnose"
 )
 
-// cluster is a namespace of n pods with a log of size bytes each.
+// busyNamespace is a namespace of n pods with a log of size bytes each.
 func busyNamespace(n, size int) map[string]string {
 	var pods strings.Builder
 	for i := range n {
@@ -41,7 +41,7 @@ status:
 	return map[string]string{"pods.yaml": pods.String(), "logs/shop/web-0/web.previous.log": log.String()}
 }
 
-// BenchmarkRecord is what recording adds to the reads of a diagnosis: its pod, its namespace's pods, and a log.
+// BenchmarkRecord is what a recorder and a tape add to the reads of a diagnosis: its pod, its namespace's pods, and a log.
 func BenchmarkRecord(b *testing.B) {
 	for _, test := range []struct{ pods, log int }{{1, 20 << 10}, {1, 1 << 20}, {50, 20 << 10}, {1000, 20 << 10}} {
 		var pairs []string
@@ -73,6 +73,20 @@ func BenchmarkRecord(b *testing.B) {
 		b.Run("recorded/"+name, func(b *testing.B) {
 			for b.Loop() {
 				read(Record(s, redact))
+			}
+		})
+		b.Run("taped/"+name, func(b *testing.B) {
+			for b.Loop() {
+				read(NewTape(s, diagnose.Symptom{}))
+			}
+		})
+		b.Run("packed/"+name, func(b *testing.B) {
+			tape := NewTape(s, diagnose.Symptom{})
+			read(tape)
+			for b.Loop() {
+				if _, err := tape.Pack(redact, 256<<10); err != nil {
+					b.Fatal(err)
+				}
 			}
 		})
 		b.Run("files/"+name, func(b *testing.B) {
