@@ -24,7 +24,7 @@ func nodeRuntimeError() diagnose.Rule {
 			var s *statement
 			for _, x := range statements(c) {
 				switch x.reason {
-				case "CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun", "PreStartHookError", "PostStartHookError":
+				case "CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun", "PreStartHookError", "PostStartHookError", "FailedPrepareDynamicResources":
 					if x.text != "" && (nodes.MatchString(x.text) || !mine.MatchString(x.text)) {
 						s = &x
 					}
@@ -41,6 +41,8 @@ func nodeRuntimeError() diagnose.Rule {
 			t := strings.ToLower(s.text)
 			why, advice := "the runtime refuses it", "Read the runtime's message"
 			switch {
+			case s.reason == "FailedPrepareDynamicResources":
+				why, advice = "a device that its ResourceClaim was given cannot be prepared there", "Look at the DRA driver's pod on that node, and its log"
 			case strings.Contains(t, "seccomp"):
 				why, advice = "its seccomp profile is not on the node", "Put the profile on the node, or use RuntimeDefault"
 				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Use the runtime's own profile", Patch: containerPatch(c, "securityContext:\n  seccompProfile:\n    type: RuntimeDefault")})

@@ -3,6 +3,10 @@ package rules
 import (
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"crashloop/diagnose"
 )
@@ -38,6 +42,25 @@ func resourcesEphemeralStorage() diagnose.Rule {
 	}
 }
 
+// held says that the pod itself waits for something else than a node that is short of what another pod was evicted for.
+func held(c *diagnose.Case) bool {
+	if c.Pod == nil {
+		return false
+	}
+	texts := []string{}
+	for _, cond := range c.Pod.Status.Conditions {
+		if cond.Type == corev1.PodScheduled && cond.Status == corev1.ConditionFalse {
+			texts = append(texts, cond.Message)
+		}
+	}
+	for _, s := range statements(c) {
+		if s.text != "" {
+			texts = append(texts, s.text)
+		}
+	}
+	return len(texts) > 0 && !slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(strings.ToLower(t), "pressure") })
+}
+
 // evictedSays matches why a pod was evicted: its status, or the event Evicted.
 func evictedSays(c *diagnose.Case, re *regexp.Regexp) (statement, map[string]string, bool) {
 	if c.Pod != nil && c.Pod.Status.Reason == "Evicted" {
@@ -52,6 +75,9 @@ func evictedSays(c *diagnose.Case, re *regexp.Regexp) (statement, map[string]str
 				return statement{ev.Source, "Evicted", e.Message}, g, true
 			}
 		}
+	}
+	if held(c) {
+		return statement{}, nil, false
 	}
 	for _, p := range c.Siblings() {
 		if p.Status.Reason == "Evicted" {

@@ -33,7 +33,12 @@ func resourcesEvicted() diagnose.Rule {
 			f.Weight = 30
 			resource := firstOf(g["resource"], strings.ToLower(strings.TrimSuffix(g["pressure"], "Pressure")), "a resource")
 			node := c.Spec.NodeName
-			f.Summary = fmt.Sprintf("%s is evicted: node %s is low on %s", c.Who(), node, resource)
+			for _, p := range c.Siblings() {
+				if node == "" && p.Status.Reason == "Evicted" {
+					node = p.Spec.NodeName
+				}
+			}
+			f.Summary = fmt.Sprintf("%s is evicted: node %s is low on %s", c.Who(), firstOf(node, "of its own"), resource)
 			f.Advice = "Set requests to what it really uses, and see what fills the node"
 			if q := c.Pod.Status.QOSClass; q != "" {
 				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "status.qosClass", Text: string(q)})

@@ -58,7 +58,7 @@ func statements(c *diagnose.Case) []statement {
 			continue
 		}
 		switch e.Reason {
-		case "Failed", "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "FailedCreatePodContainer", "NetworkNotReady", "FailedScheduling", "InspectFailed", "ErrImageNeverPull", "FailedPodSandBoxStatus", "FailedSync", "FailedMapVolume", "FailedKillPod", "FailedPreStopHook", "FailedPostStartHook", "FailedToRetrieveImagePullSecret":
+		case "Failed", "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "FailedCreatePodContainer", "NetworkNotReady", "FailedScheduling", "InspectFailed", "ErrImageNeverPull", "FailedPodSandBoxStatus", "FailedPrepareDynamicResources", "FailedSync", "FailedMapVolume", "FailedKillPod", "FailedPreStopHook", "FailedPostStartHook", "FailedToRetrieveImagePullSecret":
 			ev := e.Cite()
 			out = append(out, statement{ev.Source, e.Reason, e.Message})
 		}
