@@ -42,7 +42,7 @@ func connectionRule() Rule {
 			"no such host", "enotfound", "eai_again", "name or service not known", "temporary failure in name resolution", "could not translate host name", "unknownhostexception", "unknown host",
 			"could not resolve host", "couldn't resolve host", "bad address '", "host not found", "unknown mysql server host", "nxdomain", "name resolution", "nodename nor servname",
 			"name does not resolve", "can't resolve", "couldn't resolve", "failed to resolve", "unable to resolve", "cannot resolve", "could not resolve", "unresolvedaddressexception", "non-existing domain",
-			"failed to lookup address", "getaddrinfo failed", "getaddrinfo for", "server misbehaving", "no address associated with hostname", "name not resolved", "dns resolution failed", "host unknown", "failure in name resolution",
+			"failed to lookup address", "getaddrinfo failed", "getaddrinfo for", "server misbehaving", "no address associated with hostname", "name not resolved", "dns resolution failed", "host unknown", "failure in name resolution", "resource temporarily unavailable (",
 		}},
 	}}
 }
@@ -60,6 +60,7 @@ func namePatterns() []*regexp.Regexp {
 		`(?i)can't find ` + host + `: NXDOMAIN`,
 		`(?i)(?:not known|no such host is known\.?|in name resolution|name does not resolve) \(` + host + `(?::\d+)?\)`,
 		`\(` + host + `:\d+\): non-existing domain`,
+		`Resource temporarily unavailable \(` + host + `:\d+\)`,
 		`connecting to ` + host + `:\d+\. (?:Name|Temporary)`,
 		`host[=:] ?['"]` + host + `['"]`,
 		`(?i)could not resolve:? ` + host,
@@ -106,7 +107,7 @@ func commonName(w string) bool {
 // unanswered says that a line tells of a name server that does not answer, rather than of its answer that there is no such name.
 func unanswered(text string) bool {
 	text = strings.ToLower(text)
-	for _, w := range []string{"eai_again", "failure in name resolution", "server misbehaving", ":53: i/o timeout", ":53: read: connection refused", ":53: connect: connection refused", "dns request timed out", "servfail", "communications error to"} {
+	for _, w := range []string{"eai_again", "failure in name resolution", "server misbehaving", ":53: i/o timeout", ":53: read: connection refused", ":53: connect: connection refused", "dns request timed out", "servfail", "resource temporarily unavailable (", "communications error to"} {
 		if strings.Contains(text, w) {
 			return true
 		}

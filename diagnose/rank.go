@@ -39,6 +39,10 @@ func (e *Engine) rank(c *Case, findings []Finding) []ranked {
 		r.score += map[Confidence]int{Certain: 30, Likely: 10, Possible: -60}[f.Confidence]
 		if f.Log != nil && f.At > 0 && f.Proof < Structural {
 			e.place(&r, final, last)
+			if f.connection && diedOfAnother(&f, findings, last) {
+				r.score -= 300
+				r.Confidence = Possible
+			}
 			if signalled && f.Proof <= Corroborated && (!f.connection && !strings.HasPrefix(f.Cause, "dependency.") || lineLevelAt(f.Log, f.At) == Warn) && !strings.HasPrefix(f.Cause, "resources.") && !strings.HasPrefix(f.Cause, "probe.") && !strings.HasPrefix(f.Cause, "node.") && f.Cause != "app.segfault" {
 				r.score, r.Confidence = min(r.score, 120), Possible
 			}
@@ -47,6 +51,22 @@ func (e *Engine) rank(c *Case, findings []Finding) []ranked {
 	}
 	slices.SortStableFunc(out, func(a, b ranked) int { return b.score - a.score })
 	return out
+}
+
+// diedOfAnother says that the line which a program ended with, or a later fatal one, is another finding's and tells of no connection: what
+// could not be reached before that was something it does without, such as a collector of its traces.
+func diedOfAnother(f *Finding, findings []Finding, last int) bool {
+	for i := range findings {
+		o := &findings[i]
+		if o.connection || o.Proof < Words || o.Log != f.Log || o.At <= max(f.Span, f.At) || o.At != last && lineLevelAt(o.Log, o.At) != Fatal {
+			continue
+		}
+		line := strings.ToLower(o.Log.Line(o.At))
+		if !tellsOfConnection(line) && !slices.ContainsFunc(f.Keys, func(k string) bool { return len(k) > 2 && strings.Contains(line, strings.ToLower(k)) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // carriesFailure says that an exception or panic tells of a connection that failed.
