@@ -85,6 +85,9 @@ func (c *crash) take(t *testing.T, name string, text []byte) {
 		switch key {
 		case "cause":
 			causes := strings.Split(value, "|")
+			for i := range causes {
+				causes[i] = strings.TrimSpace(causes[i])
+			}
 			c.cause, c.also = causes[0], causes[1:]
 		case "root":
 			c.root, c.hasRoot = value, true
