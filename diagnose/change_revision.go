@@ -144,6 +144,9 @@ func (c *Case) versions() ([]version, int) {
 	case "CronJob":
 		c.history, c.crashing = c.cronJobVersions()
 	}
+	if c.crashing < 0 {
+		return c.history, -1
+	}
 	// How long one stood is known from when the next one came.
 	short := c.shortSince()
 	for i := range c.history {

@@ -41,6 +41,7 @@ type testCase struct {
 //	chain                       objects that stand in the chain in this order
 //	exit, reason                how the standard pod's container ended; without them and without a Pod there is no standard pod
 //	pod, container              which pod is looked at, when there are several that fail
+//	workload                    whose the pod is, where the objects do not tell
 //	from                        where the texts were seen
 func loadCases(t testing.TB) []testCase {
 	t.Helper()
@@ -178,6 +179,9 @@ func (tc testCase) open(t testing.TB) (diagnose.View, diagnose.Symptom) {
 	}
 	if best < 0 {
 		t.Fatal("the case has no pod that fails")
+	}
+	if w := tc.want["workload"]; w != nil {
+		symptom.Subject.Workload = w[0]
 	}
 	return view, symptom
 }
