@@ -135,6 +135,12 @@ func (b *Bot) adopt(ctx context.Context, f *file, inc diagnose.Incident, d diagn
 		kept.Restarts, kept.NextRetry, kept.Timeline = d.Restarts, d.NextRetry, d.Timeline
 		d = kept
 	}
+	if old != nil {
+		d.Timeline = diagnose.MergeRuns(old.Timeline, d.Timeline)
+		if same && old.Cause == d.Cause {
+			d.Evidence = diagnose.KeepMeasured(old.Evidence, d.Evidence)
+		}
+	}
 	f.diagnosis, f.fingerprint = &d, inc.Fingerprint
 	if f.told == nil {
 		f.told = map[string]time.Time{}

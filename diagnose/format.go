@@ -63,7 +63,7 @@ func Text(d Diagnosis) string {
 		state += fmt.Sprintf(" Exit code: %d, %s.", *d.ExitCode, ExitCode(*d.ExitCode))
 	}
 	if t, err := time.Parse(time.RFC3339, d.NextRetry); err == nil {
-		state += fmt.Sprintf(" Next start: %s.", t.UTC().Format("15:04:05 MST"))
+		state += fmt.Sprintf(" Next start: about %s.", t.UTC().Format("15:04:05 MST"))
 	}
 	paragraph(&b, "", state)
 	if len(d.Chain) > 1 {

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -152,5 +153,21 @@ func TestQuantities(t *testing.T) {
 		if got := Cores(resource.MustParse(in)); got != want {
 			t.Errorf("%s of CPU is %q, want %q", in, got, want)
 		}
+	}
+}
+
+func TestKeepMeasured(t *testing.T) {
+	end, log := Evidence{"status.containerStatuses[web].lastState", "OOMKilled"}, Evidence{"log web line 1", "loading"}
+	first, second := Evidence{"metrics of pod web-1", "memory 52Mi of 64Mi (81 %)"}, Evidence{"metrics of pod web-1", "memory 60Mi of 64Mi (93 %)"}
+	for name, tc := range map[string]struct{ earlier, now, want []Evidence }{
+		"measured before":  {[]Evidence{end, first}, []Evidence{end}, []Evidence{end, first}},
+		"measured again":   {[]Evidence{end, first}, []Evidence{second, end}, []Evidence{second, end}},
+		"nothing measured": {[]Evidence{end, log}, []Evidence{end}, []Evidence{end}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := KeepMeasured(tc.earlier, tc.now); !slices.Equal(got, tc.want) {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
 	}
 }

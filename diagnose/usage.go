@@ -2,7 +2,9 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -79,14 +81,14 @@ func (c *Case) readUsage(object, of map[string]any) (Usage, bool) {
 	return out, true
 }
 
-// When places a measurement in the container's life: "now, 20s into this run", "3s before its end"; empty when it cannot be told.
+// When places a measurement in the container's life: "20s into this run", "3s before its end"; empty when it cannot be told.
 func (c *Case) When(u Usage) string {
 	if u.At.IsZero() || c.Status == nil {
 		return ""
 	}
 	if r := c.Status.State.Running; r != nil {
 		if s := began(r.StartedAt); !s.IsZero() && !u.At.Before(s) {
-			return "now, " + Duration(u.At.Sub(s)) + " into this run"
+			return Duration(u.At.Sub(s)) + " into this run"
 		}
 	}
 	for _, t := range []*corev1.ContainerStateTerminated{c.Status.State.Terminated, c.Status.LastTerminationState.Terminated} {
@@ -96,6 +98,9 @@ func (c *Case) When(u Usage) string {
 	}
 	return ""
 }
+
+// metricsSource begins the source of evidence that was measured.
+const metricsSource = "metrics of "
 
 // CiteUsage makes a measurement of the subject's container a piece of evidence: what it used of which limit, and when.
 func (c *Case) CiteUsage(u Usage, name corev1.ResourceName, limit resource.Quantity) Evidence {
@@ -114,10 +119,29 @@ func (c *Case) CiteUsage(u Usage, name corev1.ResourceName, limit resource.Quant
 	if !limit.IsZero() {
 		text += fmt.Sprintf(" of %s (%d %%)", of, share)
 	}
+	if !u.At.IsZero() {
+		text += " at " + u.At.UTC().Format("15:04:05 MST")
+	}
 	if when := c.When(u); when != "" {
 		text += ", " + when
 	}
-	return Evidence{Source: "metrics of pod " + c.Subject.Pod, Text: text}
+	return Evidence{Source: metricsSource + "pod " + c.Subject.Pod, Text: text}
+}
+
+// KeepMeasured adds to the evidence of a diagnosis what an earlier one of the same cause had measured and this one could not: metrics-server
+// knows nothing of a container while it waits to be started again.
+func KeepMeasured(earlier, now []Evidence) []Evidence {
+	out := slices.Clone(now)
+	measured := func(e Evidence) bool { return strings.HasPrefix(e.Source, metricsSource) }
+	if slices.ContainsFunc(now, measured) {
+		return out
+	}
+	for _, e := range earlier {
+		if measured(e) && len(out) < maxEvidence {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // Bytes writes an amount of memory as a person would: "61Mi", "1.5Gi".

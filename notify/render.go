@@ -140,6 +140,9 @@ func sentence(s string) string {
 	return s + "."
 }
 
+// rootRuns is how many runs the root tells the length of.
+const rootRuns = 3
+
 // facts are the root's name and value pairs.
 func facts(inc diagnose.Incident, d *diagnose.Diagnosis) []Field {
 	s := inc.Subject
@@ -162,6 +165,11 @@ func facts(inc diagnose.Incident, d *diagnose.Diagnosis) []Field {
 		if inc.ExitCode != nil {
 			text += fmt.Sprintf(", last exit code %d", *inc.ExitCode)
 		}
+		if d != nil {
+			if lived := diagnose.LivedSays(d.Timeline, rootRuns); lived != "" {
+				text += ", lived " + lived
+			}
+		}
 		out = append(out, Field{Name: "Restarts", Value: []Span{T(text)}})
 	}
 	if inc.State == diagnose.Open && inc.Instances > 0 {
@@ -172,7 +180,7 @@ func facts(inc diagnose.Incident, d *diagnose.Diagnosis) []Field {
 	}
 	if inc.State == diagnose.Open {
 		if at, ok := nextTry(d); ok {
-			out = append(out, Field{Name: "Next try", Value: []Span{{Time: at.Unix()}}})
+			out = append(out, Field{Name: "Next try", Value: []Span{T("about "), {Time: at.Unix()}}})
 		}
 	} else if !inc.Ended.IsZero() {
 		out = append(out, Field{Name: "Until", Value: []Span{{Time: inc.Ended.Unix()}}})

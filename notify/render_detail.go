@@ -247,12 +247,16 @@ func timeline(d diagnose.Diagnosis) []Block {
 		items = append(items, run(r))
 	}
 	if at, ok := nextTry(&d); ok {
-		items = append(items, []Span{T("next try "), {Time: at.Unix()}})
+		items = append(items, []Span{T("next try about "), {Time: at.Unix()}})
 	}
 	if len(items) == 0 {
 		return nil
 	}
-	return []Block{title(fmt.Sprintf("Restarts: %d", d.Restarts)), {List: items}}
+	head := fmt.Sprintf("Restarts: %d", d.Restarts)
+	if lived := diagnose.LivedSays(d.Timeline, detailRuns); lived != "" {
+		head += "; lived " + lived
+	}
+	return []Block{title(head), {List: items}}
 }
 
 func run(r diagnose.Run) []Span {

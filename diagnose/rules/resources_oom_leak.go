@@ -34,7 +34,7 @@ func resourcesOOMLeak() diagnose.Rule {
 			}
 			f.Summary = fmt.Sprintf("%s grows for %s each time until it reaches its memory limit of %s and is killed", c.Who(), took, limit.String())
 			if u, ok := c.Usage(); ok && c.Running() && !u.Memory.IsZero() && c.When(u) != "" {
-				f.Summary += fmt.Sprintf("; it uses %s %s", diagnose.Bytes(u.Memory), c.When(u))
+				f.Summary += fmt.Sprintf("; %s it uses %s", c.When(u), diagnose.Bytes(u.Memory))
 			}
 			f.Advice = "Look for what grows - a leak, a cache, load - rather than at its start"
 			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("resources.limits.memory"), Text: limit.String()})
