@@ -16,13 +16,13 @@ import (
 
 const usage = `usage: server COMMAND [FLAGS]
   pause    wait until stopped
-  serve    answer HTTP: -listen :8080 -after 0s -status 200 -status-after 0s -path / -hang-after 0s -expired -ignore-stop
+  serve    answer HTTP: -listen :8080 -after 0s -status 200 -status-after 0s -path / -hang-after 0s -work 0s -expired -ignore-stop
   dial     connect to -address HOST:PORT, and exit 1 when that fails
   fetch    get -url URL, and exit 1 unless the answer is 200
   api      get -path PATH of the Kubernetes API as the pod's own ServiceAccount
   panic    dereference a nil pointer
   segfault die of SIGSEGV, as a program without a runtime of its own does
-  alloc    use -mib MiB of memory, a little at a time
+  alloc    use -mib MiB of memory, one -every 20ms
   read     read -file PATH
   write    write -mib MiB to -file PATH
   open     open -file PATH again and again, and close nothing
@@ -75,6 +75,7 @@ func crash([]string) error {
 func alloc(args []string) error {
 	flags := flag.NewFlagSet("alloc", flag.ExitOnError)
 	mib := flags.Int("mib", 64, "MiB to use")
+	every := flags.Duration("every", 20*time.Millisecond, "time between two of them")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -86,7 +87,7 @@ func alloc(args []string) error {
 			block[i] = byte(i)
 		}
 		held = append(held, block)
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(*every)
 	}
 	log.Printf("holding %d MiB", len(held))
 	return pause(nil)

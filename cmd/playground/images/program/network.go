@@ -38,6 +38,7 @@ func serve(args []string) error {
 	hang := flags.Duration("hang-after", 0, "time until it answers no more, 0 for never")
 	expired := flags.Bool("expired", false, "speak TLS, with a certificate that has expired")
 	say := flags.String("say", "", "what it logs when it begins to answer with that status")
+	work := flags.Duration("work", 0, "CPU time that every answer takes")
 	ignore := flags.Bool("ignore-stop", false, "ignore SIGTERM, until the kubelet kills it")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -68,6 +69,7 @@ func serve(args []string) error {
 			http.NotFound(w, r)
 			return
 		}
+		compute(*work)
 		if time.Since(begin) < *statusAfter {
 			return
 		}
