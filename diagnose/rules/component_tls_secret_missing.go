@@ -19,7 +19,7 @@ func componentTLSSecretMissing() diagnose.Rule {
 		},
 		Log: []diagnose.Pattern{{Words: []string{"secret"}, Regexp: `(?i)(?:secret|certificate)s? "?(?:(?P<ns>[\w-]+)/)?(?P<name>[\w.-]*(?:tls|cert|admission|webhook|ssl)[\w.-]*|(?:[\w.-]*[-.])?ca(?:[-.][\w.-]*)?)"? (?:was )?(?:not found|does not exist|no such)|no object matching key "(?P<key>[^"]+)"|(?:error|failed|unable|could not)[^"]{0,40}(?:get|getting|find|load|read|obtain)[^"]{0,40}(?:tls |default )?(?:secret|certificate)[^"]{0,20}"(?P<name2>[^"]+)"`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
-			id := strings.ToLower(c.Subject.Namespace + " " + c.Subject.Name())
+			id := strings.ToLower(c.Subject.Namespace + " " + c.Subject.Name() + " " + image(c))
 			controller := isIngress(c) || strings.Contains(id, "webhook") || strings.Contains(id, "cert-manager") || strings.Contains(id, "admission") || strings.Contains(id, "operator") || strings.Contains(id, "controller") || strings.Contains(id, "gateway")
 			if !controller {
 				return nil
