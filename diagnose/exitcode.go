@@ -95,7 +95,7 @@ func ExitCode(code int32) string {
 	case 128:
 		return "the container could not be started"
 	case 255:
-		return "a PHP error, a status out of range, or the node lost track of it"
+		return "exit(-1), a PHP error, or the node lost track of it"
 	}
 	return "a code of the program's own"
 }
