@@ -69,6 +69,9 @@ func appBadArguments() diagnose.Rule {
 			case h.Pattern == "required" || h.Pattern == "needs":
 				f.Summary = fmt.Sprintf("%s ends because its command line lacks something: %s", c.Who(), shorten(quote(h.Text), 140))
 				f.Advice = "Add it to args in the pod template"
+			case h.Pattern == "value":
+				f.Summary = fmt.Sprintf("%s ends because it does not accept the value %q for %s", c.Who(), shorten(h.Group("value"), 80), arg)
+				f.Advice = "Correct args in the pod template"
 			case h.Pattern == "argparse" && h.Group("why") != "expected one argument":
 				f.Summary = fmt.Sprintf("%s ends because it does not accept the argument %s: %s", c.Who(), arg, shorten(h.Group("why"), 120))
 				f.Advice = "Correct args in the pod template"

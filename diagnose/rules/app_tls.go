@@ -62,7 +62,11 @@ func appTLS() diagnose.Rule {
 				f.Summary = fmt.Sprintf("%s ends because a TLS connection fails", c.Who())
 				f.Advice = "See that both sides speak TLS with certificates that fit each other"
 			}
-			f.Summary += ": " + shorten(quote(h.Text), 160)
+			says := quote(h.Text)
+			if i := strings.Index(says, "x509: "); i > 0 {
+				says = strings.Trim(says[i:], `"`)
+			}
+			f.Summary += ": " + shorten(says, 160)
 			var held []string
 			for _, v := range c.Spec.Volumes {
 				if v.Secret != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 func componentCloudIdentity() diagnose.Rule {
-	action := regexp.MustCompile(`(?i)not authorized to perform:? (?P<action>[\w:*-]+)|(?:does not have|required) ['"]?(?P<gcp>[\w.]+)['"]? (?:permission|access)|permission ['"]?(?P<gcp2>[\w.]+)['"]? denied|perform action '(?P<azure>[^']+)'`)
+	action := regexp.MustCompile(`(?i)not authorized to perform:? (?P<action>[\w*-]+:[\w:*-]+)|(?:does not have|required) ['"]?(?P<gcp>[\w.]+)['"]? (?:permission|access)|permission ['"]?(?P<gcp2>[\w.]+)['"]? denied|perform action '(?P<azure>[^']+)'`)
 	metadata := regexp.MustCompile(`(?i)EC2Metadata|ec2imds|instance metadata`)
 	return diagnose.Rule{
 		ID: "component.cloud-identity", Category: "component", Title: "The cloud does not let its identity do what it needs",

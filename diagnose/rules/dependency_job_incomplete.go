@@ -39,7 +39,7 @@ func dependencyJobIncomplete() diagnose.Rule {
 				f.Weight = 40
 				f.Proof = diagnose.Corroborated
 				f.Keys = []string{"exist", "migration", "table"}
-				missing = firstOf(hit.Group("name"), hit.Group("name2"), "what it misses")
+				missing = firstOf(hit.Group("name"), hit.Group("name2"))
 			} else {
 				return nil
 			}
@@ -50,7 +50,11 @@ func dependencyJobIncomplete() diagnose.Rule {
 			f.Confidence = diagnose.Likely
 			f.Root = "Job/" + c.Subject.Namespace + "/" + job.Name
 			f.Chain = []diagnose.Link{{Object: f.Root, Says: why}}
-			f.Summary = fmt.Sprintf("%s misses %s, which Job %s should have made: the Job %s", c.Who(), missing, job.Name, why)
+			if missing == "" {
+				f.Summary = fmt.Sprintf("%s waits for what Job %s should have done: the Job %s", c.Who(), job.Name, why)
+			} else {
+				f.Summary = fmt.Sprintf("%s misses %s, which Job %s should have made: the Job %s", c.Who(), missing, job.Name, why)
+			}
 			f.Advice = "Mend and run the Job first"
 			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "Job " + c.Subject.Namespace + "/" + job.Name + " status", Text: why})
 			f.Fixes = []diagnose.Fix{{Title: "See why the Job failed", Command: c.Kubectl("logs", "job/"+job.Name)}}

@@ -100,7 +100,11 @@ func pullFailure(c *diagnose.Case, reason, text string) (why, advice string) {
 	case has("signature"):
 		return "its signature is not accepted", "Sign it as the node's policy asks"
 	}
-	return "the registry or the node refuses it", "The Failed event quotes the registry's answer"
+	says := strings.TrimSpace(text)
+	if _, rest, ok := strings.Cut(says, `": `); ok { // after the image's name
+		says = rest
+	}
+	return "the registry or the node refuses it: " + shorten(quote(says), 200), "Mend what this names, in the registry or on the node" + onNode(c)
 }
 
 func secretsNote(c *diagnose.Case) string {

@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"regexp"
+	"strconv"
 	"strings"
 
 	"crashloop/diagnose"
@@ -49,17 +51,49 @@ func indent(s string, n int) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// quote takes the words out of a line of a log for a sentence: without the time before them.
+// quote takes the words out of a line of a log for a sentence: without the time, level, thread and place in the source before them, and
+// without the keys of logfmt.
 func quote(line string) string {
+	if m := logfmt.FindStringSubmatch(line); m != nil {
+		words := unquoted(m[1])
+		if m := logfmtError.FindStringSubmatch(line); m != nil && !strings.Contains(words, unquoted(m[1])) {
+			words += ": " + unquoted(m[1])
+		}
+		return words
+	}
 	rest := strings.TrimSpace(line)
-	for range 4 {
-		word, after, more := strings.Cut(rest, " ")
-		if !more || !isTime(word) {
+	for range 9 {
+		head := logHead.FindString(rest)
+		if head == "" {
+			word, _, more := strings.Cut(rest, " ")
+			if !more || !isTime(word) {
+				break
+			}
+			head = word
+		}
+		after := strings.TrimSpace(rest[len(head):])
+		if after == "" {
 			break
 		}
-		rest = strings.TrimSpace(after)
+		rest = after
 	}
 	return rest
+}
+
+var (
+	// logHead is one piece of what loggers put before their words: [main], (1), FATAL:, startup.go 586:, server.go:12], a lone hyphen or colon.
+	logHead = regexp.MustCompile(`^(?:(?:\[[\w .:/#,-]{1,40}\])+|\(\d+\)|(?:EMERG|ALERT|CRIT|CRITICAL|FATAL|SEVERE|ERROR|ERR|WARN|WARNING|NOTICE|INFO|LOG|PANIC)(?::|\b)|[\w/.-]+\.(?:go|java|cc|cpp|py|rs|c|rb)[: ]\d+(?:[:\]]| -)?|[IWEF]\d{4} [\d:.]+\s+\d+ [\w.-]+:\d+\]|[-:]+)(?:\s|:\s|$)`)
+	// logfmt and logfmtError are the words and the error of a line of key=value pairs.
+	logfmt      = regexp.MustCompile(`^(?:[\w.]+=(?:"[^"]*"|\S*) )+?msg=("(?:[^"\\]|\\.)*"|\S+)`)
+	logfmtError = regexp.MustCompile(` (?:err|error)=("(?:[^"\\]|\\.)*"|\S+)`)
+)
+
+// unquoted is a value of logfmt without its quotes.
+func unquoted(value string) string {
+	if words, err := strconv.Unquote(value); err == nil {
+		return words
+	}
+	return strings.Trim(value, `"`)
 }
 
 // isTime says that a word is a date, a time or the name of UTC.
