@@ -83,12 +83,12 @@ func (s *search) workload(o Object) {
 // givenUp looks for a Job that has failed as often as it may and whose pods are gone, as those are that were restarted in place.
 func (s *search) givenUp(job *batchv1.Job, top string) {
 	key := job.Namespace + "|" + top
-	if len(s.failed[key]) > 0 || job.Spec.BackoffLimit != nil && *job.Spec.BackoffLimit == 0 {
+	if len(s.failed[key]) > 0 {
 		return
 	}
 	for _, c := range job.Status.Conditions {
-		at := c.LastTransitionTime.Time
-		if c.Type != batchv1.JobFailed || c.Status != corev1.ConditionTrue || c.Reason != batchv1.JobReasonBackoffLimitExceeded || s.now.Sub(at) > s.th.SlowWindow {
+		at, ok := GivenUp(job, c)
+		if !ok || s.now.Sub(at) > s.th.SlowWindow {
 			continue
 		}
 		if good := s.jobSuccess(job.Namespace, top); good.After(at) || s.success[key].After(at) {
@@ -100,6 +100,12 @@ func (s *search) givenUp(job *batchv1.Job, top string) {
 		}
 		s.add(Symptom{Subject: subject, Condition: PodsFail, Says: "Job " + job.Name + " was given up after failing again and again: " + cut(c.Message, 300)}, at, job.CreationTimestamp.Time)
 	}
+}
+
+// GivenUp says whether a Job's condition tells that it has failed as often as it may, more than once, and since when.
+func GivenUp(job *batchv1.Job, c batchv1.JobCondition) (time.Time, bool) {
+	once := job.Spec.BackoffLimit != nil && *job.Spec.BackoffLimit == 0
+	return c.LastTransitionTime.Time, !once && c.Type == batchv1.JobFailed && c.Status == corev1.ConditionTrue && c.Reason == batchv1.JobReasonBackoffLimitExceeded
 }
 
 // CreateSays puts into words why pods cannot be created.

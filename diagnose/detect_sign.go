@@ -285,6 +285,7 @@ type Failure struct {
 	Reason    string // "Error", "Evicted", "OOMKilled", "DeadlineExceeded"
 	ExitCode  *int32
 	Expelled  bool // the node would not have it, or not any longer
+	GivenUp   bool // not one pod: a Job that failed as often as it may, and whose pods are gone
 }
 
 // Words says how the pod failed.
@@ -403,6 +404,9 @@ func (th Thresholds) Repeated(kind string, failures []Failure, now time.Time) (s
 	newest := slices.MaxFunc(failures, func(a, b Failure) int { return a.At.Compare(b.At) })
 	words := newest.Words()
 	if kind == "Job" || kind == "CronJob" {
+		if newest.GivenUp {
+			return "its Job was given up after failing again and again", true
+		}
 		if n := Rounds(failures); n >= max(th.Crashes, 2) {
 			return fmt.Sprintf("%s failed one after the other without a success, the last one with %s", pods(n), words), true
 		}

@@ -156,6 +156,12 @@ type WorkloadRecord struct {
 	ReplicaFailure string
 	// Complete and Failed are a Job's end.
 	Complete, Failed bool
+	// GivenUp is when a Job was given up that restarts its pods in place: they are gone then, and nothing else tells of their failures.
+	// GivenUpContainer is the container that failed, where there is but one.
+	GivenUp          time.Time
+	GivenUpContainer string
+	// Succeeded is when a CronJob's Job last succeeded.
+	Succeeded time.Time
 	// Observed says that the controller has acted on the newest spec (observedGeneration).
 	Observed bool
 }

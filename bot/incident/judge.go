@@ -474,12 +474,35 @@ func (t *Tracker) workload(rec diagnose.WorkloadRecord, now time.Time) {
 		return
 	}
 	t.create(rec, top, now)
+	t.givenUp(rec, top, now)
 	for _, u := range t.units[wk] {
 		if u.inc != nil {
 			t.update(u, nil, 0, now)
 			t.settle(u, nil, now)
 		}
 	}
+}
+
+// givenUp takes a Job that has failed as often as it may and whose pods are gone. That is news only when nobody saw them fail, as before a
+// start of the bot.
+func (t *Tracker) givenUp(rec diagnose.WorkloadRecord, top workloadKey, now time.Time) {
+	if rec.GivenUp.IsZero() || now.Sub(rec.GivenUp) > t.o.Thresholds.SlowWindow {
+		return
+	}
+	for _, u := range t.units[top] {
+		if u.inc != nil || len(u.failures) > 0 {
+			return
+		}
+	}
+	u := t.unitOf(top, rec.GivenUpContainer, diagnose.App)
+	if !rec.GivenUp.After(u.success) {
+		return
+	}
+	u.failures = append(u.failures, diagnose.Failure{
+		Container: rec.GivenUpContainer, Type: diagnose.App, Created: rec.GivenUp, At: rec.GivenUp, Reason: "BackoffLimitExceeded", GivenUp: true,
+	})
+	t.follow(top)
+	t.judge(u, now)
 }
 
 // create looks whether a controller cannot make its pods.
@@ -521,6 +544,10 @@ func (t *Tracker) create(rec diagnose.WorkloadRecord, top workloadKey, now time.
 func (t *Tracker) seekSuccess(u *unit) {
 	if !u.runsToEnd() {
 		return
+	}
+	if w, ok := t.o.Cluster.Workload(u.workload.namespace, u.workload.workload); ok && w.Succeeded.After(u.success) {
+		u.success = w.Succeeded
+		u.failures = slices.DeleteFunc(u.failures, func(f diagnose.Failure) bool { return !f.At.After(u.success) })
 	}
 	for _, p := range t.o.Cluster.PodsOf(u.workload.namespace, u.workload.workload) {
 		if p.Phase == corev1.PodSucceeded {

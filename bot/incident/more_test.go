@@ -92,6 +92,67 @@ func TestJobThatLackedPodsGoes(t *testing.T) {
 	})
 }
 
+// A Job that gave up while nobody looked is news; one that has succeeded since, was given up long ago, or whose pods were seen to fail is not.
+func TestJobGivenUpUnseen(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		owner   string
+		ago     time.Duration
+		success time.Duration // of the CronJob, before the start
+		before  string
+		want    int
+	}{
+		{name: "a Job", ago: time.Hour, want: 1},
+		{name: "a CronJob's Job", owner: "CronJob/backup", ago: time.Hour, success: 2 * time.Hour, want: 1},
+		{name: "the next Job of its CronJob succeeded", owner: "CronJob/backup", ago: time.Hour, success: 10 * time.Minute},
+		{name: "long ago", ago: 50 * time.Hour},
+		{name: "its loop is open", ago: -time.Minute, before: `
+			0s new backup-x Job/backup-1 OnFailure
+			0s run backup-x
+			1s crash backup-x 1
+			12s crash backup-x 1
+			33s crash backup-x 1
+		`, want: 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			lived(t, nil, nil, func(w *world) {
+				job := diagnose.WorkloadRecord{
+					Namespace: "shop", Workload: "Job/backup-1", Owner: test.owner, Desired: 1, Observed: true, Failed: true,
+					GivenUp: w.start.Add(-test.ago), GivenUpContainer: "app",
+				}
+				if test.owner != "" {
+					w.loads[test.owner] = diagnose.WorkloadRecord{Namespace: "shop", Workload: test.owner, Desired: 1, Observed: true, Succeeded: w.start.Add(-test.success)}
+				}
+				if test.before != "" {
+					w.do("synced")
+					w.play(test.before)
+					w.at(time.Minute)
+				}
+				w.tracker.Workload(job)
+				if test.before == "" {
+					w.do("synced")
+				}
+				w.at(2 * time.Minute)
+				w.tracker.Workload(job)
+				w.at(3 * time.Minute)
+				if got := len(w.tracker.Open()); got != test.want {
+					t.Fatalf("%d incidents are open, not %d: %q", got, test.want, w.out)
+				}
+				if test.want > 0 && test.before == "" {
+					inc := w.tracker.Open()[0]
+					want := "Job/backup-1"
+					if test.owner != "" {
+						want = test.owner
+					}
+					if inc.Subject.Workload != want || inc.Subject.Container != "app" || inc.Condition != diagnose.PodsFail {
+						t.Errorf("the incident is %+v", inc)
+					}
+				}
+			})
+		})
+	}
+}
+
 // While the API server is away, nothing that only time has brought is believed: neither that a pod is still stuck nor that one is well.
 func TestNothingIsJudgedBlindly(t *testing.T) {
 	for _, test := range []struct {

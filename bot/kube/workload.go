@@ -123,10 +123,19 @@ func RecordWorkload(obj any) (r diagnose.WorkloadRecord, ok bool) {
 				r.Complete = r.Complete || c.Type == batchv1.JobComplete
 				r.Failed = r.Failed || c.Type == batchv1.JobFailed
 			}
+			if at, ok := diagnose.GivenUp(o, c); ok && o.Spec.Template.Spec.RestartPolicy == corev1.RestartPolicyOnFailure {
+				r.GivenUp = at
+				if list := o.Spec.Template.Spec.Containers; len(list) == 1 {
+					r.GivenUpContainer = shared(list[0].Name)
+				}
+			}
 		}
 	case *batchv1.CronJob:
 		r = record("CronJob", o)
 		r.Desired, r.Created, r.Observed = 1, int32(len(o.Status.Active)), true
+		if at := o.Status.LastSuccessfulTime; at != nil {
+			r.Succeeded = at.Time
+		}
 		if o.Spec.Suspend != nil && *o.Spec.Suspend {
 			r.Desired = 0
 		}
