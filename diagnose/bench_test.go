@@ -75,6 +75,38 @@ func BenchmarkGrep(b *testing.B) {
 	}
 }
 
+// BenchmarkGrowth diagnoses logs made to be slow to read, at sizes that double: ns/byte stays what it is when the time is linear.
+func BenchmarkGrowth(b *testing.B) {
+	e := newEngine(b)
+	for name, line := range map[string]string{
+		"traceback":  "Traceback (most recent call last):\n  File \"/app/a.py\", line 1, in f\nINFO:x\n",
+		"caused-by":  "java.lang.IllegalStateException: x\n\tat a.b.C.d(C.java:1)\nCaused by: java.io.IOException: y\n",
+		"panic":      "panic: x\n\tpanic: y\n\n",
+		"spring":     "APPLICATION FAILED TO START\n\nDescription:\n\nx\n",
+		"anyhow":     "Error: x\n\nCaused by:\n    0: y\n",
+		"elixir":     "** (MatchError) x\n    ** (EXIT) y\n",
+		"node":       "TypeError: x\n  y\n  z\n",
+		"dart":       "Unhandled exception:\nx\n",
+		"json":       `{"level":"error","msg":"yaml: line 1: x","stack":"a\nb\nc\nd","err":{"cause":{"cause":{"message":"no such host"}}}}` + "\n",
+		"quotes":     `level=error msg="\"\"\"\"" err="connection refused `,
+		"parens":     "permission denied ((((((((((((((((((((((((((((((((/",
+		"one-line":   "bind: address already in use :",
+		"registered": "/app/x.conf:1: yaml: unmarshal errors:\n",
+	} {
+		for _, size := range []int{128 << 10, 256 << 10, 512 << 10, 1 << 20} {
+			raw := []byte(strings.Repeat(line, size/len(line)))
+			b.Run(fmt.Sprintf("%s/%dKiB", name, size>>10), func(b *testing.B) {
+				for b.Loop() {
+					if _, err := e.Diagnose(b.Context(), oneLog{raw}, web); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(raw)), "ns/byte")
+			})
+		}
+	}
+}
+
 // BenchmarkDiagnose is a whole diagnosis of a pod with a mebibyte of log.
 func BenchmarkDiagnose(b *testing.B) {
 	e, view := newEngine(b), oneLog{realisticLog()}

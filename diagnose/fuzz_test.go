@@ -47,6 +47,12 @@ func FuzzLog(f *testing.F) {
 		"", "panic: x\n\ngoroutine 1 [running]:\nmain.main()\n\t/a.go:1 +0x1\n", "Traceback (most recent call last):\n  File \"x\", line 1, in <module>\nKeyError: 'A_B'\n", "\x1b[31mERROR\x1b[0m \xff\xfe\x00 x\r\n",
 		"Error: connect ECONNREFUSED 10.0.0.1:5432\n    at x (a.js:1:2)\n", `{"level":"error","err":{"stack":"Error: x\n    at y (z:1:1)"}}`, "Exception in thread \"main\" a.b.CException: x\n\tat a.b.C.d(C.java:1)\nCaused by: a.DError\n",
 		"dial tcp: lookup x on 1.2.3.4:53: no such host", strings.Repeat("a", 20000) + " permission denied: /data/x", "env: 'bash\r': No such file or directory",
+		"APPLICATION FAILED TO START\n\nDescription:\n\nA bean is missing.\n\nAction:\n\nx\n", "Error: cannot start\n\nCaused by:\n    0: open /data/x\n    1: Permission denied (os error 13)\n",
+		"Unhandled exception:\nFormatException: x\n\n#0      main (file:///app/bin/server.dart:14:7)\n", "error: Uncaught (in promise) NotCapable: x\n    at file:///app/main.ts:3:23\n",
+		"    ** (EXIT) an exception was raised:\n        ** (MatchError) x\n            (a 1.0) lib/a.ex:2: A.b/1\nKernel pid terminated (application_controller) ({application_start_failure,a,{x}})\n",
+		"Runtime terminating during boot (", "init terminating in do_boot (", "Error: LinkageError occurred while loading main class A\n\tjava.lang.UnsupportedClassVersionError: A\n", "Traceback (most recent call last):\nINFO:x\n  File \"a.py\", line 1, in <module>\nINFO:y\nValueError: z\n",
+		`{"level":"info","msg":"record","record":{"error_severity":"FATAL","message":"could not open directory \"pg_replslot\""}}`, "[Error: x]\n", "/a.swift:1: Fatal error: x\n", "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory\n",
+		"failed parsing config: yaml: unmarshal errors:\n  line 3: field x not found\n", "ts=1 level=error msg=\"x\" err=\"yaml: line 3: \\\"y\\\"\"", "listen tcp :80: bind: permission denied", "SUMMARY: AddressSanitizer: heap-use-after-free /a.cc:5:1 in f()",
 	} {
 		f.Add([]byte(s))
 	}
@@ -68,6 +74,24 @@ func FuzzLog(f *testing.F) {
 		}
 		if strings.ContainsRune(diagnose.Text(d), 0x1b) {
 			t.Fatal("an escape sequence reaches the terminal")
+		}
+	})
+}
+
+// FuzzEntry feeds any line to what takes level and words out of it.
+func FuzzEntry(f *testing.F) {
+	for _, s := range []string{
+		"", "{", `{"level":60,"err":{"type":"TypeError","stack":"TypeError: x\n    at y (z:1:1)"},"msg":"fatal"}`, `2026-03-01T09:59:27Z ERROR setup x {"error": "y"}`, `{"record":{"record":{}}}`, `{"record":{"error_severity":1}}`,
+		`{"msg":["a",["b",["c",["d"]]]]}`, `level=`, `level="`, "E0301 09:59:18.412178       1 x.go:1] y", "W123", `{"level":1e300}`, `{"level":-5}`,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		if level := diagnose.LineLevel(line); level < diagnose.NoLevel || level > diagnose.Fatal {
+			t.Fatalf("%q has the level %d", line, level)
+		}
+		if says := diagnose.Say(line); utf8.ValidString(line) && !utf8.ValidString(says) || len(says) > 2*len(line)+64<<10 {
+			t.Fatalf("%q says %q", line, says)
 		}
 	})
 }
