@@ -10,7 +10,9 @@ func readReport(lines []vline, i int) (Trace, int) {
 	case s == "APPLICATION FAILED TO START":
 		return readSpringReport(lines, i)
 	case strings.HasPrefix(s, "Error: ") && text(lines, i+1) == "" && text(lines, i+2) == "Caused by:":
-		return readAnyhow(lines, i)
+		return readAnyhow(lines, i, i+3)
+	case strings.TrimRight(s, " ") == "Error:" && strings.HasPrefix(text(lines, i+1), "   0: "):
+		return readAnyhow(lines, i, i+1)
 	case strings.HasPrefix(s, "FATAL ERROR: ") && strings.Contains(s, "JavaScript heap out of memory"):
 		return Trace{Language: "Node.js", Panic: true, Message: strings.TrimPrefix(s, "FATAL ERROR: "), At: lines[i].n}, i + 1
 	case s == "Unhandled exception:":
@@ -58,12 +60,11 @@ func readSpringReport(lines []vline, i int) (Trace, int) {
 	return t, next
 }
 
-// readAnyhow reads the report of Rust's anyhow and its like: "Error: what", an empty line, "Caused by:", and the causes, the innermost
-// last.
-func readAnyhow(lines []vline, i int) (Trace, int) {
-	t := Trace{Language: "Rust", Message: strings.TrimPrefix(lines[i].text, "Error: "), At: lines[i].n}
-	next := i + 3
-	for ; next < len(lines) && strings.HasPrefix(lines[next].text, "    "); next++ {
+// readAnyhow reads the report of Rust's anyhow and eyre: "Error: what", an empty line, "Caused by:", and the causes, the innermost last;
+// or "Error:" and the causes alone.
+func readAnyhow(lines []vline, i, next int) (Trace, int) {
+	t := Trace{Language: "Rust", Message: strings.TrimSpace(strings.TrimPrefix(lines[i].text, "Error:")), At: lines[i].n}
+	for ; next < len(lines) && strings.HasPrefix(lines[next].text, "   "); next++ {
 		s := strings.TrimSpace(lines[next].text)
 		number, rest, ok := strings.Cut(s, ": ")
 		switch {
@@ -76,7 +77,14 @@ func readAnyhow(lines []vline, i int) (Trace, int) {
 	if t.CauseAt == 0 {
 		return Trace{}, i
 	}
-	t.CauseMessage = t.Message + ": " + t.CauseMessage
+	if t.Message == "" {
+		t.Message = strings.TrimSpace(text(lines, i+1))
+		_, t.Message, _ = strings.Cut(t.Message, ": ")
+	}
+	if t.Message != t.CauseMessage {
+		t.CauseMessage = t.Message + ": " + t.CauseMessage
+	}
+	t.Message = t.CauseMessage
 	return t, next
 }
 

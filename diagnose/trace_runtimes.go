@@ -305,6 +305,9 @@ func readNode(lines []vline, i int) (Trace, int) {
 		t.Class += " [" + code + "]"
 	}
 	t.Message = strings.TrimSuffix(t.Message, "] {")
+	if strings.HasSuffix(t.Message, ":") && !nodeFrame(text(lines, i+1)) {
+		t.Message += " " + strings.TrimSpace(text(lines, i+1))
+	}
 	next := i + 1
 	for k := 0; k < 32 && next < len(lines) && !nodeFrame(lines[next].text); k++ {
 		if levelStart(lines[next].text) {

@@ -58,8 +58,8 @@ func appInvalidConfig() diagnose.Rule {
 					}
 				}
 				what := read.whole(h)
-				if t, ok := traceAt(c, h.Line); ok && t.Language == "Rust" && t.Message != "" && !strings.Contains(what, t.Message) {
-					what = t.Message + ": " + what
+				if t, ok := traceAt(c, h.Line); ok && t.Language == "Rust" && strings.HasSuffix(t.Message, what) {
+					what = t.Message // with what it was about
 				}
 				f.Summary = fmt.Sprintf("%s refuses its configuration: %s", c.Who(), shorten(what, 260))
 				f.Advice = "Correct it and restart the workload"

@@ -16,8 +16,8 @@ func resourcesOOMLimit() diagnose.Rule {
 	return diagnose.Rule{
 		ID: "resources.oom-limit", Category: "resource-limits", Title: "It needs more memory than its limit allows",
 		Doc: diagnose.Doc{
-			Means:   "The container used more memory than resources.limits.memory, and the kernel killed it. The kubelet says so with the reason OOMKilled; the exit code is usually 137, but can be another when the kernel killed a child of the main process.",
-			Confirm: "`kubectl describe pod POD`: Last State: Terminated, Reason: OOMKilled. `kubectl top pod POD --containers` shows what it uses, where metrics-server runs.",
+			Means:   "The container used more memory than resources.limits.memory, and the kernel killed it. The kubelet says so with the reason OOMKilled; the exit code is usually 137, but can be another when the kernel killed a child of the main process. Node.js ends itself before that, with exit code 134, when its JavaScript heap is full, whose size it takes from the limit.",
+			Confirm: "`kubectl describe pod POD`: Last State: Terminated, Reason: OOMKilled; for Node.js, the log ends with \"JavaScript heap out of memory\". `kubectl top pod POD --containers` shows what it uses, where metrics-server runs.",
 			Mend:    "Raise the limit if it needs that much, or make the program use less: smaller caches, fewer workers, streaming instead of loading. Set the request to what it really uses.",
 			Source:  "kubernetes.io/docs/tasks/configure-pod-container/assign-memory-resource; kernel cgroups v1 and v2, memory.oom.group",
 		},
