@@ -54,9 +54,13 @@ func (c *Case) firstCrashOf(p *corev1.Pod, events []Event) time.Time {
 	if status.State.Running != nil {
 		waits--
 	}
+	backoff, ok := scheduleOf(pausesOf(status))
+	if !ok {
+		backoff = defaultSchedule()
+	}
 	needed := time.Duration(0)
 	for n := int32(1); n <= min(waits, 10000); n++ {
-		needed += Backoff(n) + ran
+		needed += backoff.wait(n) + ran
 	}
 	if at := last.FinishedAt.Add(-needed); at.Before(first) {
 		first = at

@@ -219,6 +219,8 @@ func TestNextRetry(t *testing.T) {
 		"never restarted": {waiting("", ended(2*time.Second, time.Second), 1), "Never", 0},
 		"it runs": {corev1.ContainerStatus{Name: "web", RestartCount: 2, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
 			LastTerminationState: corev1.ContainerState{Terminated: ended(2*time.Second, time.Second)}}, "Always", 0},
+		"its first wait, which nothing has shown": {corev1.ContainerStatus{Name: "web", RestartCount: 1, State: corev1.ContainerState{Terminated: ended(2*time.Second, time.Second)},
+			LastTerminationState: corev1.ContainerState{Terminated: ended(4*time.Second, time.Second)}}, "Always", 0},
 		"terminated, not yet shown as waiting": {corev1.ContainerStatus{Name: "web", RestartCount: 2, State: corev1.ContainerState{Terminated: ended(2*time.Second, time.Second)}}, "Always", 18 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

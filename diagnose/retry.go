@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -34,9 +35,6 @@ func (s schedule) wait(n int32) time.Duration {
 	}
 	return min(d, s.last)
 }
-
-// Backoff is how long a kubelet without settings of its own waits before it starts a container that has ended and was restarted n times.
-func Backoff(n int32) time.Duration { return defaultSchedule().wait(n) }
 
 // pause is a back-off that was seen: of a container that had been restarted n times the kubelet said how long it waits, or, where said is
 // zero, it was seen to wait for as long as seen and no longer.
@@ -127,7 +125,9 @@ func (c *Case) nextRetry() time.Time {
 		wait = c.saidSince(t.FinishedAt.Time)
 	}
 	if wait == 0 && c.restarts(t) && c.Ran() < backoffReset {
-		if s, ok := scheduleOf(c.pauses()); ok {
+		// The first wait of all is over before anybody reads of it, and nothing has shown yet whether this kubelet keeps to the default.
+		pauses := c.pauses()
+		if s, ok := scheduleOf(pauses); ok && (c.Status.RestartCount > 1 || c.Status.State.Waiting != nil || slices.ContainsFunc(pauses, func(p pause) bool { return p.n > 0 })) {
 			wait = s.wait(c.Status.RestartCount)
 		}
 	}
