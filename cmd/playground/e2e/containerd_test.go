@@ -16,11 +16,11 @@ import (
 func onContainerd(t testing.TB) *playground {
 	t.Helper()
 	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
-		t.Skip("a containerd node needs Linux and root")
+		t.Skip("this plays on a real kubelet: run it as root on Linux, after cmd/playground/install-containerd.sh")
 	}
 	for _, program := range []string{"containerd", "runc", "nft"} {
 		if _, err := exec.LookPath(program); err != nil {
-			t.Skip("a containerd node needs what install-containerd.sh in the playground's folder installs: " + err.Error())
+			t.Skip("this plays on a real kubelet: run cmd/playground/install-containerd.sh first, as root: " + err.Error())
 		}
 	}
 	p, err := shared.containerd()
