@@ -260,6 +260,36 @@ func TestLesserEvidenceChangesNothing(t *testing.T) {
 	})
 }
 
+// TestNumbersAddUp holds that runs which the pod's status has forgotten, and what metrics-server measured before the container waited, stay.
+func TestNumbersAddUp(t *testing.T) {
+	tell(t, newMemory(), func(s *story) {
+		begin := time.Now()
+		run := func(n int, lived time.Duration) diagnose.Run {
+			start := begin.Add(time.Duration(n) * time.Minute)
+			return diagnose.Run{Started: start, Ended: start.Add(lived), ExitCode: 137}
+		}
+		found := func(evidence []diagnose.Evidence, runs ...diagnose.Run) {
+			s.finder.set("resources.oom-limit", diagnose.Certain)
+			s.finder.mu.Lock()
+			s.finder.answer.Timeline, s.finder.answer.Evidence = runs, evidence
+			s.finder.mu.Unlock()
+		}
+		found([]diagnose.Evidence{{Source: "metrics of pod web-1", Text: "memory 61Mi of 64Mi (95 %)"}}, run(0, 31*time.Second), run(1, 30*time.Second))
+		s.Incident(s.inc)
+		time.Sleep(5 * time.Minute)
+		found(nil, run(1, 30*time.Second), run(2, 33*time.Second))
+		s.inc.Restarts++
+		s.Incident(s.inc)
+		time.Sleep(5 * time.Minute)
+		got := s.out.text("incident/i1/detail")
+		for _, want := range []string{"lived 31s, 30s, 33s", "memory 61Mi of 64Mi (95 %)"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("the thread lacks %q:\n%s", want, got)
+			}
+		}
+	})
+}
+
 func TestEvidenceIsKeptAfterThePost(t *testing.T) {
 	tell(t, newMemory(), func(s *story) {
 		s.Incident(s.inc)
