@@ -42,6 +42,13 @@ func resourcesOOMNode() diagnose.Rule {
 				return nil
 			}
 			f := diagnose.Finding{Confidence: diagnose.Certain, Proof: diagnose.Structural, Weight: 40, Evidence: append(c.CiteLast(), proof...)}
+			if u, ok := c.NodeUsage(node); ok && !u.Memory.IsZero() {
+				text := diagnose.Bytes(u.Memory)
+				if n := c.Node(); n != nil && !n.Status.Allocatable.Memory().IsZero() {
+					text += " of " + diagnose.Bytes(*n.Status.Allocatable.Memory())
+				}
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "metrics of node " + node, Text: "memory " + text + " at " + u.At.UTC().Format("15:04:05 MST")})
+			}
 			f.Root = "Node//" + node
 			f.Chain = []diagnose.Link{{Object: f.Root, Says: "ran out of memory"}}
 			f.Summary = fmt.Sprintf("%s is killed because its node %s ran out of memory", c.Who(), node)
