@@ -285,6 +285,7 @@ type Failure struct {
 	Reason    string // "Error", "Evicted", "OOMKilled", "DeadlineExceeded"
 	ExitCode  *int32
 	Expelled  bool // the node would not have it, or not any longer
+	Bare      bool // nothing makes another: it has no controller, or its node is that
 	GivenUp   bool // not one pod: a Job that failed as often as it may, and whose pods are gone
 }
 
@@ -297,7 +298,7 @@ func (f Failure) Words() string {
 }
 
 // FailureOf returns how a pod failed as a whole, if it did. What is wanted of a node that goes down, or of a pod that is deleted, is no
-// failure. seen is when that was seen, for pods that do not say it themselves.
+// failure. seen is when that was seen, for records that do not tell.
 func FailureOf(p *PodRecord, seen time.Time) (Failure, bool) {
 	if p.Phase != corev1.PodFailed || !p.Deleted.IsZero() && p.Reason != "Evicted" {
 		return Failure{}, false
@@ -309,6 +310,7 @@ func FailureOf(p *PodRecord, seen time.Time) (Failure, bool) {
 		return Failure{}, false
 	}
 	f := Failure{Pod: p.Name, Created: p.Created, Reason: p.Reason, Expelled: p.Reason == "Evicted" || Rejected(p.Phase, p.Reason, p.Message)}
+	f.Bare = p.OwnerKind == "" || p.OwnerKind == "Node"
 	var culprit *ContainerRecord
 	for i := range p.Containers {
 		c := &p.Containers[i]
@@ -349,6 +351,9 @@ func FailureOf(p *PodRecord, seen time.Time) (Failure, bool) {
 	}
 	if f.Reason == "" {
 		f.Reason = "Failed"
+	}
+	if f.At.IsZero() {
+		f.At = p.Failed
 	}
 	if f.At.IsZero() {
 		f.At = seen
@@ -431,14 +436,15 @@ func (th Thresholds) Repeated(kind string, failures []Failure, now time.Time) (s
 }
 
 // Alone says whether the one pod that a node evicted or refused is an incident because nothing took its place, as nothing does for a
-// bare pod. alive is whether the workload has a pod that runs or is about to.
+// bare pod; one of a controller that is not built in has been taken care of under another name, for all that can be told. alive is whether
+// the workload has a pod that runs or is about to.
 func (th Thresholds) Alone(kind string, failures []Failure, alive bool, now time.Time) (string, bool) {
 	if alive || len(failures) == 0 || kind == "Job" || kind == "CronJob" {
 		return "", false
 	}
 	newest := slices.MaxFunc(failures, func(a, b Failure) int { return a.At.Compare(b.At) })
 	ago := now.Sub(newest.At)
-	if !newest.Expelled || ago < th.StuckAfter || ago > th.SlowWindow {
+	if !newest.Expelled || kind == "Pod" && !newest.Bare || ago < th.StuckAfter || ago > th.SlowWindow {
 		return "", false
 	}
 	if newest.Reason == "Evicted" {

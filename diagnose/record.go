@@ -23,6 +23,7 @@ type PodRecord struct {
 	RestartPolicy   corev1.RestartPolicy
 	Created         time.Time
 	Deleted         time.Time // when deletion was asked for, zero otherwise
+	Failed          time.Time // when a failed pod last changed, as far as its status tells: whoever evicts or refuses one writes no time
 	Ready           bool
 	Unscheduled     string // message of PodScheduled=False, empty once a node is bound
 	Containers      []ContainerRecord
@@ -71,6 +72,9 @@ func RecordPod(pod *corev1.Pod) PodRecord {
 	}
 	if pod.DeletionTimestamp != nil {
 		r.Deleted = pod.DeletionTimestamp.Time
+	}
+	if r.Phase == corev1.PodFailed {
+		r.Failed = lastCondition(pod)
 	}
 	if owner := metav1.GetControllerOf(pod); owner != nil {
 		r.OwnerKind, r.OwnerName = owner.Kind, owner.Name

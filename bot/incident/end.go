@@ -47,6 +47,12 @@ func (t *Tracker) settle(u *unit, m *member, now time.Time) {
 	if !u.short.IsZero() && (u.shortSays == "" && t.o.View != nil || now.Sub(u.short) < t.o.Thresholds.StuckAfter) {
 		due = earlier(due, later(u.short.Add(t.o.Thresholds.StuckAfter), u.probed.Add(t.o.Thresholds.StuckAfter)))
 	}
+	if len(u.failures) > 0 {
+		// Does anything take the place of the pod that its node would not have?
+		if f := u.newestFailure(); f.Expelled && now.Sub(f.At) < t.o.Thresholds.StuckAfter {
+			due = earlier(due, f.At.Add(t.o.Thresholds.StuckAfter))
+		}
+	}
 	if len(u.members) == 0 && len(u.failures) == 0 && u.short.IsZero() {
 		t.discard(u)
 		return

@@ -148,11 +148,21 @@ func (t *Tracker) looksWhole(u *unit, now time.Time) (finding, bool) {
 		if says, ok := t.o.Thresholds.Repeated(kind, u.failures, now); ok && !t.longOver(kind, u, now) {
 			return finding{condition: diagnose.PodsFail, says: says}, true
 		}
+		if says, ok := t.o.Thresholds.Alone(kind, u.failures, t.alive(u), now); ok {
+			return finding{condition: diagnose.PodsFail, says: says}, true
+		}
 	}
 	if !u.short.IsZero() && u.shortSays != "" && now.Sub(u.short) >= t.o.Thresholds.StuckAfter {
 		return finding{condition: diagnose.CannotCreate, says: diagnose.CreateSays(u.shortSays)}, true
 	}
 	return finding{}, false
+}
+
+// alive says whether the unit's workload has a pod that runs or is about to.
+func (t *Tracker) alive(u *unit) bool {
+	return slices.ContainsFunc(t.o.Cluster.PodsOf(u.workload.namespace, u.workload.workload), func(p diagnose.PodRecord) bool {
+		return p.Deleted.IsZero() && p.Phase != corev1.PodFailed && p.Phase != corev1.PodSucceeded
+	})
 }
 
 // longOver says that a unit's failed pods only linger: failed and evicted pods stay in the cluster for weeks. A CronJob's count until one
@@ -400,8 +410,8 @@ func (t *Tracker) failed(rec *diagnose.PodRecord, f diagnose.Failure, now time.T
 	if s := t.pods[pk]; s != nil {
 		t.dropPod(pk, s, now)
 	}
-	if kind, _ := split(rec.Workload); kind == "Pod" {
-		return // it fails but once
+	if kind, _ := split(rec.Workload); kind == "Pod" && !(f.Bare && f.Expelled) {
+		return // it fails but once, and has had its say
 	}
 	u := t.unit(rec, f.Container, f.Type)
 	for _, old := range u.failures {

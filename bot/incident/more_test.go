@@ -36,6 +36,74 @@ func TestFailedPodsOfLongAgoAreNoIncident(t *testing.T) {
 	})
 }
 
+// Nothing makes another of a bare pod that its node evicted or would not take. What a controller of another kind owns, that one looks after,
+// and so does whoever deletes the pod or makes it anew at once.
+func TestBarePodsThatTheirNodesWouldNotHave(t *testing.T) {
+	lived(t, nil, nil, func(w *world) {
+		w.play(`
+			0s synced
+			0s new report Pod/report
+			1s run report
+			2m evict report
+			3m new import Pod/import
+			3m1s refuse import
+			4m new again-soon Pod/again-soon
+			4m1s refuse again-soon
+			4m30s gone again-soon
+			4m31s new again-soon Pod/again-soon
+			4m32s run again-soon
+			5m new task-1 Pod/task-1 custom
+			5m1s refuse task-1
+			6m new broken Pod/broken Never
+			6m1s run broken
+			6m2s fail broken 1
+			7m new web-1 Deployment/web abc
+			7m1s run web-1
+			8m evict web-1
+			8m new web-2 Deployment/web abc
+			8m1s run web-2
+			2h gone report
+			26h again import
+			27h
+		`)
+		want := lines(`
+			3m0s opened Pod/report pods-fail
+			4m1s opened Pod/import pods-fail
+			2h0m0s closed Pod/report: the pod was deleted
+		`)
+		if diff := cmp.Diff(want, w.out); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+	})
+	lived(t, nil, nil, func(w *world) {
+		w.play(`
+			0s unseen new report Pod/report
+			1s unseen run report
+			2m unseen evict report
+			72h again report
+			72h synced
+			73h
+		`)
+		if len(w.out) != 0 {
+			t.Errorf("an eviction of three days ago brought %q", w.out)
+		}
+	})
+	lived(t, nil, nil, func(w *world) {
+		w.play(`
+			0s unseen new report Pod/report
+			1s unseen run report
+			2m unseen evict report
+			1h again report
+			1h synced
+			2h
+		`)
+		want := lines(`1h0m0s opened Pod/report pods-fail`)
+		if diff := cmp.Diff(want, w.out); diff != "" {
+			t.Errorf("before the start (-want +got)\n%s", diff)
+		}
+	})
+}
+
 // Between the deletion of a workload and that of its pods these go on crashing.
 func TestPodsOfADeletedWorkloadCrashOnAWhile(t *testing.T) {
 	lived(t, nil, nil, func(w *world) {

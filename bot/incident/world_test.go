@@ -180,14 +180,16 @@ func (w *world) do(line string) {
 		}
 	}
 	switch verb {
-	case "new": // new POD WORKLOAD [REVISION|OnFailure|Never|init]
+	case "new": // new POD WORKLOAD [REVISION|OnFailure|Never|init|custom]
 		w.uids++
 		p = &diagnose.PodRecord{Namespace: "shop", Name: name, UID: types.UID(fmt.Sprint("uid-", w.uids)), Workload: word(2, ""), Phase: corev1.PodPending, Node: "n1", Created: now,
 			RestartPolicy: corev1.RestartPolicyAlways, Containers: []diagnose.ContainerRecord{{Name: "app", Type: diagnose.App, State: diagnose.Waiting, Reason: "ContainerCreating"}}}
-		if p.Workload != "" {
+		if p.Workload != "" && p.Workload != "Pod/"+name {
 			p.OwnerKind, p.OwnerName = "Owner", p.Workload
 		}
 		switch how := word(3, ""); how {
+		case "custom": // a controller that is not built in
+			p.OwnerKind, p.OwnerName = "TaskRun", name
 		case "OnFailure", "Never":
 			p.RestartPolicy = corev1.RestartPolicy(how)
 		case "init":
@@ -227,7 +229,9 @@ func (w *world) do(line string) {
 		end(c(), word(2, "1"), "")
 		p.Phase, p.Reason = corev1.PodFailed, word(3, "")
 	case "evict":
-		p.Phase, p.Reason, p.Message = corev1.PodFailed, "Evicted", "The node was low on resource: memory."
+		p.Phase, p.Reason, p.Message, p.Failed = corev1.PodFailed, "Evicted", "The node was low on resource: memory.", now
+	case "refuse":
+		p.Phase, p.Reason, p.Message, p.Failed = corev1.PodFailed, "OutOfcpu", "Pod was rejected: Node didn't have enough resource: cpu", now
 	case "succeed":
 		end(c(), "0", "")
 		p.Phase = corev1.PodSucceeded
