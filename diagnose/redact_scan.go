@@ -151,10 +151,17 @@ func (s *scan) dash(i int) int {
 	for at < len(text) && (isQuote(text[at]) || text[at] == ',' || text[at] == ' ') {
 		at++
 	}
-	if at == end || at == len(text) || text[at] == '-' || text[at] == '\n' || text[at] == ']' {
+	if at == len(text) || text[at] == '-' || text[at] == ']' {
 		return i
 	}
-	stop := runEnd(text, at, func(c byte) bool { return !isBlank(c) && !isQuote(c) })
+	stop := 0
+	if text[at] == '\n' {
+		if at, stop = s.argumentBelow(i, at); isMessage(text[at:stop]) {
+			return i
+		}
+	} else if stop = runEnd(text, at, isFlagValue); at == end {
+		return i
+	}
 	if text[start:end] == "user" {
 		if colon := strings.IndexByte(text[at:stop], ':'); colon > 0 {
 			return s.hide(at+colon+1, stop)
@@ -174,20 +181,53 @@ func (s *scan) shortFlag(i int) int {
 		return i
 	}
 	before := text[max(0, i-128):i]
+	start, stop := i+3, runEnd(text, i+3, isFlagValue)
+	if text[i+2] == '\n' {
+		start, stop = s.argumentBelow(i, i+2)
+	}
+	apart := text[i+2] == ' ' || text[i+2] == '\n'
 	switch {
-	case text[i+1] == 'a' && text[i+2] == ' ' && strings.Contains(before, "redis-cli"):
-		return s.hide(i+3, runEnd(text, i+3, isArgument))
+	case text[i+1] == 'a' && apart && strings.Contains(before, "redis-cli"):
+		return s.hide(start, stop)
 	case text[i+1] == 'p' && !isBlank(text[i+2]) && text[i+2] != '-' && strings.Contains(before, "mysql"):
 		return s.hide(i+2, runEnd(text, i+2, isArgument))
-	case text[i+1] != 'u' || text[i+2] != ' ':
+	case text[i+1] != 'u' || !apart:
 		return i
 	}
-	stop := runEnd(text, i+3, func(c byte) bool { return !isBlank(c) && !isQuote(c) })
-	colon := strings.IndexByte(text[i+3:stop], ':')
-	if colon <= 0 || strings.Contains(text[i+3:stop], "://") {
+	colon := strings.IndexByte(text[start:stop], ':')
+	if colon <= 0 || strings.Contains(text[start:stop], "://") {
 		return i
 	}
-	return s.hide(i+3+colon+1, stop)
+	return s.hide(start+colon+1, stop)
+}
+
+func isFlagValue(c byte) bool { return !isBlank(c) && !isQuote(c) }
+
+// maxIndent bounds what stands before an argument that has a line of its own.
+const maxIndent = 64
+
+// argumentBelow is the argument that follows a flag where each has a line of its own, as `kubectl describe`, YAML and JSON write them: the
+// line below, with the same before it. It is empty when there is none. eol is the end of the flag's line.
+func (s *scan) argumentBelow(flag, eol int) (start, stop int) {
+	text := s.text
+	begin := flag
+	for begin > 0 && flag-begin < maxIndent && text[begin-1] != '\n' {
+		if c := text[begin-1]; !isBlank(c) && !isQuote(c) && c != '-' {
+			return eol, eol
+		}
+		begin--
+	}
+	before := text[begin:flag]
+	if begin > 0 && text[begin-1] != '\n' || !strings.HasPrefix(text[eol+1:], before) {
+		return eol, eol
+	}
+	start = eol + 1 + len(before)
+	inQuotes := before != "" && isQuote(before[len(before)-1])
+	stop = runEnd(text, start, func(c byte) bool { return c != '\n' && c != '\r' && (!inQuotes || c != before[len(before)-1]) })
+	if start == stop || isBlank(text[start]) || text[start] == '-' {
+		return eol, eol
+	}
+	return start, stop
 }
 
 // maxKey bounds a private key whose end is missing. An RSA key of 16384 bits takes under 13 KB.
@@ -275,8 +315,9 @@ func (s *scan) sqlPassword(i int) int {
 	if i < 4 || text[i-1] != ' ' {
 		return i
 	}
-	before := text[max(0, i-16) : i-1]
-	if !hasSuffixFold(before, " password") && !hasSuffixFold(before, "identified by") {
+	before := text[max(0, i-24) : i-1]
+	if !hasSuffixFold(before, " password") && !hasSuffixFold(before, "identified by") || hasSuffixFold(before, "revision identified by") { // Alembic's own words
+
 		return i
 	}
 	end := strings.IndexByte(text[i+1:], '\'')
