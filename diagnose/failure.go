@@ -39,11 +39,13 @@ func connectionRule() Rule {
 		}},
 		{Name: failedRoute, Words: []string{"no route to host", "ehostunreach", "network is unreachable", "enetunreach", "host is unreachable", "os error 113", "[errno 113]", "' (113)"}},
 		{Name: failedName, Words: []string{
-			"no such host", "enotfound", "eai_again", "name or service not known", "temporary failure in name resolution", "could not translate host name", "unknownhostexception", "unknown host",
+			"no such host", "eai_again", "name or service not known", "temporary failure in name resolution", "could not translate host name", "unknownhostexception", "unknown host",
 			"could not resolve host", "couldn't resolve host", "bad address '", "host not found", "unknown mysql server host", "nxdomain", "name resolution", "nodename nor servname",
 			"name does not resolve", "can't resolve", "couldn't resolve", "failed to resolve", "unable to resolve", "cannot resolve", "could not resolve", "unresolvedaddressexception", "non-existing domain",
 			"failed to lookup address", "getaddrinfo failed", "getaddrinfo for", "server misbehaving", "no address associated with hostname", "name not resolved", "dns resolution failed", "host unknown", "failure in name resolution", "resource temporarily unavailable (",
 		}},
+		// ModuleNotFoundError and FileNotFoundException hold the word, too.
+		{Name: failedName, Words: []string{"enotfound"}, Regexp: `(?i)\bENOTFOUND\b`},
 	}}
 }
 
