@@ -140,7 +140,7 @@ func (c *Case) symptomSays() string {
 			says = what + " is killed for its memory"
 		}
 		if c.Status.RestartCount > 0 {
-			says += fmt.Sprintf(", restarted %d times", c.Status.RestartCount)
+			says += ", restarted " + times(int(c.Status.RestartCount))
 		}
 		return says
 	case c.Spec.NodeName == "":
