@@ -372,15 +372,7 @@ func (c *Case) noPods(a Address, h Hit, f Finding, s *corev1.Service) Finding {
 		f.Evidence = append(f.Evidence,
 			Evidence{"Service " + service + " spec.selector", labels.FormatLabels(s.Spec.Selector)},
 			Evidence{"Pod " + near.Namespace + "/" + near.Name + " metadata.labels", labels.FormatLabels(near.Labels)})
-		patch := "spec:\n  selector:\n"
-		for _, k := range sortedKeys(s.Spec.Selector) {
-			v := "null"
-			if label, ok := near.Labels[k]; ok {
-				v = Scalar(label)
-			}
-			patch += fmt.Sprintf("    %s: %s\n", Scalar(k), v)
-		}
-		f.Fixes = []Fix{{Title: "Let the Service select the pods that there are", Command: kubectl(s.Namespace, "patch", "service", s.Name, "--type=merge", "-p", selectorJSON(s, near)), Patch: patch}}
+		f.Fixes = []Fix{{Title: "Let the Service select the pods that there are", Command: kubectl(s.Namespace, "patch", "service", s.Name, "--type=merge", "-p", selectorJSON(s, near))}}
 		return f
 	}
 	f.Cause = "dependency.no-endpoints"

@@ -32,10 +32,18 @@ func (c *Case) fit(fixes []Fix, borrowed int) []Fix {
 	said := false
 	out := make([]Fix, 0, len(fixes))
 	for i, f := range fixes {
+		changes := false
 		if i < own {
-			var changes bool
-			if f, changes = c.fits(f); changes && kept && !said {
-				f.Title, said = f.Title+"; change it "+k.says(), true
+			f, changes = c.fits(f)
+		}
+		if changes && kept && !said {
+			f.Title, said = f.Title+"; change it "+k.says(), true
+		}
+		if changes && f.Command != "" && f.Patch != "" && !strings.Contains(f.Command, "--patch-file=") { // they do the same
+			if kept && k.kind != "Helm" {
+				f.Command = "" // what it does would be put back
+			} else {
+				f.Patch = ""
 			}
 		}
 		out = append(out, f)

@@ -67,8 +67,8 @@ func fixProblems(d diagnose.Diagnosis, f diagnose.Fix, containers []string) (wro
 					if f.Patch == "" {
 						wrong = append(wrong, "there is no patch to apply")
 					}
-				} else if k == "service" && f.Patch != "" {
-					kind = k
+				} else if f.Patch != "" {
+					wrong = append(wrong, "the patch says what the command does")
 				}
 			}
 		case !slices.Contains(programs, words[0]):

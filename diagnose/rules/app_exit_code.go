@@ -43,7 +43,7 @@ func appExitCode() diagnose.Rule {
 			}
 			f.Fixes = append(f.Fixes, diagnose.Fix{
 				Title:   "Run it by hand in a copy of the pod, with a shell instead of its command",
-				Command: c.Kubectl("debug", c.Subject.Pod, "-it", "--copy-to="+c.Subject.Pod+"-debug", "--container="+c.Subject.Container, "--", "sh"),
+				Command: shellInCopy(c),
 			})
 			if c.Container != nil && c.Container.TerminationMessagePolicy != "FallbackToLogsOnError" && c.Subject.Kind() != "Pod" {
 				f.Fixes = append(f.Fixes, diagnose.Fix{
@@ -54,6 +54,11 @@ func appExitCode() diagnose.Rule {
 			return []diagnose.Finding{f}
 		},
 	}
+}
+
+// shellInCopy opens a shell in a copy of the pod whose container runs nothing else, for one that does not stay up.
+func shellInCopy(c *diagnose.Case) string {
+	return c.Kubectl("debug", c.Subject.Pod, "-it", "--copy-to="+c.Subject.Pod+"-debug", "--container="+c.Subject.Container, "--", "sh")
 }
 
 // lastWords is the line that most likely says why: the last one that calls itself an error, if it stands near the end, else the last.

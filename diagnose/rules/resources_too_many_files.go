@@ -42,7 +42,11 @@ func resourcesTooManyFiles() diagnose.Rule {
 				f.Summary = fmt.Sprintf("%s ends because it has too many files open", c.Who())
 				f.Advice = "Have it close what it opens, or raise the limit of open files of the container runtime (LimitNOFILE)"
 			}
-			f.Fixes = append(f.Fixes, diagnose.Fix{Title: "See the limits inside the container", Command: c.Kubectl("exec", c.Subject.Pod, "-c", c.Subject.Container, "--", "sh", "-c", "ulimit -a")})
+			if c.Running() {
+				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "See the limits inside the container", Command: c.Kubectl("exec", c.Subject.Pod, "-c", c.Subject.Container, "--", "sh", "-c", "ulimit -a")})
+			} else {
+				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "See the limits (ulimit -a) in a copy of the pod that does not run its program", Command: shellInCopy(c)})
+			}
 			return []diagnose.Finding{f}
 		},
 	}

@@ -70,7 +70,12 @@ func volumeFull() diagnose.Rule {
 				}
 			}
 			f.Unchanged = true
-			f.Fixes = append(f.Fixes, diagnose.Fix{Title: "See what fills it", Command: c.Kubectl("exec", c.Subject.Pod, "-c", c.Subject.Container, "--", "df", "-h")})
+			switch {
+			case c.Running():
+				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "See what fills it", Command: c.Kubectl("exec", c.Subject.Pod, "-c", c.Subject.Container, "--", "df", "-h")})
+			case claim != "":
+				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "See what fills it, in a copy of the pod that does not run its program", Command: shellInCopy(c)})
+			}
 			return []diagnose.Finding{f}
 		},
 	}
