@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 const (
@@ -121,7 +122,13 @@ func (s *scanner) scan(l *Log) map[int][]Hit {
 			if c.re != nil {
 				if h.groups = c.re.FindStringSubmatch(e.text); h.groups == nil {
 					if h.groups = c.re.FindStringSubmatch(l.Line(int(n))); h.groups == nil {
-						continue
+						// logfmt writes msg="failed calling webhook \"x\"".
+						if !strings.Contains(e.text, `\"`) {
+							continue
+						}
+						if h.groups = c.re.FindStringSubmatch(strings.ReplaceAll(e.text, `\"`, `"`)); h.groups == nil {
+							continue
+						}
 					}
 				}
 			}

@@ -141,6 +141,12 @@ func readTrace(lines []vline, i int) (Trace, int) {
 		if t, next := readGo(lines, i); next > i {
 			return t, next
 		}
+	case i == 0 && strings.HasPrefix(s, "goroutine ") && strings.HasSuffix(s, " [running]:") && len(lines) > 2:
+		// The log begins amid a panic: its message was cut off.
+		t := Trace{Language: "Go", Panic: true, Message: "(the log does not reach back to the message)", At: lines[i].n}
+		if next := readGoFrames(lines, 1, &t); t.Own != "" || next > 2 {
+			return t, next
+		}
 	case strings.Contains(s, "' panicked at ") || strings.Contains(s, ") panicked at "):
 		return readRust(lines, i)
 	case strings.Contains(s, "Traceback (most recent call last)"):
@@ -225,6 +231,15 @@ func readGo(lines []vline, i int) (Trace, int) {
 	}
 	t.Message = strings.TrimSuffix(strings.TrimSuffix(t.Message, " [recovered]"), " [recovered, repanicked]")
 	t.CauseClass = ""
+	next = readGoFrames(lines, next, &t)
+	for next > i+1 && strings.TrimSpace(lines[next-1].text) == "" {
+		next--
+	}
+	return t, next
+}
+
+// readGoFrames reads the frames of a goroutine and of those that follow, and returns where they end.
+func readGoFrames(lines []vline, next int, t *Trace) int {
 	for ; next < len(lines); next++ {
 		s := lines[next].text
 		if strings.HasPrefix(s, "\t") || strings.HasPrefix(s, "    ") {
@@ -242,14 +257,11 @@ func readGo(lines []vline, i int) (Trace, int) {
 		}
 		break
 	}
-	for next > i+1 && strings.TrimSpace(lines[next-1].text) == "" {
-		next--
-	}
-	return t, next
+	return next
 }
 
 func ownGo(function, place string) bool {
-	for _, lib := range []string{"/usr/local/go/", "/go/pkg/mod/", "/pkg/mod/", "/vendor/", "/libexec/src/", "/usr/lib/go", "/hostedtoolcache/go/", "/src/runtime/", "/src/testing/", "/src/net/", "_testmain.go"} {
+	for _, lib := range []string{"@v", "/usr/local/go/", "/go/pkg/mod/", "/pkg/mod/", "/vendor/", "/libexec/src/", "/usr/lib/go", "/hostedtoolcache/go/", "/src/runtime/", "/src/testing/", "/src/net/", "_testmain.go"} {
 		if strings.Contains(place, lib) {
 			return false
 		}

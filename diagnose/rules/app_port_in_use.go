@@ -10,6 +10,7 @@ import (
 func appPortInUse() diagnose.Rule {
 	read := newReader()
 	re := regexp.MustCompile(`(?i)port|address|bind|listen|EADDR|socket`)
+	unix := regexp.MustCompile(`unix:(?://)?(?P<path>/[^\s'"]+)|(?:listen|bind) unix (?P<path2>/[^\s'":]+)`)
 	return diagnose.Rule{
 		ID: "app.port-in-use", Category: "app-error", Title: "The port that it wants to listen on is taken",
 		Doc: diagnose.Doc{
@@ -20,7 +21,9 @@ func appPortInUse() diagnose.Rule {
 		},
 		Log: []diagnose.Pattern{{Words: []string{"address already in use", "eaddrinuse", "address in use", "only one usage of each socket", "port is already allocated", "already in use", "failed (98", "already being used", "address not available"}}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
-			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return re.MatchString(h.Text) && read.port(h.Text) != "" })
+			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
+				return re.MatchString(h.Text) && (read.port(h.Text) != "" || unix.MatchString(h.Text))
+			})
 			if !ok {
 				if f, h, ok = lastHit(c, hits, func(h diagnose.Hit) bool { return re.MatchString(h.Text) }); !ok {
 					return nil
@@ -29,6 +32,17 @@ func appPortInUse() diagnose.Rule {
 			f.Confidence = diagnose.Certain
 			number := read.port(h.Text)
 			f.Summary = fmt.Sprintf("%s cannot listen: its port is already in use", c.Who())
+			if g := groups(unix, h.Text); g != nil {
+				number = ""
+				f.Confidence, f.Weight = diagnose.Likely, 60
+				f.Summary = fmt.Sprintf("%s cannot listen on the socket file %s: it is there already", c.Who(), firstOf(g["path"], g["path2"]))
+				f.Advice = "An earlier run that was killed most likely left it behind: delete the pod, whose successor gets an empty directory, and have the start remove the file"
+				if c.Subject.Kind() != "Pod" {
+					f.Fixes = []diagnose.Fix{{Title: "Replace the pod; its emptyDir goes with it", Command: c.Kubectl("delete", "pod", c.Subject.Pod)}}
+				}
+				f.Evidence = append(f.Evidence, c.CiteLast()...)
+				return []diagnose.Finding{f}
+			}
 			if number != "" {
 				f.Summary = fmt.Sprintf("%s cannot listen on port %s: it is already in use", c.Who(), number)
 				f.Keys = []string{number}

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"strings"
 
 	"crashloop/diagnose"
 )
@@ -15,17 +16,25 @@ func appSegfault() diagnose.Rule {
 			Mend:    "Look at what changed in native parts: the image's base, a driver, a compiled extension. For SIGILL, build for an older CPU (for example x86-64-v2) or move to other nodes.",
 			Source:  "signal(7); bash(1), exit status 128+n",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"segmentation fault", "sigsegv", "sigill", "illegal instruction", "bus error", "sigbus", "core dumped", "double free", "corrupted size", "floating point exception", "stack smashing", "heap corruption", "munmap_chunk", "free(): invalid", "malloc(): "}}, {Name: "sanitizer", Words: []string{"summary: addresssanitizer", "error: addresssanitizer", "summary: threadsanitizer", "summary: undefinedbehaviorsanitizer"}, Regexp: `(?:SUMMARY|ERROR): (?P<name>\w+Sanitizer): (?P<what>.+)`}, {Name: "heap", Words: []string{"double free or corruption", "free(): ", "malloc(): ", "munmap_chunk(): ", "realloc(): ", "corrupted size vs. prev_size", "stack smashing detected"}, Regexp: `(?P<what>(?:double free or corruption|(?:free|malloc|realloc|munmap_chunk)\(\): |corrupted size vs\. prev_size|\*\*\* stack smashing detected).*)`}},
+		Log: []diagnose.Pattern{
+			// What a supervisor, a shell or a wrapper says of the child that it started.
+			{Name: "child", Words: []string{"signal: segmentation fault", "signal: illegal instruction", "signal: aborted", "signal: abort", "signal: bus error", "signal: floating point", "exited on signal ", "terminated by signal ", "by unhandled signal", "caught segmentation fault", "killed by signal ", "segmentation fault (core dumped)", "illegal instruction (core dumped)", "illegal instruction     (core dumped)", "segmentation fault      (core dumped)"},
+				Regexp: `(?i)signal: (?P<child>segmentation fault|illegal instruction|abort(?:ed)?|bus error|floating point exception)|(?:exited on|terminated by|killed by|unhandled) signal:? (?P<child2>(?:11|4|6|7|8|SIGSEGV|SIGILL|SIGABRT|SIGBUS|SIGFPE)\b)|Caught (?P<child3>segmentation fault|illegal instruction|abort|bus error)|(?P<child4>segmentation fault|illegal instruction) +\(core dumped\)`},
+			// What Go's runtime says of a signal that C code raised.
+			{Name: "cgo", Words: []string{"sigsegv: segmentation violation", "sigabrt: abort", "sigbus: bus error", "sigill: illegal instruction", "sigfpe: floating-point exception"}, Regexp: `^(?P<what>SIG(?:SEGV|ABRT|BUS|ILL|FPE): [a-z -]+)$`},
+			{Words: []string{"segmentation fault", "sigsegv", "sigill", "illegal instruction", "bus error", "sigbus", "core dumped", "double free", "corrupted size", "floating point exception", "stack smashing", "heap corruption", "munmap_chunk", "free(): invalid", "malloc(): "}}, {Name: "sanitizer", Words: []string{"summary: addresssanitizer", "error: addresssanitizer", "summary: threadsanitizer", "summary: undefinedbehaviorsanitizer"}, Regexp: `(?:SUMMARY|ERROR): (?P<name>\w+Sanitizer): (?P<what>.+)`}, {Name: "heap", Words: []string{"double free or corruption", "free(): ", "malloc(): ", "munmap_chunk(): ", "realloc(): ", "corrupted size vs. prev_size", "stack smashing detected"}, Regexp: `(?P<what>(?:double free or corruption|(?:free|malloc|realloc|munmap_chunk)\(\): |corrupted size vs\. prev_size|\*\*\* stack smashing detected).*)`},
+		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			t := c.Last()
 			if t == nil || !ran(t) {
 				return nil
 			}
-			said, sanitized := "", false
+			said, child, sanitized := "", "", false
 			for _, h := range hits {
 				if what := h.Group("what"); what != "" {
-					said, sanitized = what, sanitized || h.Pattern == "sanitizer"
+					said, sanitized = what, sanitized || h.Pattern == "sanitizer" || h.Pattern == "cgo"
 				}
+				child = firstOf(h.Group("child"), h.Group("child2"), h.Group("child3"), h.Group("child4"), child)
 			}
 			// An exception or panic that went through the program is what ended it, whatever the signal.
 			for _, trace := range c.Traces() {
@@ -47,6 +56,9 @@ func appSegfault() diagnose.Rule {
 					return nil // an abort has words of its own: a panic, an exception, an assertion
 				}
 			default:
+				if !sanitized && child != "" {
+					return crashedChild(c, hits, child)
+				}
 				if !sanitized || code == 0 {
 					return nil
 				}
@@ -79,4 +91,24 @@ func appSegfault() diagnose.Rule {
 			return []diagnose.Finding{f}
 		},
 	}
+}
+
+// crashedChild is the finding of a container whose main process lives on, or ends by itself, after a process that it started crashed in
+// native code: a proxy under its agent, a server under a shell.
+func crashedChild(c *diagnose.Case, hits []diagnose.Hit, signal string) []diagnose.Finding {
+	f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "child" })
+	if !ok {
+		return nil
+	}
+	f.Summary = fmt.Sprintf("%s starts a process that crashes in native code (%s): %s", c.Who(), strings.ToLower(signal), shorten(quote(h.Text), 160))
+	f.Advice = "Look at what changed in that program's native parts: its image, libraries, compiled modules"
+	if strings.Contains(strings.ToLower(signal+h.Text), "ill") && strings.Contains(strings.ToLower(h.Text), "illegal instruction") {
+		f.Advice = "It is built for another or newer CPU than its node's: use a build for older CPUs, or other nodes"
+	}
+	if probeKilled(c).killed {
+		f.Proof, f.Weight = diagnose.Corroborated, 260 // the probe fails because that process is gone
+	}
+	f.Evidence = append(f.Evidence, c.CiteLast()...)
+	f.Fixes = []diagnose.Fix{{Title: "Read the log of the run that crashed", Command: previousLog(c)}}
+	return []diagnose.Finding{f}
 }

@@ -10,6 +10,8 @@ import (
 
 func componentIngressConfig() diagnose.Rule {
 	from := regexp.MustCompile(`(?i)ingress(?:es)?[ :"'/=]+(?P<ns>[a-z0-9-]+)/(?P<name>[a-z0-9.-]+)|server (?P<host>[\w.-]+)`)
+	// What the proxy cannot listen on comes from its own listeners and its node, never from an Ingress.
+	sockets := regexp.MustCompile(`\[emerg\].*(?:\bbind\(\)|\bsocket\(\)|still could not bind|mkdir\(\))`)
 	return diagnose.Rule{
 		ID: "component.ingress-config", Category: "component", Title: "An Ingress breaks the ingress controller's configuration",
 		Doc: diagnose.Doc{
@@ -23,7 +25,9 @@ func componentIngressConfig() diagnose.Rule {
 			if !isIngress(c) {
 				return nil
 			}
-			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return !strings.Contains(h.Text, "is forbidden: User") })
+			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
+				return !strings.Contains(h.Text, "is forbidden: User") && !sockets.MatchString(h.Text)
+			})
 			if !ok {
 				return nil
 			}

@@ -16,8 +16,8 @@ func configCRDMissing() diagnose.Rule {
 			Mend:    "Apply the CustomResourceDefinitions of the very release that runs. Helm installs those in a chart's crds folder once and never upgrades them. For a removed version of a built-in kind, take a release of the program that knows the new one.",
 			Source:  "kubernetes.io/docs/tasks/extend-kubernetes/custom-resources, kubernetes.io/docs/reference/using-api/deprecation-guide, helm.sh/docs/chart_best_practices/custom_resource_definitions",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"no matches for kind", "could not find the requested resource (", "customresourcedefinitions.apiextensions.k8s.io", "crds not installed", "ensure crds exist"},
-			Regexp: `no matches for kind \\*"(?P<kind>\w+)\\*" in (?:version|group) \\*"(?P<version>[\w./-]+)|could not find the requested resource \((?:\w+ )(?P<crd>[a-z]+\.[\w.-]+)\)|customresourcedefinitions\.apiextensions\.k8s\.io \\*"(?P<crd2>[\w.-]+)\\*" not found|(?:CRDs not installed|ensure CRDs exist)`}},
+		Log: []diagnose.Pattern{{Words: []string{"no matches for kind", "could not find the requested resource (", "customresourcedefinitions.apiextensions.k8s.io", "crds not installed", "ensure crds exist", "caches to sync", "cache to be synced", "failed to sync cache", "cache to sync"},
+			Regexp: `no matches for kind \\*"(?P<kind>\w+)\\*" in (?:version|group) \\*"(?P<version>[\w./-]+)|could not find the requested resource \((?:\w+ )(?P<crd>[a-z]+\.[\w.-]+)\)|customresourcedefinitions\.apiextensions\.k8s\.io \\*"(?P<crd2>[\w.-]+)\\*" not found|(?:CRDs not installed|ensure CRDs exist)|failed to wait for (?P<cache>[\w.-]+) caches? to sync|(?P<waited>timed out waiting for (?:the )?caches? to (?:be synced|sync)|failed to sync caches?: timed out)`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Level != diagnose.Info && h.Level != diagnose.Debug })
 			if !ok {
@@ -48,6 +48,16 @@ func configCRDMissing() diagnose.Rule {
 				f.Keys = []string{kind, group}
 				f.Summary = fmt.Sprintf("%s ends because the cluster does not serve kind %s in version %s: its CustomResourceDefinition is missing or of another version", c.Who(), kind, version)
 				f.Fixes = []diagnose.Fix{{Title: "See what is served of that group", Command: "kubectl api-resources --api-group=" + group}}
+			case h.Group("cache") != "" || h.Group("waited") != "":
+				f.Weight, f.Confidence = -60, diagnose.Possible
+				what := "objects of a kind that it works with"
+				if h.Group("cache") != "" {
+					what = "the " + h.Group("cache") + " objects that it works with"
+				}
+				f.Summary = fmt.Sprintf("%s ends because it waits in vain for %s: most often their CustomResourceDefinition is not in the cluster", c.Who(), what)
+				f.Advice = "See which kinds it watches, whether the cluster serves them, and whether its ServiceAccount may list them"
+				f.Settle = "Its earlier lines, or a higher log level, name the kind that it cannot list and why."
+				f.Fixes = []diagnose.Fix{{Title: "See which CustomResourceDefinitions there are", Command: "kubectl get crd"}}
 			default:
 				f.Summary = fmt.Sprintf("%s ends because CustomResourceDefinitions that it needs are not in the cluster: %s", c.Who(), shorten(quote(h.Text), 160))
 				f.Fixes = []diagnose.Fix{{Title: "See which there are", Command: "kubectl get crd"}}

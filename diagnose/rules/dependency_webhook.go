@@ -40,7 +40,7 @@ func dependencyWebhook() diagnose.Rule {
 				if f, h, ok = lastHit(c, hits, nil); !ok {
 					return nil
 				}
-				text = h.Text
+				text = quote(h.Text)
 				if g = groups(re, text); g == nil {
 					if g = groups(denies, text); g == nil {
 						return nil

@@ -23,7 +23,7 @@ func probeWrongPort() diagnose.Rule {
 			if p.killed || p.likely {
 				port = p.port(c)
 			}
-			if port == 0 || !refused(p.text) && !timedOut(p.text) {
+			if port == 0 || !refused(p.text) {
 				return nil
 			}
 			ports, at := listenPorts(hits)
