@@ -130,6 +130,47 @@ func (v forbidServices) Get(ctx context.Context, kind diagnose.Kind, ns, name st
 	return v.oneLog.Get(ctx, kind, ns, name)
 }
 
+// TestMetricsAreAskedOnce holds that a metrics API which does not answer is asked once, whatever is to be measured.
+func TestMetricsAreAskedOnce(t *testing.T) {
+	asks := rule("app.bad")
+	asks.Match = func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
+		for _, pod := range []string{"web", "web-2", "web-3"} {
+			if _, ok := c.UsageOf("shop", pod, "web"); ok {
+				t.Error("something was measured")
+			}
+		}
+		c.NodeUsage("node-1")
+		return nil
+	}
+	engine, err := diagnose.New([]diagnose.Rule{asks}, diagnose.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for answer, want := range map[error]int{context.DeadlineExceeded: 1, diagnose.ErrNotFound: 4, diagnose.ErrForbidden: 4} {
+		view := &noMetrics{oneLog: oneLog{[]byte("bye\n")}, answer: answer}
+		if _, err := engine.Diagnose(t.Context(), view, web); err != nil {
+			t.Fatal(err)
+		}
+		if view.asked != want {
+			t.Errorf("where metrics give %q they were asked for %d times, want %d", answer, view.asked, want)
+		}
+	}
+}
+
+type noMetrics struct {
+	oneLog
+	answer error
+	asked  int
+}
+
+func (v *noMetrics) Get(ctx context.Context, kind diagnose.Kind, ns, name string) (diagnose.Object, error) {
+	if kind.Group == diagnose.PodMetrics.Group {
+		v.asked++
+		return nil, v.answer
+	}
+	return v.oneLog.Get(ctx, kind, ns, name)
+}
+
 // TestRuleThatPanics holds that one bad rule does not silence the others.
 func TestRuleThatPanics(t *testing.T) {
 	bad, good := rule("app.bad"), rule("app.good")

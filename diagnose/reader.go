@@ -15,6 +15,8 @@ type reader struct {
 	gets  map[string]got
 	lists map[string]listed
 	gaps  map[string]bool
+	// mute says that the metrics API did not answer: metrics-server is a program of the cluster like any other, and nothing waits for it twice.
+	mute bool
 }
 
 type got struct {
@@ -27,6 +29,8 @@ type listed struct {
 	err     error
 }
 
+var errMute = errors.New("the metrics API does not answer")
+
 func newReader(ctx context.Context, view View) *reader {
 	return &reader{ctx: ctx, view: view, gets: map[string]got{}, lists: map[string]listed{}, gaps: map[string]bool{}}
 }
@@ -36,7 +40,11 @@ func (r *reader) get(kind Kind, namespace, name string) (Object, error) {
 	key := kind.Group + "|" + kind.Kind + "|" + namespace + "|" + name
 	g, ok := r.gets[key]
 	if !ok {
+		if r.mute && kind.Group == PodMetrics.Group {
+			return nil, errMute
+		}
 		g.object, g.err = r.view.Get(r.ctx, kind, namespace, name)
+		r.mute = r.mute || kind.Group == PodMetrics.Group && g.err != nil && !errors.Is(g.err, ErrNotFound) && !errors.Is(g.err, ErrForbidden)
 		if g.err == nil && g.object == nil {
 			g.err = ErrNotFound
 		}

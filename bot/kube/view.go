@@ -35,7 +35,7 @@ type ViewOptions struct {
 	// ReadSecrets lets Secrets be read, which needs a permission that grants their values. A View drops those at once and keeps names
 	// and keys. Otherwise every Secret is ErrForbidden.
 	ReadSecrets bool
-	// Timeout bounds one call to the API server; 10 s when zero.
+	// Timeout bounds one call to the API server; 10 s when zero. One to the metrics API takes 2 s at most.
 	Timeout time.Duration
 	// LogLines and LogBytes bound a log where the request does not; 10,000 lines and 1 MiB when zero.
 	LogLines, LogBytes int64
@@ -182,7 +182,7 @@ func (r *reader) get(ctx context.Context, kind diagnose.Kind, namespace, name st
 	if err := named(kind, namespace, name); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, r.timeout(kind))
 	defer cancel()
 	gvk := kindOfObject(kind)
 	if !scheme.Scheme.Recognizes(gvk) {
@@ -278,7 +278,7 @@ func (r *reader) pages(ctx context.Context, kind diagnose.Kind, namespace string
 }
 
 func (r *reader) page(ctx context.Context, kind diagnose.Kind, namespace string, o metav1.ListOptions) (runtime.Object, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, r.timeout(kind))
 	defer cancel()
 	gvk := kindOfObject(kind)
 	if !scheme.Scheme.Recognizes(gvk) {
@@ -295,6 +295,17 @@ func (r *reader) page(ctx context.Context, kind diagnose.Kind, namespace string,
 	err = client.Get().NamespaceIfScoped(namespace, kind.Namespaced && namespace != "").Resource(kind.Resource).
 		VersionedParams(&o, scheme.ParameterCodec).Do(ctx).Into(into)
 	return into, err
+}
+
+// metricsTimeout bounds a call to the metrics API. The API server passes it on to metrics-server and waits with the caller; no diagnosis
+// needs the answer.
+const metricsTimeout = 2 * time.Second
+
+func (r *reader) timeout(kind diagnose.Kind) time.Duration {
+	if kind.Group == diagnose.PodMetrics.Group {
+		return min(metricsTimeout, r.o.Timeout)
+	}
+	return r.o.Timeout
 }
 
 // finish gives an object its kind, which the API leaves out of typed ones and of list items, and brings Secrets and events into the

@@ -1,10 +1,12 @@
 package kube
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -188,6 +190,22 @@ func TestFreshReadsOnce(t *testing.T) {
 	read(base.Fresh())
 	if calls := a.called(); len(calls) != 6 {
 		t.Errorf("a fresh view must read anew: %q", calls)
+	}
+}
+
+// TestMetricsThatHang holds that a metrics API which does not answer holds up no diagnosis, though the API server itself is given long.
+func TestMetricsThatHang(t *testing.T) {
+	a := newAPI(t)
+	hang := make(chan struct{})
+	t.Cleanup(func() { close(hang) })
+	a.set(func() { a.hang = hang })
+	v := viewOf(t, a, ViewOptions{Timeout: time.Hour}).Fresh()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for _, kind := range []diagnose.Kind{diagnose.PodMetrics, diagnose.NodeMetrics} {
+		if _, err := v.Get(ctx, kind, "shop", "web"); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			t.Errorf("reading %s of an API that hangs: %v; the reader's own context: %v", kind.Kind, err, ctx.Err())
+		}
 	}
 }
 

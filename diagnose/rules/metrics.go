@@ -30,13 +30,20 @@ func citeCPU(c *diagnose.Case) (cited []diagnose.Evidence, used resource.Quantit
 	return []diagnose.Evidence{c.CiteUsage(u, corev1.ResourceCPU, limit)}, u.CPU, u.CPU.MilliValue()*10 >= limit.MilliValue()*8
 }
 
-// neighbours is the most memory that the other pods of the same template use of a container that runs and has not been killed for it.
+// maxNeighbours bounds how many pods are asked for: each is a call to the API server.
+const maxNeighbours = 10
+
+// neighbours is the most memory that other pods of the same template use of a container that runs and has not been killed for it.
 func neighbours(c *diagnose.Case) (most resource.Quantity, pods int) {
+	asked := 0
 	for _, p := range c.Replicas() {
 		for i := range p.Status.ContainerStatuses {
 			s := &p.Status.ContainerStatuses[i]
 			if s.Name != c.Subject.Container || s.State.Running == nil || s.LastTerminationState.Terminated != nil {
 				continue
+			}
+			if asked++; asked > maxNeighbours {
+				return most, pods
 			}
 			if u, ok := c.UsageOf(p.Namespace, p.Name, s.Name); ok && !u.Memory.IsZero() {
 				pods++

@@ -77,9 +77,9 @@ func suggestMemory(c *diagnose.Case, limit resource.Quantity, lives diagnose.Liv
 
 func others(pods int) string {
 	if pods == 1 {
-		return "its other pod uses"
+		return "another of its pods uses"
 	}
-	return fmt.Sprintf("its %d other pods use", pods)
+	return fmt.Sprintf("%d of its other pods use", pods)
 }
 
 // heapFlag is a setting that bounds a runtime's heap.
