@@ -160,7 +160,7 @@ func (b *Bot) adopt(ctx context.Context, f *file, inc diagnose.Incident, d diagn
 		f.causes++
 		f.said, f.told[d.Cause] = &d, f.at
 	}
-	m := memory{Diagnosis: d, Excerpt: d.Excerpt, Timeline: d.Timeline, Fingerprint: inc.Fingerprint, Causes: f.causes, Told: maps.Clone(f.told)}
+	m := memory{Diagnosis: d, Excerpt: d.Excerpt, Timeline: d.Timeline, Mentions: d.Mentions, Fingerprint: inc.Fingerprint, Causes: f.causes, Told: maps.Clone(f.told)}
 	b.mu.Unlock()
 
 	if changed {
@@ -222,6 +222,7 @@ type memory struct {
 	Diagnosis   diagnose.Diagnosis   `json:"diagnosis"`
 	Excerpt     diagnose.Excerpt     `json:"excerpt"`
 	Timeline    []diagnose.Run       `json:"timeline"`
+	Mentions    []string             `json:"mentions,omitempty"`
 	Fingerprint string               `json:"fingerprint"`
 	Causes      int                  `json:"causes"`
 	Told        map[string]time.Time `json:"told,omitempty"`
@@ -242,6 +243,6 @@ func (b *Bot) recall(ctx context.Context, id string) (memory, bool) {
 		b.o.Log.Warn("a stored diagnosis is damaged; it is made anew", "incident", id, "error", err)
 		return memory{}, false
 	}
-	m.Diagnosis.Excerpt, m.Diagnosis.Timeline = m.Excerpt, m.Timeline
+	m.Diagnosis.Excerpt, m.Diagnosis.Timeline, m.Diagnosis.Mentions = m.Excerpt, m.Timeline, m.Mentions
 	return m, true
 }

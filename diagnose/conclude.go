@@ -91,6 +91,7 @@ func (e *Engine) conclude(c *Case, findings []ranked) Diagnosis {
 	}
 	d.Gaps = append(d.Gaps, c.read.gapList()...)
 	d.Excerpt = c.excerpt(best.Finding)
+	d.Mentions = c.read.named(d.Summary)
 	e.clean(&d)
 	return d
 }

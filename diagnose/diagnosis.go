@@ -1,6 +1,10 @@
 package diagnose
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Confidence says how far the evidence carries a cause.
 type Confidence string
@@ -37,6 +41,29 @@ type Diagnosis struct {
 	Excerpt Excerpt `json:"-"`
 	// Timeline holds the last runs of the container, oldest first.
 	Timeline []Run `json:"-"`
+	// Mentions are the other namespaces that the summary names.
+	Mentions []string `json:"-"`
+}
+
+// Elsewhere lists the namespaces besides the subject's that the diagnosis tells of, in order. Whoever may not read there is not to be shown it.
+func (d *Diagnosis) Elsewhere() []string {
+	out := slices.Clone(d.Mentions)
+	add := func(object string) {
+		if _, rest, ok := strings.Cut(object, "/"); ok {
+			if namespace, _, ok := strings.Cut(rest, "/"); ok && namespace != "" {
+				out = append(out, namespace)
+			}
+		}
+	}
+	add(d.Root)
+	for _, l := range d.Chain {
+		add(l.Object)
+	}
+	if d.Change != nil {
+		add(d.Change.Object)
+	}
+	slices.Sort(out)
+	return slices.DeleteFunc(slices.Compact(out), func(namespace string) bool { return namespace == d.Subject.Namespace })
 }
 
 // Link is one step of the chain from the symptom to the root object.

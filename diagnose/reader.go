@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -15,6 +16,8 @@ type reader struct {
 	gets  map[string]got
 	lists map[string]listed
 	gaps  map[string]bool
+	// namespaces are those of the objects that were read.
+	namespaces map[string]bool
 	// mute says that the metrics API did not answer: metrics-server is a program of the cluster like any other, and nothing waits for it twice.
 	mute bool
 }
@@ -32,7 +35,7 @@ type listed struct {
 var errMute = errors.New("the metrics API does not answer")
 
 func newReader(ctx context.Context, view View) *reader {
-	return &reader{ctx: ctx, view: view, gets: map[string]got{}, lists: map[string]listed{}, gaps: map[string]bool{}}
+	return &reader{ctx: ctx, view: view, gets: map[string]got{}, lists: map[string]listed{}, gaps: map[string]bool{}, namespaces: map[string]bool{}}
 }
 
 // get reads one object. An error other than "not found" becomes a gap.
@@ -49,6 +52,7 @@ func (r *reader) get(kind Kind, namespace, name string) (Object, error) {
 			g.err = ErrNotFound
 		}
 		r.gets[key] = g
+		r.namespaces[namespace] = r.namespaces[namespace] || g.err == nil
 		r.note(kind, namespace, g.err)
 	}
 	return g.object, g.err
@@ -61,6 +65,9 @@ func (r *reader) list(kind Kind, namespace string, where Where) ([]Object, error
 	if !ok {
 		l.objects, l.err = r.view.List(r.ctx, kind, namespace, where)
 		r.lists[key] = l
+		for _, o := range l.objects {
+			r.namespaces[o.GetNamespace()] = true
+		}
 		r.note(kind, namespace, l.err)
 	}
 	return l.objects, l.err
@@ -103,6 +110,18 @@ func plural(kind Kind) string {
 		return "Ingresses"
 	}
 	return kind.Kind + "s"
+}
+
+// named returns the namespaces that a text names, of those that objects were read in.
+func (r *reader) named(text string) []string {
+	var out []string
+	words := strings.FieldsFunc(text, func(c rune) bool { return c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') })
+	for _, w := range words {
+		if r.namespaces[w] && !slices.Contains(out, w) {
+			out = append(out, w)
+		}
+	}
+	return out
 }
 
 // gapList returns what could not be read, sorted.

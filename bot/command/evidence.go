@@ -120,8 +120,12 @@ func (c *call) evidenceOf(ctx context.Context, n named, number int, archive bool
 		}
 	}
 	switch {
-	case len(matches) > 1:
+	case len(matches) > 1 && n.namespace == "":
 		return notify.Message{}, c.choices(n, matches)
+	case len(matches) > 1:
+		return c.read(ctx, n.String(), "", []access.Permission{podLogs(n.namespace, "")}, func(context.Context) (notify.Message, error) {
+			return c.choices(n, matches).message, nil
+		})
 	case len(found) == 0 && n.namespace == "":
 		return say(fmt.Sprintf("Nothing is kept of %q where you may list pods: it did not crash within the last %s, as far as the bot saw.", n.name, days(c.o.Evidence.Age()))), nil
 	case len(found) == 0:
@@ -140,15 +144,17 @@ func (c *call) evidenceOf(ctx context.Context, n named, number int, archive bool
 
 // evidence shows one recording of an incident, the at-th, or the newest when at is 0.
 func (c *call) evidence(ctx context.Context, have []evidence.Recording, at int, archive bool, earlier string) (notify.Message, error) {
-	if at > len(have) {
-		return notify.Message{}, misuse("There are only %d recordings of this incident.", len(have))
-	}
+	r := have[len(have)-1]
 	if at == 0 {
 		at = len(have)
+	} else if at <= len(have) {
+		r = have[at-1]
 	}
-	r := have[at-1]
 	of := target(r.Subject)
 	return c.read(ctx, of.String(), r.Incident, []access.Permission{podLogs(of.Namespace, "")}, func(ctx context.Context) (notify.Message, error) {
+		if at > len(have) {
+			return say(fmt.Sprintf("There are only %d recordings of this incident.", len(have))), nil
+		}
 		e, err := c.o.Evidence.Open(ctx, r)
 		if errors.Is(err, evidence.ErrGone) {
 			return say("That recording was dropped just now, to make room or because of its age."), nil
@@ -198,7 +204,11 @@ func (c *call) drawEvidence(ctx context.Context, e evidence.Evidence, at, of int
 	if r.Restarts > 0 {
 		head = append(head, notify.T(fmt.Sprintf(" after %s", countRestarts(r.Restarts))))
 	}
-	head = append(head, notify.T(". "+c.o.Redact(notify.Clean(r.Summary))))
+	summary, err := c.keptSummary(ctx, r)
+	if err != nil {
+		return notify.Message{}, err
+	}
+	head = append(head, notify.T(". "+summary))
 	m.Blocks = []notify.Block{{Text: []notify.Span{notify.B("Evidence of " + what)}}, {Text: head}}
 
 	if r.Subject.Pod != "" && r.Subject.Container != "" {
@@ -217,6 +227,19 @@ func (c *call) drawEvidence(ctx context.Context, e evidence.Evidence, at, of int
 	}
 	m.Blocks = append(m.Blocks, notify.Block{Context: []notify.Span{notify.T(small + ".")}})
 	return m, nil
+}
+
+// keptSummary is what the diagnosis said, or only the cause's id where it tells of a namespace whose logs the person may not read: the bot
+// had looked there with its own rights.
+func (c *call) keptSummary(ctx context.Context, r evidence.Recording) (string, error) {
+	for _, namespace := range r.Elsewhere {
+		if may, err := c.o.Access.May(ctx, c.person, podLogs(namespace, "")); err != nil {
+			return "", err
+		} else if !may {
+			return "The cause was " + r.Cause + ".", nil
+		}
+	}
+	return c.o.Redact(notify.Clean(r.Summary)), nil
 }
 
 // keptLogs shows the end of the log of the run that crashed, and of the other one that there was. While the container waits for its next
@@ -399,8 +422,8 @@ func (c *call) archive(ctx context.Context, e evidence.Evidence) (notify.Message
 	if len(hidden) > 0 {
 		m.Blocks = append(m.Blocks, notify.Block{Context: []notify.Span{notify.T("Left out, since you may not read it: " + cut(strings.Join(hidden, ", "), 600) + ". The diagnosis may say less for it.")}})
 	}
-	for _, note := range e.LeftOut {
-		m.Blocks = append(m.Blocks, notify.Block{Context: []notify.Span{notify.T(sentence(cut(note, 300)))}})
+	for _, what := range e.View.LeftOut(hide) {
+		m.Blocks = append(m.Blocks, notify.Block{Context: []notify.Span{notify.T(sentence(cut("Left out when this was recorded, since there was too much: "+what, 300)))}})
 	}
 	return m, nil
 }

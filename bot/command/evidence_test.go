@@ -49,7 +49,7 @@ func (k *kept) Open(_ context.Context, r evidence.Recording) (evidence.Evidence,
 	if k.fail != nil {
 		return evidence.Evidence{}, k.fail
 	}
-	return evidence.Evidence{Recording: r, View: k.views[fmt.Sprint(r.Incident, r.Number)], Archive: []byte("the whole archive"), LeftOut: []string{"left out when this was recorded: 3 of 5 pods.json"}}, nil
+	return evidence.Evidence{Recording: r, View: k.views[fmt.Sprint(r.Incident, r.Number)], Archive: []byte("the whole archive")}, nil
 }
 
 const (
@@ -61,7 +61,8 @@ const (
 func (k *kept) keeps(t *testing.T, incident string, number int, namespace, name, state, log string) {
 	t.Helper()
 	files := fstest.MapFS{
-		"snapshot.json": {Data: []byte(`{"now":"2026-03-01T09:00:00Z"}`)},
+		"snapshot.json": {Data: []byte(`{"now":"2026-03-01T09:00:00Z","leftOut":["3 of 5 pods.json","the first 7 bytes of logs/data/db-0/db.log"],"symptoms":[{"subject":{"namespace":"` + namespace + `"}}],` +
+			`"failed":[{"verb":"get","kind":"Service","namespace":"vault","name":"keys","is":"not found","error":"no keys"},{"verb":"log","namespace":"data","name":"db-0","container":"db","is":"gone","error":"gone"}]}`)},
 		"all.yaml": {Data: fmt.Appendf(nil, `
 apiVersion: v1
 kind: Pod
@@ -162,18 +163,22 @@ func TestEvidence(t *testing.T) {
 
 // Whoever may not read logs in a namespace learns nothing of what is kept there, and the refusal is written down.
 func TestEvidenceIsGatedLikeLogs(t *testing.T) {
-	s, _ := evidenceStage(t)
+	s, k := evidenceStage(t)
 	s.only("pay")
 	holds(t, s.types(t, "evidence shop/gone"), "may not get pods/log", "!panic", "!gone-1-a")
 	holds(t, s.types(t, "evidence shop/web"), "may not get pods/log", "!Nothing is kept")
 	holds(t, s.types(t, "evidence gone"), "pay's own", "!shop")
+	holds(t, s.types(t, "evidence shop/gone --recording 9"), "may not get pods/log", "!recordings")
+	k.keeps(t, "i10", 1, "shop", "gone", running, "")
+	k.all[len(k.all)-1][0].Subject.Workload = "StatefulSet/gone"
+	holds(t, s.types(t, "evidence shop/gone"), "may not get pods/log", "!statefulset", "!deployment")
 	holds(t, s.types(t, "evidence i7"), "may not get pods/log", "!panic")
 	holds(t, s.types(t, "evidence i7 --archive"), "may not get pods/log", "!the whole archive")
 	holds(t, s.types(t, "evidence quiet"), "Nothing is kept", "!shop")
 	for _, name := range []string{notify.ActionEvidence, notify.ActionEvidenceFile} {
 		holds(t, s.clicksOn(t, name, "i7"), "may not get pods/log", "!panic", "!archive")
 	}
-	if n := strings.Count(s.audit.String(), `"refusal"`); n != 6 {
+	if n := strings.Count(s.audit.String(), `"refusal"`); n != 8 {
 		t.Errorf("%d refusals are in the audit log:\n%s", n, s.audit.String())
 	}
 	s.unmapped = true
@@ -223,13 +228,15 @@ func TestEvidenceButtons(t *testing.T) {
 
 // The archive holds what the person could get themselves, and nothing else; events are shown to those who may list them.
 func TestAnArchiveHoldsWhatThePersonMayRead(t *testing.T) {
-	s, _ := evidenceStage(t)
+	s, k := evidenceStage(t)
 	s.allow = func(p access.Permission) bool {
 		return p.Namespace == "shop" && (p.Subresource == "log" || p.Resource == "pods")
 	}
+	k.Of("i7")[1].Elsewhere = []string{"data"}
+	holds(t, s.types(t, "evidence shop/gone"), "panic: second", "The cause was app.panic", "!It panics")
 	holds(t, s.types(t, "evidence shop/gone"), "panic: second", "Events are not shown: you may not list them", "!BackOff")
 	m := s.types(t, "evidence shop/gone --archive")
-	holds(t, m, "Left out, since you may not read it: configmaps in data, events in shop")
+	holds(t, m, "Left out, since you may not read it: logs in data, configmaps in data, events in shop, services in vault", "3 of 5 pods.json", "!db-0")
 	files, err := snapshot.ReadArchive(bytes.NewReader(m.File.Content))
 	if err != nil {
 		t.Fatal(err)
@@ -245,8 +252,9 @@ func TestAnArchiveHoldsWhatThePersonMayRead(t *testing.T) {
 		t.Errorf("the log: %v", err)
 	}
 	for what, err := range map[string]error{
-		"a ConfigMap elsewhere": func() error { _, err := view.Get(t.Context(), diagnose.ConfigMaps, "data", "settings"); return err }(),
-		"events":                func() error { _, err := view.List(t.Context(), diagnose.Events, "shop", diagnose.Where{}); return err }(),
+		"a Service that is not there": func() error { _, err := view.Get(t.Context(), diagnose.Services, "vault", "keys"); return err }(),
+		"a ConfigMap elsewhere":       func() error { _, err := view.Get(t.Context(), diagnose.ConfigMaps, "data", "settings"); return err }(),
+		"events":                      func() error { _, err := view.List(t.Context(), diagnose.Events, "shop", diagnose.Where{}); return err }(),
 	} {
 		if !errors.Is(err, diagnose.ErrForbidden) {
 			t.Errorf("%s: %v", what, err)

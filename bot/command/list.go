@@ -58,24 +58,26 @@ func list() command {
 	}
 }
 
-// withoutLogs leaves the diagnoses only of those namespaces whose logs the person may read: a summary quotes them. Of the others it leaves
-// the cause's id.
+// withoutLogs leaves those diagnoses only that tell of no namespace but ones whose logs the person may read: a summary quotes them. Of the
+// others it leaves the cause's id.
 func (c *call) withoutLogs(ctx context.Context, open []Standing) ([]Standing, error) {
 	may := map[string]bool{}
 	for i, s := range open {
-		namespace := s.Incident.Subject.Namespace
 		if s.Diagnosis == nil {
 			continue
 		}
-		if _, asked := may[namespace]; !asked {
-			allowed, err := c.o.Access.May(ctx, c.person, podLogs(namespace, ""))
-			if err != nil {
-				return nil, c.deny(ctx, namespace, err)
+		for _, namespace := range append(s.Diagnosis.Elsewhere(), s.Incident.Subject.Namespace) {
+			if _, asked := may[namespace]; !asked {
+				allowed, err := c.o.Access.May(ctx, c.person, podLogs(namespace, ""))
+				if err != nil {
+					return nil, c.deny(ctx, namespace, err)
+				}
+				may[namespace] = allowed
 			}
-			may[namespace] = allowed
-		}
-		if !may[namespace] {
-			open[i].Diagnosis = &diagnose.Diagnosis{Summary: s.Diagnosis.Cause}
+			if !may[namespace] {
+				open[i].Diagnosis = &diagnose.Diagnosis{Summary: s.Diagnosis.Cause}
+				break
+			}
 		}
 	}
 	return open, nil

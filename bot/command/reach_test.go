@@ -80,6 +80,26 @@ func TestListQuotesLogsToThoseWhoMayReadThem(t *testing.T) {
 	holds(t, s.types(t, "list shop"), "4711")
 }
 
+// The bot follows a log into other namespaces with its own rights; what it found there is for those who may read there.
+func TestListTellsOfNoOtherNamespace(t *testing.T) {
+	for name, d := range map[string]diagnose.Diagnosis{
+		"root":    {Root: "Service/vault/keys"},
+		"chain":   {Root: "Node//n1", Chain: []diagnose.Link{{Object: "Deployment/shop/web"}, {Object: "Pod/vault/keys-0"}, {Object: "Node//n1"}}},
+		"change":  {Change: &diagnose.Change{Object: "ConfigMap/vault/keys"}},
+		"summary": {Mentions: []string{"vault"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.only("shop", "pay")
+			d.Subject, d.Cause, d.Summary = s.incidents[0].Incident.Subject, "dependency.no-endpoints", "web waits for keys in vault."
+			s.incidents[0].Diagnosis = &d
+			holds(t, s.types(t, "list shop"), "dependency.no-endpoints", "!vault")
+			s.only("shop", "pay", "vault")
+			holds(t, s.types(t, "list shop"), "web waits for keys in vault.")
+		})
+	}
+}
+
 // RE2 takes time in the product of text and pattern: counted repetitions make a short pattern a huge program.
 func TestGrepIsBounded(t *testing.T) {
 	s := newStage(t)

@@ -188,7 +188,7 @@ func (c *call) search(ctx context.Context, n named, may []string, all bool) ([]m
 }
 
 // choices answers a name that stands for several things.
-func (c *call) choices(n named, found []match) error {
+func (c *call) choices(n named, found []match) *answer {
 	says := fmt.Sprintf("%q could be any of these; say which:", n.name)
 	var lines [][]notify.Span
 	for _, m := range found[:min(len(found), maxChoices)] {

@@ -22,7 +22,9 @@ type Recording struct {
 	Cause      string              `json:"cause"`
 	Confidence diagnose.Confidence `json:"confidence"`
 	Summary    string              `json:"summary"`
-	Restarts   int32               `json:"restarts"`
+	// Elsewhere are the namespaces besides the subject's that the summary may tell of.
+	Elsewhere []string `json:"elsewhere,omitempty"`
+	Restarts  int32    `json:"restarts"`
 	// Log says that there is a log in it.
 	Log bool `json:"log"`
 	// Size is how many bytes it takes, packed.

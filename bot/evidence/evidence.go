@@ -112,7 +112,7 @@ func (k *Keeper) Witness(view diagnose.View, inc diagnose.Incident) (through dia
 func (k *Keeper) take(incident string, tape *snapshot.Tape, d diagnose.Diagnosis) {
 	r := Recording{
 		Incident: incident, Subject: d.Subject, At: tape.Now(), Cause: d.Cause, Confidence: d.Confidence, Restarts: d.Restarts, Log: tape.HasLog(),
-		Summary: cut(k.o.Redact.Redact(d.Summary), maxSummary),
+		Summary: cut(k.o.Redact.Redact(d.Summary), maxSummary), Elsewhere: d.Elsewhere(),
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -22,8 +22,6 @@ type Evidence struct {
 	View *snapshot.Snapshot
 	// Archive is the recording as it is stored, a .tar.gz.
 	Archive []byte
-	// LeftOut says what was left out because there was too much, in words.
-	LeftOut []string
 }
 
 // Age is how long recordings are kept.
@@ -81,7 +79,7 @@ func (k *Keeper) Open(ctx context.Context, r Recording) (Evidence, error) {
 		return Evidence{}, fmt.Errorf("the recording is damaged: %w", err)
 	}
 	e := Evidence{Recording: r, Archive: packed}
-	if e.View, err = snapshot.FromFS(files, snapshot.Options{Notes: func(note string) { e.LeftOut = append(e.LeftOut, note) }}); err != nil {
+	if e.View, err = snapshot.FromFS(files, snapshot.Options{}); err != nil {
 		return Evidence{}, fmt.Errorf("the recording is damaged: %w", err)
 	}
 	return e, nil

@@ -272,7 +272,10 @@ func TestWithout(t *testing.T) {
 		"a.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: db, namespace: data}\n---\n"+
 			"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web, namespace: shop}\n---\napiVersion: v1\nkind: Node\nmetadata: {name: node-1}\n",
 		"logs/shop/web/web.log", "one\n", "logs/data/db/db.log", "two\n",
-		"snapshot.json", `{"now":"2026-01-01T00:00:00Z","failed":[{"verb":"get","kind":"Pod","namespace":"data","name":"x","is":"not found","error":"no x"},{"verb":"get","kind":"Pod","namespace":"shop","name":"y","is":"not found","error":"no y"}]}`))
+		"snapshot.json", `{"now":"2026-01-01T00:00:00Z","failed":[{"verb":"get","kind":"Pod","namespace":"data","name":"x","is":"not found","error":"no x"},{"verb":"get","kind":"Pod","namespace":"shop","name":"y","is":"not found","error":"no y"},`+
+			`{"verb":"get","kind":"StatefulSet.apps","namespace":"vault","name":"z","is":"not found","error":"no z"},{"verb":"log","namespace":"vault","name":"z-0","container":"z","is":"gone","error":"gone"},`+
+			`{"verb":"get","kind":"Secret","namespace":"shop","name":"w","is":"forbidden","error":"no"}],"symptoms":[{"subject":{"namespace":"shop"}}],`+
+			`"leftOut":["3 of 5 pods.json","the first 7 bytes of logs/data/db/db.log","the first 9 bytes of logs/shop/web/web.log"]}`))
 	parts, err := whole.Parts()
 	if err != nil {
 		t.Fatal(err)
@@ -282,11 +285,11 @@ func TestWithout(t *testing.T) {
 	for _, p := range parts {
 		what := p.Kind.Kind + " " + p.Namespace
 		said = append(said, what)
-		if p.Namespace == "data" || p.Kind == diagnose.Nodes {
+		if p.Namespace == "data" || p.Namespace == "vault" || p.Kind == diagnose.Nodes {
 			hide = append(hide, p)
 		}
 	}
-	if want := []string{"Node ", " data", "Pod data", " shop", "ConfigMap shop", "Pod shop"}; !slices.Equal(said, want) {
+	if want := []string{"Node ", " data", "Pod data", " shop", "ConfigMap shop", "Pod shop", " vault", "StatefulSet vault"}; !slices.Equal(said, want) {
 		t.Errorf("the parts are %q", said)
 	}
 	copied, err := whole.Without(hide)
@@ -294,9 +297,12 @@ func TestWithout(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range copied {
-		if strings.Contains(name, "data") || strings.Contains(string(text), "db") || strings.Contains(string(text), "no x") || strings.Contains(string(text), "node-1") {
+		if strings.Contains(name, "data") || strings.Contains(string(text), "db") || strings.Contains(string(text), "no x") || strings.Contains(string(text), "no z") || strings.Contains(string(text), "z-0") || strings.Contains(string(text), "node-1") {
 			t.Errorf("%s still holds what is hidden: %s", name, text)
 		}
+	}
+	if got, want := whole.LeftOut(hide), []string{"3 of 5 pods.json", "the first 9 bytes of logs/shop/web/web.log"}; !slices.Equal(got, want) || !strings.Contains(string(copied["snapshot.json"]), want[1]) {
+		t.Errorf("what was left out is %q and in %s", got, copied["snapshot.json"])
 	}
 	packed, err := Pack(copied, time.Unix(1, 0))
 	if err != nil {
@@ -308,11 +314,12 @@ func TestWithout(t *testing.T) {
 		t.Errorf("pods %q", got)
 	}
 	for what, err := range map[string]error{
-		"get a pod":   second(s.Get(ctx, diagnose.Pods, "data", "db")),
-		"list pods":   second(s.List(ctx, diagnose.Pods, "data", diagnose.Where{})),
-		"read a log":  second(s.Log(ctx, diagnose.LogRequest{Namespace: "data", Pod: "db", Container: "db"})),
-		"get a node":  second(s.Get(ctx, diagnose.Nodes, "", "node-1")),
-		"list a kind": second(s.List(ctx, diagnose.Nodes, "", diagnose.Where{})),
+		"get a pod":              second(s.Get(ctx, diagnose.Pods, "data", "db")),
+		"list pods":              second(s.List(ctx, diagnose.Pods, "data", diagnose.Where{})),
+		"read a log":             second(s.Log(ctx, diagnose.LogRequest{Namespace: "data", Pod: "db", Container: "db"})),
+		"get a node":             second(s.Get(ctx, diagnose.Nodes, "", "node-1")),
+		"get what was not there": second(s.Get(ctx, diagnose.StatefulSets, "vault", "z")),
+		"list a kind":            second(s.List(ctx, diagnose.Nodes, "", diagnose.Where{})),
 	} {
 		if !errors.Is(err, diagnose.ErrForbidden) {
 			t.Errorf("%s: %v", what, err)

@@ -28,7 +28,8 @@ func (p Part) hidden() hiddenPart {
 	return hiddenPart{kindName(p.Kind), p.Namespace}
 }
 
-// Parts says what a snapshot holds, in order, so that it can be asked for each whether somebody may read it.
+// Parts says what a snapshot holds, in order, so that it can be asked for each whether somebody may read it. What was looked for in vain in
+// other namespaces than the subject's is part of it: that it is not there is an answer, too.
 func (s *Snapshot) Parts() ([]Part, error) {
 	var all []Part
 	for gk, list := range s.objects {
@@ -37,6 +38,17 @@ func (s *Snapshot) Parts() ([]Part, error) {
 			if i == 0 || o.GetNamespace() != list[i-1].GetNamespace() {
 				all = append(all, Part{kind, o.GetNamespace()})
 			}
+		}
+	}
+	for _, f := range s.header.Failed {
+		if f.Namespace == "" || f.Verb == "log" || slices.ContainsFunc(s.header.Symptoms, func(r recordedSymptom) bool { return r.Subject.Namespace == f.Namespace }) {
+			continue
+		}
+		all = append(all, Part{kindOf(schema.ParseGroupKind(f.Kind)), f.Namespace})
+	}
+	for _, f := range s.header.Failed {
+		if f.Verb == "log" {
+			all = append(all, Part{Namespace: f.Namespace})
 		}
 	}
 	folders, err := fs.ReadDir(s.files, "logs")
@@ -51,7 +63,14 @@ func (s *Snapshot) Parts() ([]Part, error) {
 	slices.SortFunc(all, func(a, b Part) int {
 		return strings.Compare(a.Namespace+"\x00"+kindName(a.Kind), b.Namespace+"\x00"+kindName(b.Kind))
 	})
-	return all, nil
+	return slices.Compact(all), nil
+}
+
+// LeftOut says, in words, what was read and is not in the snapshot because there was too much of it, without the logs that are to be hidden.
+func (s *Snapshot) LeftOut(hide []Part) []string {
+	return slices.DeleteFunc(slices.Clone(s.header.LeftOut), func(what string) bool {
+		return slices.ContainsFunc(hide, func(p Part) bool { return p.Logs() && strings.Contains(what, " logs/"+p.Namespace+"/") })
+	})
 }
 
 // kindOf gives the Kind of a group and kind; of one that diagnoses do not know, with a resource guessed as kubectl guesses it.
@@ -78,6 +97,7 @@ func (s *Snapshot) Without(hide []Part) (map[string][]byte, error) {
 	head.Failed = slices.DeleteFunc(slices.Clone(head.Failed), func(f failedEntry) bool {
 		return hidden[hiddenPart{f.Kind, f.Namespace}] || f.Verb == "log" && hidden[hiddenPart{logKind, f.Namespace}]
 	})
+	head.LeftOut = s.LeftOut(hide)
 	files := map[string][]byte{}
 	for gk, list := range s.objects {
 		kind := kindOf(gk)
