@@ -42,7 +42,7 @@ func connectionRule() Rule {
 			"no such host", "eai_again", "name or service not known", "temporary failure in name resolution", "could not translate host name", "unknownhostexception", "unknown host",
 			"could not resolve host", "couldn't resolve host", "bad address '", "host not found", "unknown mysql server host", "nxdomain", "name resolution", "nodename nor servname",
 			"name does not resolve", "can't resolve", "couldn't resolve", "failed to resolve", "unable to resolve", "cannot resolve", "could not resolve", "unresolvedaddressexception", "non-existing domain",
-			"failed to lookup address", "getaddrinfo failed", "getaddrinfo for", "server misbehaving", "no address associated with hostname", "name not resolved", "dns resolution failed", "host unknown", "failure in name resolution", "resource temporarily unavailable (",
+			"failed to lookup address", "getaddrinfo failed", "getaddrinfo for", "server misbehaving", "no address associated with hostname", "name not resolved", "dns resolution failed", "host unknown", "failure in name resolution", "resource temporarily unavailable (", "not found address of host",
 		}},
 		// ModuleNotFoundError and FileNotFoundException hold the word, too.
 		{Name: failedName, Words: []string{"enotfound"}, Regexp: `(?i)\bENOTFOUND\b`},
@@ -66,6 +66,7 @@ func namePatterns() []*regexp.Regexp {
 		`connecting to ` + host + `:\d+\. (?:Name|Temporary)`,
 		`host[=:] ?['"]` + host + `['"]`,
 		`(?i)could not resolve:? ` + host,
+		`address of host: ` + host, // ClickHouse
 		`(?i)host name ['"]?` + host + `['"]?`,
 		`(?i)hostname ['"]?` + host + `['"]?`,
 	} {

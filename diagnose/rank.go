@@ -39,6 +39,10 @@ func (e *Engine) rank(c *Case, findings []Finding) []ranked {
 		r.score += map[Confidence]int{Certain: 30, Likely: 10, Possible: -60}[f.Confidence]
 		if f.Log != nil && f.At > 0 && f.Proof < Structural {
 			e.place(&r, final, last)
+			if overtaken(&f, findings, last) {
+				r.score -= 300
+				r.Confidence = Possible
+			}
 			if f.connection && diedOfAnother(&f, findings, last) {
 				r.score -= 300
 				r.Confidence = Possible
@@ -63,6 +67,35 @@ func diedOfAnother(f *Finding, findings []Finding, last int) bool {
 		}
 		line := strings.ToLower(o.Log.Line(o.At))
 		if !tellsOfConnection(line) && !slices.ContainsFunc(f.Keys, func(k string) bool { return len(k) > 2 && strings.Contains(line, strings.ToLower(k)) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// overtaken says that the program went on after what a finding rests on, and ended with what another one does: a helper that complained
+// while it started, a warning.
+func overtaken(f *Finding, findings []Finding, last int) bool {
+	if f.connection || f.Proof < Words || strings.HasPrefix(f.Cause, "dependency.") {
+		return false
+	}
+	level := lineLevelAt(f.Log, f.At)
+	if level >= Error {
+		return false
+	}
+	for i := range findings {
+		o := &findings[i]
+		if o.Log != f.Log || o.Proof < Words && o.Proof != Hint || o.At <= max(f.Span, f.At) || o.Cause == f.Cause {
+			continue
+		}
+		if lineLevelAt(o.Log, o.At) < Error && (o.Proof == Hint || o.At < last-2) {
+			continue
+		}
+		line := strings.ToLower(o.Log.Line(o.At))
+		if slices.ContainsFunc(f.Keys, func(k string) bool { return len(k) > 2 && strings.Contains(line, strings.ToLower(k)) }) {
+			continue
+		}
+		if level == Warn && o.Proof != Hint || wentOnBetween(f.Log, max(f.Span, f.At), o.At) {
 			return true
 		}
 	}

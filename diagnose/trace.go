@@ -338,7 +338,40 @@ func assertPlace(s string) string {
 	return ""
 }
 
+// withoutHead takes what a logger writes before every line of a traceback off its lines: the same words, or the same but for digits. It
+// returns nil when nothing stands before the first frame.
+func withoutHead(lines []vline, i int) []vline {
+	s := text(lines, i+1)
+	k := strings.Index(s, `  File "`)
+	if k <= 0 || strings.TrimSpace(s[:k]) == "" || k > 120 {
+		return nil
+	}
+	head := s[:k]
+	like := func(s string) bool {
+		if len(s) < k {
+			return strings.TrimRight(head, " ") == strings.TrimRight(s, " ") || len(s) > k-3 && len(s) > 0 && strings.TrimRight(head, " ") == s
+		}
+		for n := range k {
+			if s[n] != head[n] && !(isDigits(s[n:n+1]) && isDigits(head[n:n+1])) {
+				return false
+			}
+		}
+		return true
+	}
+	out := make([]vline, 0, 64)
+	out = append(out, lines[i])
+	for n := i + 1; n < len(lines) && len(out) < 400 && like(lines[n].text); n++ {
+		out = append(out, vline{lines[n].n, lines[n].text[min(k, len(lines[n].text)):]})
+	}
+	return out
+}
+
 func readPython(lines []vline, i int) (Trace, int) {
+	if bare := withoutHead(lines, i); bare != nil {
+		t, next := readPython(append(bare, vline{}), 0)
+		t.Logged = true
+		return t, i + min(next, len(bare))
+	}
 	t := Trace{Language: "Python"}
 	prefix, _, _ := strings.Cut(lines[i].text, "Traceback")
 	prefix = strings.TrimRight(prefix, " +|") // exception groups draw a frame

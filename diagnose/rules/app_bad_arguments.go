@@ -54,6 +54,9 @@ func appBadArguments() diagnose.Rule {
 			if h.Pattern == "flag" && !strings.HasPrefix(arg, "-") && h.Group("quote") == "" && argued(c, arg) == "" {
 				return nil // a sentence about something else
 			}
+			if h.Pattern == "command" && strings.Contains(h.Text, " ACL") {
+				return nil // a rule of its access list
+			}
 			if strings.Contains(h.Text, "nginx") && strings.Contains(h.Text, "[emerg]") {
 				return nil // a directive of its configuration
 			}

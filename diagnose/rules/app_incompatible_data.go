@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"crashloop/diagnose"
@@ -9,6 +10,8 @@ import (
 
 func appIncompatibleData() diagnose.Rule {
 	read := newReader()
+	// What could happen to the data has not happened.
+	warned := regexp.MustCompile(`(?i)\b(?:can|could|may|might|will) be(?:come)? (?:corrupt|lost|incompatible)`)
 	return diagnose.Rule{
 		ID: "app.incompatible-data", Category: "app-error", Title: "It cannot use the data that it finds",
 		Doc: diagnose.Doc{
@@ -17,7 +20,7 @@ func appIncompatibleData() diagnose.Rule {
 			Mend:    "Go back to the version that wrote the data, or upgrade step by step as the program documents. Take a copy of the volume before removing locks or repairing.",
 			Source:  "PostgreSQL pg_upgrade, MySQL upgrade notes, golang-migrate, Flyway, Alembic, Elasticsearch node versions",
 		},
-		Log: []diagnose.Pattern{{Words: []string{
+		Log: append(storesWords(), []diagnose.Pattern{{Words: []string{
 			"database files are incompatible with server", "data directory was initialized by", "dirty database version", "is in a dirty state", "not compatible with this version", "incompatible with", "is not supported by this version", "downgrade", "cannot upgrade",
 			"unsupported redo log", "upgrade is not supported after", "redo log was created with", "cannot boot server version", "data dictionary initialization failed", "invalid data dir", "could not locate a valid checkpoint record", "database system was interrupted", "invalid checkpoint", "wal corruption", "corrupt", "bad crc", "checksum mismatch", "checksum failed", "page verification failed",
 			"lock file", "lockfile", "already locked", "unable to lock", "could not lock", "failed to obtain lock", "failed to obtain node lock", "resource temporarily unavailable", "mongod.lock", "unclean shutdown", "pid file", "already running", "initdb: error: directory", "exists but is not empty", "data directory is not empty", "has files in it",
@@ -29,7 +32,7 @@ func appIncompatibleData() diagnose.Rule {
 				"incompatible with server", "was initialized by", "dirty database version", "checksum mismatch for migration", "checkpoint record", "rdb format", "reading the append only file", "featurecompatibilityversion", "redo log was created with", "unsupported redo log",
 				"cannot boot server version", "cannot upgrade a node from version", "server is already running", "invalid cluster.id in", "stored node.id", "inconsistentclusterid", "inconsistentbrokerid", "but there are log entries", "already been bootstrapped", "failed to open wal", "wal: file not found", "wal: crc mismatch",
 				"differs from previous data center", "broken parts to remove", "opening storage failed: block dir", "opening storage failed: get segment range", "required feature flag not enabled", "could not acquire change log lock", "could not open directory", "postmaster.pid", "can't locate revision", "dbpathinuse", "disk format mismatch", "found backend type", "is for a newer", "by a newer", "by a later", "from a newer", "from a future version", "waiting for file lock", "lockobtainfailed", "lock held by another", "cannot acquire directory lock", "another process is using this", "failed to acquire lock on", "unable to acquire lock on", "is newer than the version of the", "database disk image is malformed",
-			}, Regexp: `(?i)incompatible with server|data directory was initialized by|dirty database version|checksum mismatch for migration|valid checkpoint record|invalid (?:primary )?checkpoint record|can't handle RDB format|reading the append only file|featureCompatibilityVersion|redo log was created with|unsupported redo log|cannot boot server version|cannot upgrade a node from version|server is already running|invalid cluster\.id in|stored node\.id|InconsistentClusterId|InconsistentBrokerId|but there are log entries|member \w+ has already been bootstrapped|failed to open WAL|wal: (?:file not found|crc mismatch)|differs from previous data ?center|broken parts to remove|opening storage failed: (?:block dir|get segment range)|required feature flag not enabled|could not acquire change log lock|could not open directory "pg_|"postmaster\.pid" already exists|can't locate revision|DBPathInUse|disk format mismatch|found backend type \w+, expected|\b(?:database|data|schema|index|store|state|volume|file)\b.{0,80}\b(?:for|by|from|with) a (?:newer|later|future) (?:version|release|\w+)|timeout waiting for file lock|LockObtainFailed|lock held by another|cannot acquire directory lock|another process is using this|(?:failed|unable) to acquire lock on .{0,40}/|database disk image is malformed`}},
+			}, Regexp: `(?i)incompatible with server|data directory was initialized by|dirty database version|checksum mismatch for migration|valid checkpoint record|invalid (?:primary )?checkpoint record|can't handle RDB format|reading the append only file|featureCompatibilityVersion|redo log was created with|unsupported redo log|cannot boot server version|cannot upgrade a node from version|server is already running|invalid cluster\.id in|stored node\.id|InconsistentClusterId|InconsistentBrokerId|but there are log entries|member \w+ has already been bootstrapped|failed to open WAL|wal: (?:file not found|crc mismatch)|differs from previous data ?center|broken parts to remove|opening storage failed: (?:block dir|get segment range)|required feature flag not enabled|could not acquire change log lock|could not open directory "pg_|"postmaster\.pid" already exists|can't locate revision|DBPathInUse|disk format mismatch|found backend type \w+, expected|\b(?:database|data|schema|index|store|state|volume|file)\b.{0,80}\b(?:for|by|from|with) a (?:newer|later|future) (?:version|release|\w+)|timeout waiting for file lock|LockObtainFailed|lock held by another|cannot acquire directory lock|another process is using this|(?:failed|unable) to acquire lock on .{0,40}/|database disk image is malformed`}}...),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
 				return h.Pattern == "proven" && h.Level != diagnose.Debug && (h.Level != diagnose.Info || strings.Contains(h.Text, "LOG: "))
@@ -37,7 +40,7 @@ func appIncompatibleData() diagnose.Rule {
 			proven := ok
 			if !ok {
 				f, h, ok = lastHit(c, hits, func(h diagnose.Hit) bool {
-					return h.Level != diagnose.Info && h.Level != diagnose.Debug && !strings.Contains(h.Text, "role \"")
+					return h.Level != diagnose.Info && h.Level != diagnose.Debug && !strings.Contains(h.Text, "role \"") && !warned.MatchString(h.Text)
 				})
 			}
 			if !ok {

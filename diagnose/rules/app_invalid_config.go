@@ -14,7 +14,7 @@ func appInvalidConfig() diagnose.Rule {
 	read := newReader()
 	place := regexp.MustCompile(`(?i)\bline:? (?P<line>\d+)|:(?P<line2>\d+)(?::\d+)?\b`)
 	// What a configuration error is only the messenger of.
-	other := regexp.MustCompile(`(?i)host not found in|bind\(\) to|address already in use|no such file or directory|permission denied|cannot load certificate|no such host|connection refused|i/o timeout|no route to host|context deadline exceeded|dial tcp|is forbidden: User|invalid path: /|EACCES|ENOENT|could not build .* hash|error parsing regexp|from flags: |Error loading [\w.]+ (?:or [\w.]+ )?module|JavaScript heap|rate limit`)
+	other := regexp.MustCompile(`(?i)host not found in|bind\(\) to|address already in use|no such file or directory|permission denied|cannot load certificate|no such host|connection refused|i/o timeout|no route to host|context deadline exceeded|dial tcp|is forbidden: User|invalid path: /|EACCES|ENOENT|could not build .* hash|error parsing regexp|from flags: |Error loading [\w.]+ (?:or [\w.]+ )?module|JavaScript heap|rate limit|unknown host|UnknownHostException|could not resolve|No resolvable bootstrap|changesets? check ?sum|out of memory`)
 	return diagnose.Rule{
 		ID: "app.invalid-config", Category: "app-error", Title: "Its configuration is there but wrong",
 		Doc: diagnose.Doc{
@@ -23,13 +23,13 @@ func appInvalidConfig() diagnose.Rule {
 			Mend:    "Correct the value in the ConfigMap or Secret and restart the workload. After an upgrade, compare with the new version's reference: settings get renamed and removed.",
 			Source:  "The program's own messages; yaml.org, json.org, toml.io, nginx.org/en/docs",
 		},
-		Log: []diagnose.Pattern{
+		Log: append(settingsWords(), []diagnose.Pattern{
 			{Name: "nginx", Words: []string{"[emerg]"}, Regexp: `\[emerg\].*?(?P<what>(?:unknown|unexpected|invalid|directive|duplicate|no |"|host|conflicting|could not|unable|zero|the |too |location).*)`},
 			{Name: "parse", Words: []string{"yaml: ", "toml: ", "did not find expected", "mapping values are not allowed", "cannot unmarshal", "scannererror", "scannerexception", "parserexception", "that cannot start any token", "parsererror", "jsondecodeerror", "invalid character", "error converting yaml", "unexpected token", "unexpected end of json", "error parsing", "failed to parse", "unable to parse", "could not parse", "cannot parse", "parse error", "parsing error", "syntax error in", "error while parsing", "failed parsing", "tomldecodeerror", "parsingerror", "missingsectionheader", "malformed", "failed to unmarshal", "failed to decode", "error decoding", "unmarshal errors", "jsonparseexception", "syntax error on line", "syntax error at line", "not valid json", "not valid yaml", "invalid json", "invalid yaml", "invalid toml", "can't parse", "config parse", "unparsable", "bad indentation", "found character that cannot start"}},
 			{Name: "invalid", Words: []string{"invalid config", "invalid configuration", "config is invalid", "configuration is invalid", "config error", "configuration error", "configerror", "config validation", "validation failed", "failed validation", "bad configuration", "bad config", "error in config", "error loading config", "error loading the config", "failed to load config", "failed to load the config", "could not load config", "unable to load config", "cannot load config", "failed to read config", "configuration file failed", "config file failed", "error reading config", "improperlyconfigured", "failed to bind properties", "bad directive", "unknown directive", "unrecognized directive", "unknown configuration", "unrecognized configuration parameter", "invalid value for", "invalid setting", "unknown setting", "unsupported config", "unknown field", "unknown property", "unknown key", "unknown config", "configuration problem", "configuration file contains errors", "fatal config file error", "invalid option for", "misconfigur", "invalid command '", "bad value for", "illegal value", "field not found", "config check failed", "failed to initialize config", "wrong value for", "not a valid value", "errors in the configuration", "must be one of", "additional properties are not allowed", "error during config", "problem with configuration", "validationerror", "unknown variable '", "autodetect an ipv4 address", "config has invalid keys", "overlaps with existing route", "storage locations are invalid", "no nameservers found", "invalid loglevel", "invalid log level", "field validation for '", "error initializing configuration", "default discovery settings are unsuitable", "no hostname setting provided", "hostname is not configured", "key material not provided", "unable to validate credentials inherited", "please configure one with 'bind'", "common.config.configexception", "error loading configuration", "invalid value for parameter", "unknown variant `", "missing field `", "failed to configure a datasource", "unknown option \"", "refused to parse", "unknown output plugin", "unknown input plugin", "unknown filter plugin"}},
 			{Name: "requirement", Words: []string{"requirement failed: "}, Regexp: `requirement failed: .*(?:process\.roles|listeners|broker\.id|node\.id|controller\.|inter\.broker|log\.|zookeeper)`},
 			{Name: "place", Words: []string{".conf:", ".cfg:", ".yaml:", ".yml:", ".toml:", ".json:", ".ini:", ".hcl:", ".cnf:", "caddyfile:"}, Regexp: `(?P<path>/[\w./@-]+(?:\.(?:conf|cfg|ya?ml|toml|json|ini|hcl|cnf)|Caddyfile)):\d+(?::\d+)?[:\]] `},
-		},
+		}...),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			t := c.Last()
 			if len(hits) == 0 || t == nil || t.ExitCode == 0 && !probeKilled(c).killed {
@@ -46,7 +46,13 @@ func appInvalidConfig() diagnose.Rule {
 				if len(out) > 0 && out[len(out)-1].At == h.Line {
 					continue
 				}
+				if t, ok := traceAt(c, h.Line); ok && h.Pattern == "setting" && bug(t) {
+					continue // a function's parameter, not a setting
+				}
 				f := diagnose.FromHit(h, diagnose.Likely, diagnose.Words)
+				if h.Pattern == "setting" && c.Ran().Minutes() > 5 {
+					f.Confidence = diagnose.Possible
+				}
 				switch {
 				case h.Pattern == "nginx" || strings.Contains(strings.ToLower(h.Text), "config"):
 					f.Weight = 10

@@ -32,6 +32,10 @@ func appMissingModule() diagnose.Rule {
 			{Name: "engine", Words: []string{"could not locate the query engine", "query engine library for current platform"}, Regexp: `could not locate the (?P<name>Query Engine) for runtime "(?P<for>[^"]+)"|(?P<name2>Query engine library) for current platform "[^"]+" could not be found`},
 			{Name: "lua", Words: []string{"module '"}, Regexp: `module '(?P<name>[\w./-]+)' not found:`},
 			{Name: "perl", Words: []string{"can't locate"}, Regexp: `Can't locate (?P<name>\S+) in @INC`},
+			{Name: "postgres", Words: []string{"could not access file \"", "could not load library \""}, Regexp: `could not (?:access file|load library) "(?P<name>[^"]+)": (?:No such file|\S+: cannot open)`},
+			{Name: "spark", Words: []string{"failed to load class"}, Regexp: `Failed to load class (?P<name>[\w$]+(?:\.[\w$]+)+)`},
+			{Name: "mod", Words: []string{", which is missing"}, Regexp: `requires (?:any )?version (?:\S+ )?(?:or later )?of (?P<name>[\w.-]+), which is missing`},
+			{Name: "extension", Words: []string{"extension \""}, Regexp: `(?i)could not open extension control file|extension "(?P<name>[\w-]+)" is not available`},
 			{Name: "go", Words: []string{"plugin.open("}, Regexp: `plugin\.Open\("(?P<name>[^"]+)"\)`},
 		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
@@ -46,8 +50,14 @@ func appMissingModule() diagnose.Rule {
 			switch h.Pattern {
 			case "java":
 				what = "class"
-			case "so":
+			case "so", "postgres":
 				what = "shared library"
+			case "spark":
+				what = "class"
+			case "extension":
+				what = "extension"
+			case "mod":
+				what = "mod"
 			case "ruby":
 				what = "gem or file"
 			case "dotnet":

@@ -47,6 +47,9 @@ func configEnvMissing() diagnose.Rule {
 			{Name: "postgres", Words: []string{"superuser password is not specified"}, Regexp: `superuser password is not specified(?P<postgres>)`},
 			{Name: "mysql", Words: []string{"password option is not specified"}, Regexp: `[Pp]assword option is not specified(?P<mysql>)`},
 			// Rust: env::VarError, "NotPresent"; the variable stands in the expect message, if anywhere.
+			// A licence that must be accepted by a variable, and the variable that the hint sets.
+			{Name: "accept", Words: []string{"eula", "license agreement", "licence agreement", "accept_"}, Regexp: `(?i:accept\b.{0,120}(?:eula|licen[cs]e)|(?:eula|licen[cs]e)\b.{0,120}accept|-e "?)(?:.{0,120}?[\s"'` + "`" + `](?P<env>[A-Z][A-Z0-9_]{3,60})(?:=|['"` + "`" + `]|\s(?i:to|is|environment|must)\b))?`},
+			{Name: "authentik", Words: []string{"secret key missing"}},
 			{Name: "rust", Words: []string{"notpresent", "environment variable not found"}, Regexp: `\b` + name + `\b.*(?:NotPresent|environment variable not found)`},
 		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
@@ -77,11 +80,20 @@ func configEnvMissing() diagnose.Rule {
 					if h.Group("conn") == "" && slices.ContainsFunc(envNames(c), func(n string) bool { return strings.HasPrefix(strings.ToLower(n), "connectionstrings_") }) {
 						continue // some are set, and it does not say which is not
 					}
+				case "authentik":
+					env = "AUTHENTIK_SECRET_KEY"
+				case "accept":
+					if env == "" {
+						env = hinted(h)
+					}
 				case "mysql":
 					env = "MYSQL_ROOT_PASSWORD"
 					if c.Container != nil && strings.Contains(c.Container.Image, "mariadb") {
 						env = "MARIADB_ROOT_PASSWORD"
 					}
+				}
+				if (h.Pattern == "words" || h.Pattern == "before") && !lacking.MatchString(h.Text) {
+					continue // it only speaks of variables
 				}
 				if env == "" || h.Pattern == "unset" && notAVariable(env) || h.Pattern == "missing" && notAVariable(env) {
 					continue
@@ -97,6 +109,18 @@ func configEnvMissing() diagnose.Rule {
 		},
 	}
 }
+
+// hinted is the variable that one of the next lines shows how to set, "-e EULA=TRUE".
+func hinted(h diagnose.Hit) string {
+	for n := h.Line + 1; n <= h.Line+6; n++ {
+		if m := hintedRE.FindStringSubmatch(h.Log.Line(n)); m != nil {
+			return firstOf(m[1], m[2])
+		}
+	}
+	return ""
+}
+
+var hintedRE = regexp.MustCompile(`(?:-e|--env)[ =]["']?([A-Z][A-Z0-9_]{3,60})=|\b[Ss]et(?:ting)? (?:the )?["']?([A-Z][A-Z0-9]*_[A-Z0-9_]{2,60})\b`)
 
 // zodPath reads the variable's name out of what zod prints around a line with its error code: path: [ 'X' ], in one line or several.
 func zodPath(h diagnose.Hit) string {
@@ -124,6 +148,9 @@ func zodPath(h diagnose.Hit) string {
 	}
 	return ""
 }
+
+// lacking says that a line tells of something that is not there.
+var lacking = regexp.MustCompile(`(?i)\b(?:not|n't|no|none|cannot|unset|undefined|missing|misses|required?s?|empty|blank|must|should|needs?|please|without|absent|null|nil|lacks?|lost|provide|specify|define|unable|fail(?:ed|ure)?|error|invalid|expected?|have you|did you|set the)\b`)
 
 var zodPathRE = regexp.MustCompile(`path['"]?\s*:\s*\[\s*['"]([A-Z][A-Z0-9_]{2,63})['"]\s*,?\s*\]`)
 

@@ -39,7 +39,7 @@ func configFileMissing() diagnose.Rule {
 			seen := map[string]bool{}
 			for _, h := range slices.Backward(hits) {
 				file := strings.TrimRight(firstOf(h.Group("path"), h.Group("path2")), `.,;:'"`)
-				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) || isCommand(h.Text) || strings.Contains(h.Text, "opening storage failed") || exit(c) == 127 && strings.Contains(h.Text, file+": No such file") {
+				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) || isCommand(h.Text) || consequence(h) || strings.Contains(h.Text, "opening storage failed") || exit(c) == 127 && strings.Contains(h.Text, file+": No such file") {
 					continue
 				}
 				seen[file] = true
@@ -71,6 +71,19 @@ func likelyFile(s string) bool {
 func isCommand(line string) bool {
 	l := strings.ToLower(line)
 	return strings.Contains(l, "exec ") && !strings.Contains(l, "open ") || strings.HasPrefix(l, "env: ") || strings.Contains(l, "bad interpreter") || strings.Contains(l, "shared librar") || strings.Contains(l, "fork/exec") || strings.Contains(l, ".s.pgsql") || strings.Contains(l, ".sock")
+}
+
+// consequence says that a file is missing because of what else the lines say: data that is corrupt, a directory that could not be made.
+func consequence(h diagnose.Hit) bool {
+	if strings.Contains(strings.ToLower(h.Text), "corrupt") || strings.Contains(h.Text, "could not access file \"") {
+		return true
+	}
+	for n := max(1, h.Line-40); n < h.Line; n++ {
+		if l := strings.ToLower(h.Log.Line(n)); strings.Contains(l, "permission denied") && (strings.Contains(l, "mkdir") || strings.Contains(l, "create director")) {
+			return true
+		}
+	}
+	return false
 }
 
 func fileMissing(c *diagnose.Case, h diagnose.Hit, file string) diagnose.Finding {
