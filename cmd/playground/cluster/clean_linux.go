@@ -140,8 +140,8 @@ func unmount(dir string) error {
 	return errors.Join(errs...)
 }
 
-// removeNetwork removes the node's address, kube-proxy's rules, and the results that the CNI library keeps. The pods' links went with their
-// network namespaces.
+// removeNetwork removes the node's address, kube-proxy's rules, the results that the CNI library keeps, and the pods' links that did not go
+// with their network namespaces.
 func removeNetwork() error {
 	var errs []error
 	if lo, err := netlink.LinkByName("lo"); err == nil {
@@ -149,6 +149,7 @@ func removeNetwork() error {
 			errs = append(errs, fmt.Errorf("removing %s from the loopback device: %w", hostAddress, err))
 		}
 	}
+	errs = append(errs, removePodLinks())
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	for _, family := range []string{"ip", "ip6"} {
@@ -163,6 +164,26 @@ func removeNetwork() error {
 	}
 	os.Remove("/var/lib/cni/results")
 	os.Remove("/var/lib/cni")
+	return errors.Join(errs...)
+}
+
+// removePodLinks removes the machine's ends of the pods' links: each has the pods' gateway as its address.
+func removePodLinks() error {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return fmt.Errorf("listing network links: %w", err)
+	}
+	var errs []error
+	for _, link := range links {
+		addresses, err := netlink.AddrList(link, netlink.FAMILY_V4)
+		if err != nil || !slices.ContainsFunc(addresses, func(a netlink.Addr) bool { return a.IP.String() == podGateway }) {
+			continue
+		}
+		var gone netlink.LinkNotFoundError
+		if err := netlink.LinkDel(link); err != nil && !errors.Is(err, unix.ENODEV) && !errors.As(err, &gone) {
+			errs = append(errs, fmt.Errorf("removing the link %s: %w", link.Attrs().Name, err))
+		}
+	}
 	return errors.Join(errs...)
 }
 

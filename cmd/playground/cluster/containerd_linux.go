@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -21,6 +22,7 @@ import (
 // pods can reach: there the API server, the kubelet and CoreDNS listen.
 const (
 	podRange    = "10.85.0.0/17"
+	podGateway  = "10.85.0.1"
 	hostAddress = "10.85.255.1"
 	networkName = "crashloop-playground"
 	// containerdNode is the node's name.
@@ -50,11 +52,6 @@ func (c *Cluster) prepareContainerd(ctx context.Context) error {
 	if err := c.lockNode(ctx); err != nil {
 		return err
 	}
-	// What a run that was killed has left behind would be in the way.
-	if err := removeNetwork(); err != nil {
-		return err
-	}
-	c.onStop(func() error { return cleanContainerd(c.dir) })
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {
 		return fmt.Errorf("finding the loopback device: %w", err)
@@ -70,7 +67,8 @@ func nodeAddress() *netlink.Addr {
 	return &netlink.Addr{IPNet: &net.IPNet{IP: net.ParseIP(hostAddress), Mask: net.CIDRMask(32, 32)}}
 }
 
-// lockNode makes sure that no other playground on this machine has a containerd node.
+// lockNode makes sure that no other playground on this machine has a containerd node, and that nothing is left of an earlier one: its pods
+// would answer in the place of ours, at the same addresses. As long as the node may have left something, the locked file names its work folder.
 func (c *Cluster) lockNode(ctx context.Context) error {
 	f, err := os.OpenFile(lockFile, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -91,7 +89,49 @@ func (c *Cluster) lockNode(ctx context.Context) error {
 		}
 		return fmt.Errorf("%w: %w", err, busy)
 	}
-	c.onStop(f.Close)
+	if err := cleanEarlier(f); err != nil {
+		f.Close()
+		return err
+	}
+	if err := noteFolder(f, c.dir); err != nil {
+		f.Close()
+		return err
+	}
+	c.onStop(func() error {
+		err := cleanContainerd(c.dir)
+		if err == nil {
+			err = noteFolder(f, "")
+		}
+		return errors.Join(err, f.Close())
+	})
+	return nil
+}
+
+// cleanEarlier cleans up after a node that was killed together with its janitor.
+func cleanEarlier(lock io.ReadSeeker) error {
+	if _, err := lock.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("reading the lock of the containerd node: %w", err)
+	}
+	dir, err := io.ReadAll(io.LimitReader(lock, 4096))
+	if err != nil {
+		return fmt.Errorf("reading the lock of the containerd node: %w", err)
+	}
+	if filepath.IsAbs(string(dir)) && filepath.Clean(string(dir)) != "/" {
+		if err := cleanContainerd(string(dir)); err != nil {
+			return fmt.Errorf("cleaning up after an earlier playground, in %s: %w", dir, err)
+		}
+	}
+	return removeNetwork()
+}
+
+// noteFolder makes the folder's path all that the locked file holds.
+func noteFolder(lock *os.File, dir string) error {
+	if err := lock.Truncate(0); err != nil {
+		return fmt.Errorf("writing the lock of the containerd node: %w", err)
+	}
+	if _, err := lock.WriteAt([]byte(dir), 0); err != nil {
+		return fmt.Errorf("writing the lock of the containerd node: %w", err)
+	}
 	return nil
 }
 

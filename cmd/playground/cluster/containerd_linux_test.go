@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 	core "k8s.io/api/core/v1"
 )
 
@@ -98,7 +101,9 @@ func needContainerd(t *testing.T) {
 
 func TestContainerd(t *testing.T) {
 	needContainerd(t)
+	left := leftBehind(t)
 	c := start(t, Options{Nodes: Containerd, MaxRestartPeriod: 2 * time.Second})
+	left(t)
 	if err := c.Apply(within(t), []byte(realWorkloads)); err != nil {
 		t.Fatal(err)
 	}
@@ -151,6 +156,70 @@ func logHolds(ctx context.Context, c *Cluster, pod, want string) error {
 		return fmt.Errorf("its log is %q", data)
 	}
 	return err
+}
+
+// leftBehind makes what a node leaves that was killed together with its janitor: a container's process, a mount, and a pod's link with its
+// route. It gives the check that they are gone.
+func leftBehind(t *testing.T) (gone func(*testing.T)) {
+	t.Helper()
+	dir := t.TempDir()
+	mounted := filepath.Join(dir, "containerd", "kubelet")
+	if err := os.MkdirAll(mounted, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", mounted, "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	container := exec.Command("sleep", "1000")
+	container.Args[0] = "containerd-shim -address " + filepath.Join(dir, "containerd", "containerd.sock")
+	if err := container.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- container.Wait() }()
+
+	link := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "crashloop-left"}, PeerName: "crashloop-peer"}
+	_, route, err := net.ParseCIDR("10.85.0.2/32")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock, err := os.OpenFile(lockFile, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	// The tests of another package may have a node just now.
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{
+		cleanEarlier(lock),
+		netlink.LinkAdd(link),
+		netlink.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: net.ParseIP(podGateway), Mask: net.CIDRMask(32, 32)}}),
+		netlink.LinkSetUp(link),
+		netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: route, Scope: netlink.SCOPE_HOST}),
+		noteFolder(lock, dir),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return func(t *testing.T) {
+		t.Helper()
+		select {
+		case <-ended:
+		case <-time.After(patience):
+			t.Error("a container of an earlier node still runs")
+			container.Process.Kill()
+			<-ended
+		}
+		if mounts, err := os.ReadFile("/proc/self/mountinfo"); err != nil || strings.Contains(string(mounts), mounted) {
+			t.Errorf("a mount of an earlier node is left (%v)", err)
+		}
+		if _, err := netlink.LinkByName("crashloop-left"); err == nil {
+			t.Error("the link of an earlier node's pod is left")
+		}
+	}
 }
 
 // machineIsClean checks that nothing of a containerd node is left.

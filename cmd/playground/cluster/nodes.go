@@ -11,8 +11,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// lockFile is held while a containerd node runs: its addresses exist once on a machine. The empty file stays: whoever removed it could take it
-// from under one who has just opened it. It is in /run, which is empty again after a reboot.
+// lockFile is held while a containerd node runs: its addresses exist once on a machine. It names the node's work folder until the machine is
+// clean again. The file stays: whoever removed it could take it from under one who has just opened it. It is in /run, which is empty again
+// after a reboot.
 const lockFile = "/run/crashloop-playground.lock"
 
 // startSimulated starts the simulated nodes and waits until they are Ready.
