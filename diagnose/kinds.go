@@ -36,8 +36,15 @@ var (
 
 	SealedSecrets         = Kind{"bitnami.com", "v1alpha1", "SealedSecret", "sealedsecrets", true}
 	ExternalSecrets       = Kind{"external-secrets.io", "v1", "ExternalSecret", "externalsecrets", true}
+	SecretStores          = Kind{"external-secrets.io", "v1", "SecretStore", "secretstores", true}
+	ClusterSecretStores   = Kind{"external-secrets.io", "v1", "ClusterSecretStore", "clustersecretstores", false}
 	SecretProviderClasses = Kind{"secrets-store.csi.x-k8s.io", "v1", "SecretProviderClass", "secretproviderclasses", true}
 	Certificates          = Kind{"cert-manager.io", "v1", "Certificate", "certificates", true}
+	CertificateRequests   = Kind{"cert-manager.io", "v1", "CertificateRequest", "certificaterequests", true}
+	Issuers               = Kind{"cert-manager.io", "v1", "Issuer", "issuers", true}
+	ClusterIssuers        = Kind{"cert-manager.io", "v1", "ClusterIssuer", "clusterissuers", false}
+	Orders                = Kind{"acme.cert-manager.io", "v1", "Order", "orders", true}
+	Challenges            = Kind{"acme.cert-manager.io", "v1", "Challenge", "challenges", true}
 )
 
 // Kinds lists every kind that a diagnosis may ask a View for. deploy's ClusterRole grants get and list on each but Secrets.
@@ -46,6 +53,7 @@ func Kinds() []Kind {
 		Pods, Events, Services, ConfigMaps, Secrets, PersistentVolumeClaims, PersistentVolumes, ServiceAccounts, ResourceQuotas, LimitRanges, Nodes, Namespaces,
 		Deployments, ReplicaSets, StatefulSets, DaemonSets, ControllerRevisions, Jobs, CronJobs,
 		EndpointSlices, NetworkPolicies, Ingresses, StorageClasses, HorizontalScaler, PodMetrics, NodeMetrics,
-		ValidatingWebhooks, MutatingWebhooks, SealedSecrets, ExternalSecrets, SecretProviderClasses, Certificates,
+		ValidatingWebhooks, MutatingWebhooks, SealedSecrets, ExternalSecrets, SecretStores, ClusterSecretStores, SecretProviderClasses,
+		Certificates, CertificateRequests, Issuers, ClusterIssuers, Orders, Challenges,
 	}
 }

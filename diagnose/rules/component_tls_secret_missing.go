@@ -54,6 +54,11 @@ func componentTLSSecretMissing() diagnose.Rule {
 				f.Chain = append(f.Chain, diagnose.Link{Object: f.Root, Says: firstOf("is not issued: "+message, "is not issued")})
 				f.Summary += fmt.Sprintf(": Certificate %s is not issued", u.GetName())
 				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "Certificate " + u.GetName() + " status.conditions", Text: shorten(message, 300)})
+				for _, a := range behind(c, diagnose.Certificates, u) {
+					f.Root = a.link.Object
+					f.Chain = append(f.Chain, a.link)
+					f.Evidence = append(f.Evidence, diagnose.Evidence{Source: a.kind.Kind + " " + a.name + " status", Text: a.link.Says})
+				}
 			}
 			f.Fixes = []diagnose.Fix{{Title: "See whether a certificate should make it", Command: c.Kubectl("get", "certificate,job")}}
 			return []diagnose.Finding{f}

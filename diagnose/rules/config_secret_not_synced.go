@@ -17,7 +17,7 @@ func configSecretNotSynced() diagnose.Rule {
 		ID: "config.secret-not-synced", Category: "missing-config", Title: "An operator should have made the Secret, and failed",
 		Doc: diagnose.Doc{
 			Means:   "The Secret that the pod needs is made by an operator from a SealedSecret, ExternalSecret, Certificate or SecretProviderClass of that name. That object is there, but its controller says that it cannot decrypt, fetch or issue it.",
-			Confirm: "`kubectl describe sealedsecret NAME` (or externalsecret, certificate): the condition and its message.",
+			Confirm: "`kubectl describe sealedsecret NAME` (or externalsecret, certificate): the condition and its message. Where it waits for another object, so do that one's: the SecretStore; the Issuer, and `kubectl get certificaterequests,orders,challenges`.",
 			Mend:    "Mend what the controller says: seal again with the present key and for the right namespace and name, give the external store's credentials, correct the issuer.",
 			Source:  "github.com/bitnami-labs/sealed-secrets, external-secrets.io, cert-manager.io, secrets-store-csi-driver.sigs.k8s.io",
 		},
@@ -59,6 +59,25 @@ func configSecretNotSynced() diagnose.Rule {
 					f.Summary = fmt.Sprintf("%s cannot start: Secret %s is not there, because %s %s %s", c.Who(), g["name"], kind.Kind, u.GetName(), says)
 					f.Advice = "Mend what its controller says"
 					f.Fixes = []diagnose.Fix{{Title: "Read its conditions and events", Command: c.Kubectl("describe", kind.Resource, u.GetName())}}
+					if all := behind(c, kind, u); len(all) > 0 {
+						last := all[len(all)-1]
+						f.Chain[1].Says = "should make it and has not"
+						for _, a := range all {
+							f.Chain = append(f.Chain, a.link)
+							f.Evidence = append(f.Evidence, diagnose.Evidence{Source: a.kind.Kind + " " + a.name + " status", Text: a.link.Says})
+						}
+						f.Root, f.Confidence = last.link.Object, diagnose.Certain
+						if !last.failed {
+							f.Confidence = diagnose.Likely
+						}
+						f.Summary = fmt.Sprintf("%s cannot start: Secret %s is not there: %s %s should make it, and %s %s %s", c.Who(), g["name"], kind.Kind, u.GetName(), last.kind.Kind, last.name, last.link.Says)
+						f.Advice = "Mend what " + last.kind.Kind + " " + last.name + " says"
+						f.Fixes = []diagnose.Fix{{Title: "Read its conditions and events", Command: last.describe(c)}}
+						if last.link.Says == "does not exist" {
+							f.Advice = "Create " + last.kind.Kind + " " + last.name + ", or refer to one that there is"
+							f.Fixes = []diagnose.Fix{{Title: "See which there are", Command: last.list(c)}}
+						}
+					}
 					return []diagnose.Finding{f}
 				}
 			}
@@ -95,17 +114,11 @@ func makers(c *diagnose.Case, kind diagnose.Kind, secret string) []*unstructured
 
 // failingCondition is the message of a condition that is not true, "" when there is none.
 func failingCondition(u *unstructured.Unstructured) string {
-	conditions, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
-	for _, x := range conditions {
-		cond, _ := x.(map[string]any)
+	for _, cond := range conditionsOf(u) {
 		if cond["status"] == "True" {
 			continue
 		}
-		message, _ := cond["message"].(string)
-		if message == "" {
-			message, _ = cond["reason"].(string)
-		}
-		if message != "" {
+		if message := firstOf(textOf(cond["message"]), textOf(cond["reason"])); message != "" {
 			return message
 		}
 	}
