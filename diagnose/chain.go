@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -53,6 +54,9 @@ func (c *Case) follow(a Address, h Hit) (Finding, bool) {
 			return c.followPods(a, h, f, nil, []*corev1.Pod{t.pod})
 		case t.missing:
 			if h.Pattern == failedName {
+				if c.ownPodName(a.Host) {
+					return Finding{}, false
+				}
 				f = c.serviceMissing(a, h, f, t)
 				if dnsFailed {
 					f.Confidence = Likely // the resolver did not say that there is none
@@ -60,6 +64,9 @@ func (c *Case) follow(a Address, h Hit) (Finding, bool) {
 				return f, true
 			}
 			// A connection that is refused or gets no answer had resolved its name, unless the program does not tell one from the other.
+			if !c.seesServices(t.namespace) {
+				return c.unseen(a, h, f, t)
+			}
 			if a.Port == 0 {
 				return Finding{}, false
 			}
@@ -98,7 +105,7 @@ func (c *Case) follow(a Address, h Hit) (Finding, bool) {
 			f.Chain[0].Says = "was created after the crash"
 			return f, true
 		}
-		return Finding{}, false
+		return c.otherResolver(a, h, f, s)
 	}
 	if found, ok := c.wrongPort(a, h, f, s); ok {
 		return found, true
@@ -188,6 +195,18 @@ func (c *Case) findService(a Address) serviceTarget {
 		}
 	}
 	return serviceTarget{external: true}
+}
+
+// replicaName is what follows a Deployment's name in those of its pods.
+var replicaName = regexp.MustCompile(`^-[0-9a-z]{6,10}-[0-9a-z]{5}$`)
+
+// ownPodName says that a name is that of a pod of the subject, this one or an earlier one: no Service would ever have it.
+func (c *Case) ownPodName(host string) bool {
+	if c.Pod == nil {
+		return false
+	}
+	rest, ok := strings.CutPrefix(host, c.Subject.Name())
+	return host == strings.ToLower(c.Pod.Name) || ok && c.Subject.Kind() == "Deployment" && replicaName.MatchString(rest)
 }
 
 // topLevel says that the last label of a name is one of the internet rather than of a namespace.
@@ -330,6 +349,12 @@ func (c *Case) noPods(a Address, h Hit, f Finding, s *corev1.Service) Finding {
 	selector := labels.SelectorFromSet(s.Spec.Selector)
 	said := couldNot(c, a, h.Pattern)
 	service := s.Namespace + "/" + s.Name
+	leaving := c.leaving(s)
+	if leaving != nil {
+		if found, ok := c.onLostNode(a, h, f, leaving); ok {
+			return found
+		}
+	}
 	for _, kind := range []Kind{Deployments, StatefulSets, DaemonSets} {
 		objects, _ := c.List(kind, s.Namespace)
 		for _, o := range objects {
@@ -353,6 +378,14 @@ func (c *Case) noPods(a Address, h Hit, f Finding, s *corev1.Service) Finding {
 				return c.adopt(f, said+": "+workload+" behind Service "+service+" has no pod", root, "has no pod", sub)
 			}
 			f.Cause = "dependency.no-endpoints"
+			if leaving != nil {
+				f.Summary = fmt.Sprintf("%s: %s behind Service %s has only pod %s, which is being deleted", said, workload, service, leaving.Name)
+				f.Advice = "See what holds it"
+				f.Chain = append(f.Chain, Link{root, "its pod " + leaving.Name + " is being deleted since " + Duration(c.Now.Sub(leaving.DeletionTimestamp.Time))})
+				f.Evidence = append(f.Evidence, Evidence{"Pod " + s.Namespace + "/" + leaving.Name + " metadata.deletionTimestamp", leaving.DeletionTimestamp.UTC().Format(time.RFC3339)})
+				f.Fixes = []Fix{{Title: "See what holds the pod", Command: kubectl(s.Namespace, "describe", "pod", leaving.Name)}}
+				return f
+			}
 			f.Summary = fmt.Sprintf("%s: %s behind Service %s has no pod", said, workload, service)
 			f.Advice = "See why its pods are not created: " + kubectl(s.Namespace, "describe", kubectlTarget(workload))
 			f.Chain = append(f.Chain, Link{root, "wants pods and has none"})

@@ -32,7 +32,7 @@ func (c *Case) followPods(a Address, h Hit, f Finding, s *corev1.Service, pods [
 	kind, name, _ := strings.Cut(workload, "/")
 	root := kind + "/" + pod.Namespace + "/" + name
 	said := couldNot(c, a, h.Pattern)
-	behind := ""
+	behind := fmt.Sprintf("%s/%s has no ready pod", pod.Namespace, name)
 	if s != nil {
 		behind = fmt.Sprintf("Service %s/%s has no ready pod", s.Namespace, s.Name)
 	}
@@ -51,6 +51,9 @@ func (c *Case) followPods(a Address, h Hit, f Finding, s *corev1.Service, pods [
 	where := pod.Namespace + "/" + name
 	if podReady(pod) {
 		return Finding{}, false
+	}
+	if found, ok := c.onLostNode(a, h, f, pod); ok {
+		return found, true
 	}
 	looping, container, kindOf := loops(pod)
 	subject := Subject{Namespace: pod.Namespace, Workload: workload, Pod: pod.Name, Container: container, ContainerType: kindOf}

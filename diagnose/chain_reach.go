@@ -27,7 +27,7 @@ func (c *Case) serviceMissing(a Address, h Hit, f Finding, t serviceTarget) Find
 	near := Nearest(t.name, names)
 	var elsewhere []string
 	all, _ := c.List(Services, "")
-	if err != nil || !c.sees(t.namespace, all) {
+	if err != nil || !c.seesServices(t.namespace) {
 		f.Confidence = Likely
 	}
 	for _, o := range all {
@@ -64,22 +64,6 @@ func (c *Case) serviceMissing(a Address, h Hit, f Finding, t serviceTarget) Find
 	}
 	f.Fixes = append(f.Fixes, Fix{Title: "See which Services there are", Command: kubectl(t.namespace, "get", "services")})
 	return f
-}
-
-// sees says that what a View does not hold of a namespace is not there. A capture of other things may lack the Services altogether.
-func (c *Case) sees(namespace string, services []Object) bool {
-	if len(services) == 0 {
-		c.Gap("no Service at all could be seen: they may not have been captured")
-		return false
-	}
-	if namespace == c.Subject.Namespace || slices.ContainsFunc(services, func(o Object) bool { return o.GetNamespace() != c.Subject.Namespace }) {
-		return true
-	}
-	if o, err := c.Get(Namespaces, "", namespace); err == nil && o != nil {
-		return true
-	}
-	c.Gap("nothing of namespace %s could be seen: it may not have been captured", namespace)
-	return false
 }
 
 func (c *Case) external(a Address, h Hit, f Finding, target string) Finding {

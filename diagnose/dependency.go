@@ -1,6 +1,8 @@
 package diagnose
 
 import (
+	"fmt"
+	"maps"
 	"net"
 	"regexp"
 	"slices"
@@ -64,6 +66,9 @@ func (c *Case) Dependencies() []Dependency {
 	}
 	if len(c.dependencies) == 0 && silent >= 0 {
 		c.followConfigured(c.failures[silent])
+		if len(c.dependencies) == 0 {
+			c.followProtocol(c.failures[silent])
+		}
 	}
 	return c.dependencies
 }
@@ -105,6 +110,75 @@ func (c *Case) followConfigured(h Hit) {
 	}
 }
 
+// protocols are the words by which programs call what they talk to, and the ports on which that listens.
+var protocols = []struct {
+	words []string
+	port  int
+}{
+	{[]string{"amqp", "rabbit"}, 5672},
+	{[]string{"mongo"}, 27017},
+	{[]string{"redis", "jedis", "lettuce"}, 6379},
+	{[]string{"mysql", "mariadb"}, 3306},
+	{[]string{"postgres", "psycopg", "npgsql", "pgsql"}, 5432},
+	{[]string{"kafka"}, 9092},
+	{[]string{"zookeeper"}, 2181},
+	{[]string{"elasticsearch", "opensearch"}, 9200},
+	{[]string{"cassandra"}, 9042},
+	{[]string{"nats"}, 4222},
+	{[]string{"memcache"}, 11211},
+}
+
+// followProtocol tries the one Service of the namespace that serves the protocol of which the failure tells, when neither the log nor the
+// configuration names an address. Only one that is proven to be broken counts, and what it leads to is never certain.
+func (c *Case) followProtocol(h Hit) {
+	text := h.Text
+	for _, t := range c.Traces() {
+		if h.Line >= t.First && h.Line <= t.Last {
+			for n := t.First; n <= t.Last && n < t.First+60; n++ {
+				text += " " + h.Log.Line(n)
+			}
+		}
+	}
+	text = strings.ToLower(text)
+	port := 0
+	for _, p := range protocols {
+		if slices.ContainsFunc(p.words, func(w string) bool { return strings.Contains(text, w) }) {
+			if port != 0 {
+				return // it speaks of more than one
+			}
+			port = p.port
+		}
+	}
+	if port == 0 {
+		return
+	}
+	services, _ := c.List(Services, c.Subject.Namespace)
+	var only *corev1.Service
+	for _, o := range services {
+		s, ok := o.(*corev1.Service)
+		if !ok || !slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool { return int(p.Port) == port }) {
+			continue
+		}
+		if only != nil && !maps.Equal(only.Spec.Selector, s.Spec.Selector) {
+			return
+		}
+		only = s
+	}
+	if only == nil {
+		return
+	}
+	a := Address{Host: only.Name, Port: port}
+	f, ok := c.follow(a, h)
+	if !ok || f.Cause == "" || f.Proof < Corroborated {
+		return
+	}
+	if f.Confidence == Certain {
+		f.Confidence = Likely
+	}
+	f.Evidence = append(f.Evidence, Evidence{Source: "Service " + only.Namespace + "/" + only.Name + " spec.ports", Text: fmt.Sprintf("the only one in the namespace that serves port %d", port)})
+	c.dependencies = append(c.dependencies, Dependency{Address: a, Hit: h, How: h.Pattern, Finding: f})
+}
+
 // failedAddresses returns what a line says could not be reached: addresses in the line itself, else in the stack trace around it, else
 // in the lines nearby.
 func (c *Case) failedAddresses(h Hit) []Address {
@@ -120,7 +194,7 @@ func (c *Case) failedAddresses(h Hit) []Address {
 			return c.reachable([]Address{a})
 		}
 	}
-	if found := c.reachable(c.engine.address.find(withoutSource(text))); len(found) > 0 {
+	if found := c.reachable(paired(c.engine.address.find(withoutSource(text)))); len(found) > 0 {
 		return found
 	}
 	for _, t := range c.Traces() {
@@ -159,6 +233,25 @@ func (c *Case) failedAddresses(h Hit) []Address {
 var arrow = regexp.MustCompile(`[0-9a-f.:\[\]]+->|\bon \[?[0-9a-f.:]+\]?:53\b`)
 
 func withoutSource(text string) string { return arrow.ReplaceAllString(text, " ") }
+
+// paired gives a name that stands beside one IP address with a port in the same line that port: "host=db ... (dial tcp 10.96.0.12:5432: ...".
+func paired(in []Address) []Address {
+	name, ip := -1, -1
+	for i, a := range in {
+		switch isIP := net.ParseIP(a.Host) != nil; {
+		case isIP && a.Port > 0 && ip < 0:
+			ip = i
+		case !isIP && a.Port == 0 && name < 0:
+			name = i
+		default:
+			return in
+		}
+	}
+	if name < 0 || ip < 0 {
+		return in
+	}
+	return []Address{{in[name].Host, in[ip].Port}, in[ip]}
+}
 
 // reachable drops addresses that lead nowhere else: every interface, the pod itself under its own IP.
 func (c *Case) reachable(in []Address) []Address {

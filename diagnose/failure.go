@@ -30,7 +30,7 @@ func connectionRule() Rule {
 			"the connection attempt failed", "connection attempt failed", "amqpconnectionerror", "brokernotavailable", "no servers available for connection", "unable to bootstrap from", "no resolvable bootstrap", "broker transport failure",
 			"brokers are down", "could not connect to", "couldn't connect to", "cannot connect to", "can't connect to", "unable to connect to", "failed to connect to", "not possible to connect", "failed to open tcp connection", "error connecting to", "connection error",
 			"no healthy upstream", "failed to establish a new connection", "max retries exceeded with url", "pool initialization incomplete", "could not obtain connection", "unable to reach", "cannot reach", "could not reach", "is not reachable", "unreachable",
-			"sequelizeconnection", "redisconnectionexception", "jedisconnectionexception", "mongoserverselectionerror", "statuscode.unavailable", "code = unavailable", "error while dialing", "waiting on dependencies",
+			"sequelizeconnection", "redisconnectionexception", "jedisconnectionexception", "mongoserverselectionerror", "statuscode.unavailable", "code = unavailable", "error while dialing", "waiting on dependencies", " - no response", " - rejecting connections",
 		}},
 		{Name: failedTimeout, Words: []string{
 			"i/o timeout", "etimedout", "connection timed out", "connect timed out", "connect timeout", "connecttimeout", "connection timeout", "timeout occurred after waiting", "timeout expired",
@@ -43,6 +43,7 @@ func connectionRule() Rule {
 			"could not resolve host", "couldn't resolve host", "bad address '", "host not found", "unknown mysql server host", "nxdomain", "name resolution", "nodename nor servname",
 			"name does not resolve", "can't resolve", "couldn't resolve", "failed to resolve", "unable to resolve", "cannot resolve", "could not resolve", "unresolvedaddressexception", "non-existing domain",
 			"failed to lookup address", "getaddrinfo failed", "getaddrinfo for", "server misbehaving", "no address associated with hostname", "name not resolved", "dns resolution failed", "host unknown", "failure in name resolution", "resource temporarily unavailable (", "not found address of host",
+			"couldn't lookup host", "could not lookup host", "failed to look up",
 		}},
 		// ModuleNotFoundError and FileNotFoundException hold the word, too.
 		{Name: failedName, Words: []string{"enotfound"}, Regexp: `(?i)\bENOTFOUND\b`},
@@ -64,6 +65,7 @@ func namePatterns() []*regexp.Regexp {
 		`\(` + host + `:\d+\): non-existing domain`,
 		`Resource temporarily unavailable \(` + host + `:\d+\)`,
 		`connecting to ` + host + `:\d+\. (?:Name|Temporary)`,
+		`(?i)look ?up host(?:name)?:? ['"]?` + host + `['"]?`,
 		`host[=:] ?['"]` + host + `['"]`,
 		`(?i)could not resolve:? ` + host,
 		`address of host: ` + host, // ClickHouse

@@ -53,8 +53,28 @@ func (e *Engine) rank(c *Case, findings []Finding) []ranked {
 		}
 		out = append(out, r)
 	}
+	c.blameDependency(out)
 	slices.SortStableFunc(out, func(a, b ranked) int { return b.score - a.score })
 	return out
+}
+
+// blameDependency puts a dependency that is proven to be down before the probe that kills the program for saying so.
+func (c *Case) blameDependency(findings []ranked) {
+	for i := range findings {
+		probe := &findings[i]
+		if probe.Killing == "" {
+			continue
+		}
+		for j := range findings {
+			d := &findings[j]
+			if !d.connection || d.Proof < Corroborated || d.Confidence != Certain || d.score >= probe.score {
+				continue
+			}
+			d.score = probe.score + 1 + d.score/10
+			d.Summary = probe.Killing + ": " + strings.Replace(d.Summary, c.Who()+" ", "it ", 1)
+			d.Evidence = append(d.Evidence, probe.Evidence...)
+		}
+	}
 }
 
 // diedOfAnother says that the line which a program ended with, or a later fatal one, is another finding's and tells of no connection: what

@@ -51,6 +51,9 @@ func probeUnhealthy() diagnose.Rule {
 			} else {
 				f.Summary = fmt.Sprintf("%s: after %s of service it no longer accepts connections", p.says(c), diagnose.Duration(c.Ran()))
 			}
+			if code >= 500 || unserving {
+				f.Killing = f.Summary
+			}
 			// The program's own trouble, where it says it.
 			for i := len(hits) - 1; i >= 0; i-- {
 				if hits[i].Level >= diagnose.Error || hits[i].Level == diagnose.NoLevel {
