@@ -90,6 +90,9 @@ func (c *Case) templateChange(f *Finding, first time.Time) []candidate {
 	if r.by != "" {
 		says += ", by " + r.by
 	}
+	if r.unproven {
+		says += "; whether it ran before that is not known"
+	}
 	return []candidate{{Change: Change{Object: objectOf(c.Subject), At: r.at.UTC(), Says: says + howLong(r.at, first)}, weight: weight, template: true}}
 }
 

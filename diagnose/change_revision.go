@@ -42,6 +42,7 @@ type rollout struct {
 	now, good version
 	at        time.Time // when the first revision after the good one was rolled out
 	between   int       // how many revisions lie between them
+	unproven  bool      // whether the good one ran is not known
 	by        string
 	diff      []difference
 }
@@ -74,14 +75,15 @@ func (c *Case) findRollout() *rollout {
 			good = i
 		}
 	}
-	// Nothing is known of any: the one right before is taken for good unless it is known to be bad.
+	// Nothing is known of any: the one right before is what was changed, unless it is known to be bad. Nobody is sent back to it.
+	unproven := good < 0
 	if good < 0 && len(older) > 0 && older[0].standing != standingBad {
 		good = 0
 	}
 	if good < 0 || older[good].template == nil {
 		return nil
 	}
-	r := &rollout{now: now, good: older[good], between: good, diff: diffTemplates(older[good].template, now.template)}
+	r := &rollout{now: now, good: older[good], between: good, unproven: unproven, diff: diffTemplates(older[good].template, now.template)}
 	if len(r.diff) == 0 {
 		return nil
 	}
@@ -155,13 +157,21 @@ func (c *Case) versions() ([]version, int) {
 			continue
 		}
 		next := c.history[i-1]
+		until := next.created
+		if next.reused {
+			if until = (time.Time{}); i-1 == c.crashing {
+				until = c.wentBack(next)
+			}
+		}
 		switch {
 		case !short.IsZero() && !v.created.Before(short.Add(-time.Minute)):
 			v.standing = standingBad
 		case v.reused:
 			v.standing = standingLived
-		case !next.reused && next.created.Sub(v.created) >= livedLong:
+		case until.Sub(v.created) >= livedLong:
 			v.standing = standingLived
+		case i == c.crashing+1 && c.Subject.Kind() == "Deployment":
+			v.standing = c.standingByEvents(v.name)
 		}
 	}
 	return c.history, c.crashing
@@ -211,6 +221,36 @@ func (c *Case) standingOf(pods []*corev1.Pod, otherwise standing) standing {
 		}
 	}
 	return otherwise
+}
+
+// ranAWhile is how long a pod must have run until its rollout stopped it to count as one that ran.
+const ranAWhile = 30 * time.Second
+
+// standingByEvents reads how a ReplicaSet's pods were that are gone already: whether they ran until they were stopped, or were started anew.
+func (c *Case) standingByEvents(replicaSet string) standing {
+	out, asked := standingUnknown, 0
+	for _, made := range c.EventsOf("ReplicaSet", c.Subject.Namespace, replicaSet) {
+		pod, ok := strings.CutPrefix(made.Message, "Created pod: ")
+		if made.Reason != "SuccessfulCreate" || !ok || asked == 3 {
+			continue
+		}
+		asked++
+		var started, stopped time.Time
+		for _, e := range c.EventsOf("Pod", c.Subject.Namespace, pod) {
+			switch {
+			case e.Warning && (e.Reason == "BackOff" || e.Reason == "Failed"), e.Reason == "Started" && e.Count > 1:
+				return standingBad
+			case e.Reason == "Started":
+				started = e.Last
+			case e.Reason == "Killing" && strings.HasPrefix(e.Message, "Stopping container "):
+				stopped = e.Last
+			}
+		}
+		if !started.IsZero() && stopped.Sub(started) >= ranAWhile {
+			out = standingLived
+		}
+	}
+	return out
 }
 
 func (c *Case) controllerVersions() ([]version, int) {

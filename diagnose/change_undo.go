@@ -82,7 +82,7 @@ func (k keeper) says() string {
 // rollback is the fix that goes back to the last revision that ran, when the change was one of the template.
 func (c *Case) rollback() (Fix, bool) {
 	r := c.rollout()
-	if !c.undoes || r == nil {
+	if !c.undoes || r == nil || r.unproven {
 		return Fix{}, false
 	}
 	title := "Go back to the revision that ran before"
