@@ -98,17 +98,17 @@ func (c *Case) findRollout() *rollout {
 			first = now
 		}
 	}
-	r.at, r.by = first.created, c.editor(first.created)
+	r.at, r.by = first.created, c.editor(first.created, r.diff)
 	if first.reused {
 		r.at, r.by = c.wentBack(first), ""
 		if r.at.IsZero() {
 			return nil
 		}
-		r.by = c.editor(r.at)
+		r.by = c.editor(r.at, r.diff)
 	}
 	// A Job is made at the next time of the schedule, not at the edit.
-	if at, by := c.templateEdited(); c.Subject.Kind() == "CronJob" && at.After(r.good.created) && at.Before(r.at) {
-		r.at, r.by = at, by
+	if at, _ := c.templateEdited(); c.Subject.Kind() == "CronJob" && at.After(r.good.created) && at.Before(r.at) {
+		r.at, r.by = at, c.editor(at, r.diff)
 	}
 	return r
 }
@@ -359,12 +359,74 @@ func (c *Case) templateEdited() (time.Time, string) {
 	return at, by
 }
 
-// editor is the field manager that wrote the workload's template at about that time.
-func (c *Case) editor(at time.Time) string {
-	if edit, by := c.templateEdited(); edit.Sub(at).Abs() <= 2*time.Minute {
-		return by
+// rollsOutWithin is how long after a write of the template its revision is made at the latest, for the write to be known by its time.
+const rollsOutWithin = time.Minute
+
+// editor is the field manager that wrote the workload's template right before a revision was made of it. Where several did, it is the one
+// that owns what differs; empty where that does not tell, either.
+func (c *Case) editor(made time.Time, diff []difference) string {
+	w := c.Workload()
+	if w == nil {
+		return ""
+	}
+	template := []string{"f:spec", "f:template"}
+	if c.Subject.Kind() == "CronJob" {
+		template = []string{"f:spec", "f:jobTemplate", "f:spec", "f:template"}
+	}
+	var all, owners []string
+	for _, m := range w.GetManagedFields() {
+		f := readFields(m.FieldsV1)
+		if m.Time == nil || m.Subresource != "" || m.Time.After(made.Add(timestampSlack)) || made.Sub(m.Time.Time) > rollsOutWithin || !f.has(template...) || m.Manager == "kube-controller-manager" {
+			continue
+		}
+		if by := managerName(m.Manager); !slices.Contains(all, by) {
+			all = append(all, by)
+			if f = f.at(append(template, "f:spec")...); slices.ContainsFunc(diff, func(d difference) bool { return f.owns(d) }) {
+				owners = append(owners, by)
+			}
+		}
+	}
+	switch {
+	case len(all) == 1:
+		return all[0]
+	case len(owners) == 1:
+		return owners[0]
 	}
 	return ""
+}
+
+// owns says that the fields of a pod's spec hold the one that differs.
+func (f fieldSet) owns(d difference) bool {
+	var fields []string
+	switch d.sort {
+	case diffImage:
+		fields = []string{"f:image"}
+	case diffCommand:
+		fields = []string{"f:command", "f:args", "f:workingDir"}
+	case diffEnv:
+		fields = []string{"f:env", "f:envFrom"}
+	case diffMemory, diffCPU, diffDisk:
+		fields = []string{"f:resources"}
+	case diffMount:
+		fields = []string{"f:volumes", "f:volumeMounts"}
+	case diffLiveness:
+		fields = []string{"f:livenessProbe"}
+	case diffStartup:
+		fields = []string{"f:startupProbe"}
+	case diffReadiness:
+		fields = []string{"f:readinessProbe"}
+	case diffSecurity:
+		fields = []string{"f:securityContext"}
+	case diffAccount:
+		fields = []string{"f:serviceAccountName"}
+	}
+	return slices.ContainsFunc(fields, func(field string) bool {
+		if d.container == "" {
+			return f.has(field)
+		}
+		key := `k:{"name":"` + d.container + `"}`
+		return f.has("f:containers", key, field) || f.has("f:initContainers", key, field)
+	})
 }
 
 // Previous returns the pod template of the last revision that ran before the crashing one, nil when it is not known or the same.
