@@ -233,10 +233,15 @@ func (s *search) failures() {
 			}
 		}
 		says, ok := s.th.Repeated(kind, failures, s.now)
+		switch {
+		case ok:
+		case kind == "CronJob":
+			says, ok = Overdue(failures, s.secondDue(sightings[0].namespace, sightings[0].workload))
+		default:
+			says, ok = s.th.Alone(kind, failures, s.alive[key], s.now)
+		}
 		if !ok {
-			if says, ok = s.th.Alone(kind, failures, s.alive[key], s.now); !ok {
-				continue
-			}
+			continue
 		}
 		if s.unwanted(sightings[0].namespace, sightings[0].workload) {
 			continue
@@ -257,6 +262,16 @@ func (s *search) failures() {
 			Condition: PodsFail, Says: says,
 		}, newest.At, newest.Created)
 	}
+}
+
+func (s *search) secondDue(namespace, workload string) time.Time {
+	_, name, _ := strings.Cut(workload, "/")
+	if o, err := s.view.Get(s.ctx, CronJobs, namespace, name); err == nil {
+		if c, ok := o.(*batchv1.CronJob); ok {
+			return SecondDue(c)
+		}
+	}
+	return time.Time{}
 }
 
 // unwanted says that a workload is scaled to zero or suspended: its failed pods only linger, and nothing need take their place.

@@ -94,6 +94,18 @@ func TestFind(t *testing.T) {
 		{"a job whose pods fail", job("m", "") + failedPod("m-1", "Job/m", "11:50:00", "11:50:05") + failedPod("m-2", "Job/m", "11:50:15", "11:50:20"), diagnose.Scope{}, []string{"Job/m app pods-fail m-2"}},
 		{"a job that succeeds on its second try", job("m", "") + failedPod("m-1", "Job/m", "11:50:00", "11:50:05") +
 			pod("m-2", "Job/m", "2026-03-01T11:50:15Z", statuses("Succeeded", "state: {terminated: {exitCode: 0, reason: Completed, finishedAt: '2026-03-01T11:50:20Z'}}")), diagnose.Scope{}, nil},
+		{"a cron job that keeps one failed job", job("b-1", "b") + failedPod("b-1-x", "Job/b-1", "11:00:00", "11:00:05") +
+			"apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: b, namespace: shop, creationTimestamp: '2026-02-01T11:30:00Z'}\nspec: {schedule: '0 11 * * *'}\nstatus: {lastSuccessfulTime: '2026-02-27T11:00:30Z'}\n---\n", diagnose.Scope{}, []string{"CronJob/b app pods-fail b-1-x"}},
+		{"a cron job that failed once", job("b-1", "b") + failedPod("b-1-x", "Job/b-1", "11:00:00", "11:00:05") +
+			"apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: b, namespace: shop, creationTimestamp: '2026-02-01T11:30:00Z'}\nspec: {schedule: '0 11 * * *'}\nstatus: {lastSuccessfulTime: '2026-02-28T11:00:30Z'}\n---\n", diagnose.Scope{}, nil},
+		{"a cron job that failed once since it was resumed", job("b-1", "b") + failedPod("b-1-x", "Job/b-1", "11:00:00", "11:00:05") +
+			"apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: b, namespace: shop, creationTimestamp: '2026-02-01T11:30:00Z', managedFields: [{manager: kubectl-patch, operation: Update, time: '2026-03-01T08:00:00Z', fieldsV1: {'f:spec': {'f:suspend': {}}}}]}\nspec: {schedule: '0 11 * * *'}\nstatus: {lastSuccessfulTime: '2026-02-10T11:00:30Z'}\n---\n", diagnose.Scope{}, nil},
+		{"a cron job whose schedule names a zone", job("b-1", "b") + failedPod("b-1-x", "Job/b-1", "11:00:00", "11:00:05") +
+			"apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: b, namespace: shop, creationTimestamp: '2026-02-01T11:30:00Z'}\nspec: {schedule: 'TZ=UTC'}\n---\n", diagnose.Scope{}, nil},
+		{"a cron job whose schedule cannot be read", job("b-1", "b") + failedPod("b-1-x", "Job/b-1", "11:00:00", "11:00:05") +
+			"apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: b, namespace: shop, creationTimestamp: '2026-02-01T11:30:00Z'}\nspec: {schedule: now and then}\n---\n", diagnose.Scope{}, nil},
+		{"a cron job that never succeeded, in its own time zone", job("b-1", "b") + failedPod("b-1-x", "Job/b-1", "11:00:00", "11:00:05") +
+			"apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: b, namespace: shop, creationTimestamp: '2026-02-27T12:30:00Z'}\nspec: {schedule: '0 20 * * *', timeZone: Asia/Tokyo}\n---\n", diagnose.Scope{}, []string{"CronJob/b app pods-fail b-1-x"}},
 		{"a cron job that fails each time", job("b-1", "b") + job("b-2", "b") + failedPod("b-1-x", "Job/b-1", "10:00:00", "10:00:05") + failedPod("b-2-x", "Job/b-2", "11:00:00", "11:00:05"), diagnose.Scope{}, []string{"CronJob/b app pods-fail b-2-x"}},
 		{"a cron job that has succeeded since", job("b-1", "b") + job("b-2", "b") + failedPod("b-1-x", "Job/b-1", "10:00:00", "10:00:05") + failedPod("b-2-x", "Job/b-2", "11:00:00", "11:00:05") +
 			"apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: b, namespace: shop}\nstatus: {lastSuccessfulTime: '2026-03-01T11:30:00Z'}\n---\n", diagnose.Scope{}, nil},

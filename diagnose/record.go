@@ -166,6 +166,8 @@ type WorkloadRecord struct {
 	GivenUpContainer string
 	// Succeeded is when a CronJob's Job last succeeded.
 	Succeeded time.Time
+	// SecondDue is [SecondDue] of a CronJob.
+	SecondDue time.Time
 	// Observed says that the controller has acted on the newest spec (observedGeneration).
 	Observed bool
 }

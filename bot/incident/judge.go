@@ -148,6 +148,11 @@ func (t *Tracker) looksWhole(u *unit, now time.Time) (finding, bool) {
 		if says, ok := t.o.Thresholds.Repeated(kind, u.failures, now); ok && !t.longOver(kind, u, now) {
 			return finding{condition: diagnose.PodsFail, says: says}, true
 		}
+		if w, ok := t.o.Cluster.Workload(u.workload.namespace, u.workload.workload); ok && kind == "CronJob" {
+			if says, ok := diagnose.Overdue(u.failures, w.SecondDue); ok {
+				return finding{condition: diagnose.PodsFail, says: says}, true
+			}
+		}
 		if says, ok := t.o.Thresholds.Alone(kind, u.failures, t.alive(u), now); ok {
 			return finding{condition: diagnose.PodsFail, says: says}, true
 		}

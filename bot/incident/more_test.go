@@ -160,6 +160,34 @@ func TestJobThatLackedPodsGoes(t *testing.T) {
 	})
 }
 
+// A CronJob that keeps one failed Job shows one failure, however often it has failed.
+func TestCronJobThatKeepsOneFailedJob(t *testing.T) {
+	for name, test := range map[string]struct {
+		due  time.Duration // for the second time since the last success, before the start
+		want int
+	}{
+		"had no success for long":   {2 * time.Hour, 1},
+		"succeeded the time before": {-20 * time.Hour, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lived(t, nil, nil, func(w *world) {
+				w.loads["CronJob/backup"] = diagnose.WorkloadRecord{Namespace: "shop", Workload: "CronJob/backup", Desired: 1, Observed: true, SecondDue: w.start.Add(-test.due)}
+				w.play(`
+					0s unseen new backup-1-x CronJob/backup Never
+					1s unseen run backup-1-x
+					2s unseen fail backup-1-x 1
+					1m again backup-1-x
+					1m synced
+					2m
+				`)
+				if got := len(w.tracker.Open()); got != test.want {
+					t.Errorf("%d incidents are open, not %d: %q", got, test.want, w.out)
+				}
+			})
+		})
+	}
+}
+
 // A Job that gave up while nobody looked is news; one that has succeeded since, was given up long ago, or whose pods were seen to fail is not.
 func TestJobGivenUpUnseen(t *testing.T) {
 	for _, test := range []struct {

@@ -136,6 +136,7 @@ func RecordWorkload(obj any) (r diagnose.WorkloadRecord, ok bool) {
 		if at := o.Status.LastSuccessfulTime; at != nil {
 			r.Succeeded = at.Time
 		}
+		r.SecondDue = diagnose.SecondDue(o)
 		if o.Spec.Suspend != nil && *o.Spec.Suspend {
 			r.Desired = 0
 		}
