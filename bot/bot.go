@@ -74,6 +74,10 @@ const (
 	patience = 700 * time.Millisecond
 	// limit bounds one diagnosis.
 	limit = 20 * time.Second
+	// measured is the least age of a container of which metrics-server may know what it uses: it looks every fifteen seconds unless set.
+	measured = 15 * time.Second
+	// measures bounds how many runs of one incident are looked at for what they use.
+	measures = 5
 	// remember is how long what was sent is known after the end of an incident.
 	remember = 24 * time.Hour
 	// repeat is how long a cause that comes and goes is not said again; the root always shows the one that holds.
@@ -108,9 +112,34 @@ type file struct {
 	diagnose bool // it is to be diagnosed, not only published
 	restored bool // its diagnosis has been looked for in memory
 	due      []time.Time
+	measures int       // how many runs were looked at for what they use
 	shown    time.Time // when its thread was last seen to
 	forget   time.Time // when an ended incident is dropped
 	over     bool      // it is to be dropped
+}
+
+// measurable says when a run that begins now is worth a look for what it uses of its limits: late in it, as the runs before it went.
+// metrics-server measures only what runs, and knows a container that has just started only after its second look at it.
+func (f *file) measurable(now time.Time) (time.Time, bool) {
+	if f.diagnosis == nil || f.measures >= measures || diagnose.Measured(f.diagnosis.Evidence) {
+		return time.Time{}, false
+	}
+	var lives []time.Duration
+	for _, r := range f.diagnosis.Timeline {
+		if !r.Started.IsZero() && r.Ended.After(r.Started) {
+			lives = append(lives, r.Ended.Sub(r.Started))
+		}
+	}
+	if len(lives) == 0 {
+		return time.Time{}, false
+	}
+	slices.Sort(lives)
+	late := lives[len(lives)/2] * 4 / 5
+	if late < measured || late > time.Hour {
+		return time.Time{}, false
+	}
+	f.measures++
+	return now.Add(late), true
 }
 
 // New returns a Bot, or an error that names what is missing.
@@ -154,11 +183,16 @@ func (b *Bot) Incident(inc diagnose.Incident) {
 		f.due = append(f.due, now.Add(lookAgain[0]))
 		slices.SortFunc(f.due, time.Time.Compare)
 	case inc.Restarts != f.inc.Restarts:
-		if wait := f.at.Add(refresh).Sub(now); wait <= 0 {
+		soon := f.at.Add(refresh)
+		if !soon.After(now) {
 			f.diagnose = true
-		} else if len(f.due) == 0 {
-			f.due = append(f.due, now.Add(wait))
+		} else if len(f.due) == 0 || f.due[0].After(soon) {
+			f.due = append(f.due, soon)
 		}
+		if t, ok := f.measurable(now); ok {
+			f.due = append(f.due, t)
+		}
+		slices.SortFunc(f.due, time.Time.Compare)
 	}
 	f.inc = inc
 	if inc.State != diagnose.Open && f.forget.IsZero() {

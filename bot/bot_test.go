@@ -89,12 +89,12 @@ type finder struct {
 	answer diagnose.Diagnosis
 	err    error
 	takes  time.Duration
-	asked  int
+	asked  []time.Time
 }
 
 func (f *finder) Diagnose(ctx context.Context, _ diagnose.View, s diagnose.Symptom) (diagnose.Diagnosis, error) {
 	f.mu.Lock()
-	f.asked++
+	f.asked = append(f.asked, time.Now())
 	d, err, takes := f.answer, f.err, f.takes
 	f.mu.Unlock()
 	d.Subject = s.Subject
@@ -115,7 +115,13 @@ func (f *finder) set(cause string, c diagnose.Confidence) {
 func (f *finder) count() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.asked
+	return len(f.asked)
+}
+
+func (f *finder) times() []time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.asked)
 }
 
 type story struct {
@@ -288,6 +294,53 @@ func TestNumbersAddUp(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestUsageIsLookedForWhileItRuns holds that a run is looked at shortly before its end as the runs before it went: metrics-server knows
+// nothing of a container that waits, or has just begun.
+func TestUsageIsLookedForWhileItRuns(t *testing.T) {
+	for name, tc := range map[string]struct {
+		lived time.Duration
+		looks []time.Duration // after the restart
+	}{
+		"long enough": {35 * time.Second, []time.Duration{0, 28 * time.Second}},
+		"too short":   {10 * time.Second, []time.Duration{0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tell(t, newMemory(), func(s *story) {
+				s.finder.mu.Lock()
+				s.finder.answer.Timeline = []diagnose.Run{{Started: time.Now().Add(-tc.lived), Ended: time.Now()}}
+				s.finder.mu.Unlock()
+				s.Incident(s.inc)
+				time.Sleep(10 * time.Minute)
+				restarted, before := time.Now(), len(s.finder.times())
+				s.inc.Restarts++
+				s.Incident(s.inc)
+				time.Sleep(10 * time.Minute)
+				var looks []time.Duration
+				for _, at := range s.finder.times()[before:] {
+					looks = append(looks, at.Sub(restarted))
+				}
+				if !slices.Equal(looks, tc.looks) {
+					t.Errorf("looked %v after the restart, want %v", looks, tc.looks)
+				}
+				// Once it is measured, nothing more is looked for.
+				s.finder.mu.Lock()
+				s.finder.answer.Evidence = []diagnose.Evidence{{Source: "metrics of pod web-1", Text: "memory 61Mi of 64Mi (95 %)"}}
+				s.finder.mu.Unlock()
+				s.inc.Restarts++
+				s.Incident(s.inc)
+				time.Sleep(10 * time.Minute)
+				before = len(s.finder.times())
+				s.inc.Restarts++
+				s.Incident(s.inc)
+				time.Sleep(10 * time.Minute)
+				if again := len(s.finder.times()) - before; again != 1 {
+					t.Errorf("looked %d times after a restart, although it was measured", again)
+				}
+			})
+		})
+	}
 }
 
 func TestEvidenceIsKeptAfterThePost(t *testing.T) {

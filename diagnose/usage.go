@@ -128,12 +128,16 @@ func (c *Case) CiteUsage(u Usage, name corev1.ResourceName, limit resource.Quant
 	return Evidence{Source: metricsSource + "pod " + c.Subject.Pod, Text: text}
 }
 
+// Measured tells whether the evidence holds a measurement by metrics-server.
+func Measured(evidence []Evidence) bool { return slices.ContainsFunc(evidence, measured) }
+
+func measured(e Evidence) bool { return strings.HasPrefix(e.Source, metricsSource) }
+
 // KeepMeasured adds to the evidence of a diagnosis what an earlier one of the same cause had measured and this one could not: metrics-server
 // knows nothing of a container while it waits to be started again.
 func KeepMeasured(earlier, now []Evidence) []Evidence {
 	out := slices.Clone(now)
-	measured := func(e Evidence) bool { return strings.HasPrefix(e.Source, metricsSource) }
-	if slices.ContainsFunc(now, measured) {
+	if Measured(now) {
 		return out
 	}
 	for _, e := range earlier {
