@@ -160,6 +160,31 @@ func TestJobThatLackedPodsGoes(t *testing.T) {
 	})
 }
 
+// A ReplicaSet of nobody's, or of a Rollout's, tells of its pods by itself.
+func TestReplicaSetOfItsOwn(t *testing.T) {
+	lived(t, nil, nil, func(w *world) {
+		w.play(`
+			0s synced
+			0s workload ReplicaSet/lone 2 0 pods "lone-x" is forbidden: exceeded quota
+			0s new canary-1 ReplicaSet/canary abc
+			0s workload ReplicaSet/canary 1 1
+			1s run canary-1
+			2s crash canary-1 1
+			13s crash canary-1 1
+			6m workload ReplicaSet/canary 0 0
+			30m
+		`)
+		want := lines(`
+			13s opened ReplicaSet/canary crash-loop
+			1m0s opened ReplicaSet/lone [] cannot-create
+			6m0s closed ReplicaSet/canary: ReplicaSet canary was scaled to zero
+		`)
+		if diff := cmp.Diff(want, w.out); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+	})
+}
+
 // A CronJob that keeps one failed Job shows one failure, however often it has failed.
 func TestCronJobThatKeepsOneFailedJob(t *testing.T) {
 	for name, test := range map[string]struct {

@@ -182,10 +182,16 @@ func (s *workloadSink) Update(obj any) error {
 	if !ok {
 		return fmt.Errorf("taking a workload: it is a %T", obj)
 	}
-	if !s.w.ignored(r.Namespace) && s.w.workloads.put(r) {
+	if s.kept(r) && s.w.workloads.put(r) {
 		s.w.tellWorkload(r, false)
 	}
 	return nil
+}
+
+// kept says whether a controller is one to keep. A Deployment tells what its ReplicaSets are up to, and has up to ten old ones: only those
+// that are their own, or an add-on's such as a Rollout, are kept.
+func (s *workloadSink) kept(r diagnose.WorkloadRecord) bool {
+	return !s.w.ignored(r.Namespace) && (r.Owner == "" || s.st.kind.kind != "ReplicaSet")
 }
 
 // Delete takes a controller's end.
@@ -211,7 +217,7 @@ func (s *workloadSink) Replace(list []any, _ string) error {
 		if !ok {
 			return fmt.Errorf("taking workloads: one is a %T", obj)
 		}
-		if !s.w.ignored(r.Namespace) {
+		if s.kept(r) {
 			records = append(records, r)
 		}
 	}

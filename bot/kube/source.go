@@ -36,6 +36,7 @@ func watchedKinds(c kubernetes.Interface) (pods watchedKind, workloads []watched
 	pods = kindOf("Pod", "pods", "", c.CoreV1().Pods)
 	return pods, []watchedKind{
 		kindOf("Deployment", "deployments", "apps", c.AppsV1().Deployments),
+		kindOf("ReplicaSet", "replicasets", "apps", c.AppsV1().ReplicaSets),
 		kindOf("StatefulSet", "statefulsets", "apps", c.AppsV1().StatefulSets),
 		kindOf("DaemonSet", "daemonsets", "apps", c.AppsV1().DaemonSets),
 		kindOf("CronJob", "cronjobs", "batch", c.BatchV1().CronJobs),

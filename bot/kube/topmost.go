@@ -72,6 +72,9 @@ func (w *Watch) verify(ctx context.Context, o owner, guessed string) (string, er
 			return "Job/" + o.name, nil
 		}
 	case "ReplicaSet":
+		if _, ok := w.workloads.get(o.namespace, "ReplicaSet/"+o.name); ok {
+			return "ReplicaSet/" + o.name, nil
+		}
 		if strings.HasPrefix(guessed, "Deployment/") {
 			if _, ok := w.workloads.get(o.namespace, guessed); ok {
 				return guessed, nil

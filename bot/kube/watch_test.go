@@ -472,7 +472,7 @@ func TestWatchPermissions(t *testing.T) {
 	})
 	t.Run("not a cluster", func(t *testing.T) {
 		a := newAPI(t)
-		for _, r := range []string{"pods", "deployments", "statefulsets", "daemonsets", "jobs", "cronjobs"} {
+		for _, r := range []string{"pods", "deployments", "replicasets", "statefulsets", "daemonsets", "jobs", "cronjobs"} {
 			a.noCRD[r] = true
 		}
 		w, err := NewWatch(WatchOptions{Client: a.client(), Sink: &told{t: t}, Log: slog.New(slog.DiscardHandler)})
@@ -600,8 +600,8 @@ func TestTopmost(t *testing.T) {
 			reads++
 		}
 	}
-	if reads != 6 { // canary, lone, lone-abc, moved, deleted, expired: none for what the watch knows
-		t.Errorf("%d reads for owners, want 6: %q", reads, a.called())
+	if reads != 3 { // moved, deleted, expired: none for what the watch knows
+		t.Errorf("%d reads for owners, want 3: %q", reads, a.called())
 	}
 	s.forget()
 	a.put(crashed(podOf("shop", "canary-7c-b", "ReplicaSet/canary-7c", 90), 2))
@@ -609,11 +609,18 @@ func TestTopmost(t *testing.T) {
 	if got := w.PodsOf("shop", "ReplicaSet/canary-7c"); len(got) != 2 {
 		t.Errorf("the ReplicaSet has %d pods, want 2", len(got))
 	}
-	if rec, err := w.ReadWorkload(t.Context(), "shop", "ReplicaSet/lone"); err != nil || rec.Workload != "ReplicaSet/lone" || rec.Desired != 1 {
-		t.Errorf("got %+v, %v", rec, err)
+	if rec, ok := w.Workload("shop", "ReplicaSet/lone"); !ok || rec.Desired != 1 {
+		t.Errorf("the record of a ReplicaSet of nobody's is %+v", rec)
 	}
-	if _, err := w.ReadWorkload(t.Context(), "shop", "ReplicaSet/none"); !errors.Is(err, diagnose.ErrNotFound) {
-		t.Errorf("got %v", err)
+	if rec, ok := w.Workload("shop", "ReplicaSet/canary-7c"); !ok || rec.Owner != "" {
+		t.Errorf("the record of a Rollout's ReplicaSet is %+v", rec)
+	}
+	w.workloads.mu.Lock()
+	defer w.workloads.mu.Unlock()
+	for k, r := range w.workloads.all {
+		if strings.HasPrefix(k.workload, "ReplicaSet/") && r.Owner != "" {
+			t.Errorf("%s of %s is kept", k.workload, r.Owner)
+		}
 	}
 }
 

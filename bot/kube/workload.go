@@ -1,8 +1,6 @@
 package kube
 
 import (
-	"context"
-	"fmt"
 	"strings"
 	"sync"
 
@@ -168,44 +166,7 @@ func failure(message string) string {
 	return bounded(message)
 }
 
-// Workload returns the record of a watched controller. ReplicaSets and ReplicationControllers are not watched: see ReadWorkload.
+// Workload returns the record of a watched controller. ReplicationControllers are not watched.
 func (w *Watch) Workload(namespace, workload string) (diagnose.WorkloadRecord, bool) {
 	return w.workloads.get(namespace, workload)
-}
-
-// ReadWorkload returns the record of a controller, from the store or, for a kind that is not watched, by a read. Its error wraps
-// [diagnose.ErrNotFound] or [diagnose.ErrForbidden] where one of them applies.
-func (w *Watch) ReadWorkload(ctx context.Context, namespace, workload string) (diagnose.WorkloadRecord, error) {
-	if r, ok := w.workloads.get(namespace, workload); ok {
-		return r, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
-	defer cancel()
-	kind, name, _ := strings.Cut(workload, "/")
-	var obj any
-	var err error
-	c := w.o.Client
-	switch kind {
-	case "ReplicaSet":
-		obj, err = c.AppsV1().ReplicaSets(namespace).Get(ctx, name, metav1.GetOptions{})
-	case "ReplicationController":
-		obj, err = c.CoreV1().ReplicationControllers(namespace).Get(ctx, name, metav1.GetOptions{})
-	case "Deployment":
-		obj, err = c.AppsV1().Deployments(namespace).Get(ctx, name, metav1.GetOptions{})
-	case "StatefulSet":
-		obj, err = c.AppsV1().StatefulSets(namespace).Get(ctx, name, metav1.GetOptions{})
-	case "DaemonSet":
-		obj, err = c.AppsV1().DaemonSets(namespace).Get(ctx, name, metav1.GetOptions{})
-	case "Job":
-		obj, err = c.BatchV1().Jobs(namespace).Get(ctx, name, metav1.GetOptions{})
-	case "CronJob":
-		obj, err = c.BatchV1().CronJobs(namespace).Get(ctx, name, metav1.GetOptions{})
-	default:
-		return diagnose.WorkloadRecord{}, fmt.Errorf("reading workload %s/%s: %w: not a built-in controller", namespace, workload, diagnose.ErrNotFound)
-	}
-	if err != nil {
-		return diagnose.WorkloadRecord{}, fmt.Errorf("reading workload %s/%s: %w", namespace, workload, explain(err))
-	}
-	r, _ := RecordWorkload(obj)
-	return r, nil
 }

@@ -33,7 +33,6 @@ func appPortInUse() diagnose.Rule {
 			number := read.port(h.Text)
 			f.Summary = fmt.Sprintf("%s cannot listen: its port is already in use", c.Who())
 			if g := groups(unix, h.Text); g != nil {
-				number = ""
 				f.Confidence, f.Weight = diagnose.Likely, 60
 				f.Summary = fmt.Sprintf("%s cannot listen on the socket file %s: it is there already", c.Who(), firstOf(g["path"], g["path2"]))
 				f.Advice = "An earlier run that was killed most likely left it behind: delete the pod, whose successor gets an empty directory, and have the start remove the file"

@@ -20,7 +20,9 @@ type awaited struct {
 	failed bool
 }
 
-func (a awaited) describe(c *diagnose.Case) string { return a.kubectl(c, "describe", a.kind.Resource, a.name) }
+func (a awaited) describe(c *diagnose.Case) string {
+	return a.kubectl(c, "describe", a.kind.Resource, a.name)
+}
 
 func (a awaited) list(c *diagnose.Case) string { return a.kubectl(c, "get", a.kind.Resource) }
 
@@ -122,7 +124,10 @@ func issuance(c *diagnose.Case, request *unstructured.Unstructured) []awaited {
 	out = append(out, awaited{kind: diagnose.Orders, name: order.GetName(), failed: reason != "" || state == "invalid" || state == "errored",
 		link: diagnose.Link{Object: objectName(order), Says: "is " + withReason(firstOf(state, "pending"), reason)}})
 	challenges := ownedBy(c, diagnose.Challenges, "Order", order.GetName())
-	i := slices.IndexFunc(challenges, func(u *unstructured.Unstructured) bool { state, reason := stateOf(u); return state != "valid" && reason != "" })
+	i := slices.IndexFunc(challenges, func(u *unstructured.Unstructured) bool {
+		state, reason := stateOf(u)
+		return state != "valid" && reason != ""
+	})
 	if i < 0 {
 		return out
 	}
@@ -163,7 +168,9 @@ func ownedBy(c *diagnose.Case, kind diagnose.Kind, ownerKind, owner string) []*u
 			}
 		}
 	}
-	slices.SortStableFunc(out, func(a, b *unstructured.Unstructured) int { return b.GetCreationTimestamp().Compare(a.GetCreationTimestamp().Time) })
+	slices.SortStableFunc(out, func(a, b *unstructured.Unstructured) int {
+		return b.GetCreationTimestamp().Compare(a.GetCreationTimestamp().Time)
+	})
 	return out
 }
 
