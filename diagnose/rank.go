@@ -39,9 +39,12 @@ func (e *Engine) rank(c *Case, findings []Finding) []ranked {
 		r.score += map[Confidence]int{Certain: 30, Likely: 10, Possible: -60}[f.Confidence]
 		if f.Log != nil && f.At > 0 && f.Proof < Structural {
 			e.place(&r, final, last)
-			if overtaken(&f, findings, last) {
+			if by := overtaken(&f, findings, last); by != nil {
 				r.score -= 300
 				r.Confidence = Possible
+				if by.Proof == Hint {
+					r.score = min(r.score, 60) // what it ended with is not known, but this it got over
+				}
 			}
 			if f.connection && diedOfAnother(&f, findings, last) {
 				r.score -= 300
@@ -93,16 +96,17 @@ func diedOfAnother(f *Finding, findings []Finding, last int) bool {
 	return false
 }
 
-// overtaken says that the program went on after what a finding rests on, and ended with what another one does: a helper that complained
-// while it started, a warning.
-func overtaken(f *Finding, findings []Finding, last int) bool {
+// overtaken returns the finding that the program ended with when it went on after what f rests on, such as a helper that complained while it
+// started, or a warning; nil when it did not go on.
+func overtaken(f *Finding, findings []Finding, last int) *Finding {
 	if f.connection || f.Proof < Words || strings.HasPrefix(f.Cause, "dependency.") {
-		return false
+		return nil
 	}
 	level := lineLevelAt(f.Log, f.At)
 	if level >= Error {
-		return false
+		return nil
 	}
+	var hint *Finding
 	for i := range findings {
 		o := &findings[i]
 		if o.Log != f.Log || o.Proof < Words && o.Proof != Hint || o.At <= max(f.Span, f.At) || o.Cause == f.Cause {
@@ -115,11 +119,15 @@ func overtaken(f *Finding, findings []Finding, last int) bool {
 		if slices.ContainsFunc(f.Keys, func(k string) bool { return len(k) > 2 && strings.Contains(line, strings.ToLower(k)) }) {
 			continue
 		}
-		if level == Warn && o.Proof != Hint || wentOnBetween(f.Log, max(f.Span, f.At), o.At) {
-			return true
+		switch {
+		case level != Warn && !wentOnBetween(f.Log, max(f.Span, f.At), o.At):
+		case o.Proof != Hint:
+			return o
+		case f.Cause == "config.file-missing" && wentOnBetween(f.Log, max(f.Span, f.At), o.At):
+			hint = o
 		}
 	}
-	return false
+	return hint
 }
 
 // carriesFailure says that an exception or panic tells of a connection that failed.

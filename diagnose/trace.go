@@ -343,7 +343,7 @@ func assertPlace(s string) string {
 func withoutHead(lines []vline, i int) []vline {
 	s := text(lines, i+1)
 	k := strings.Index(s, `  File "`)
-	if k <= 0 || strings.TrimSpace(s[:k]) == "" || k > 120 {
+	if k <= 0 || k > 120 || strings.TrimSpace(s[:k]) == "" && !strings.HasPrefix(lines[i].text, s[:k]+"Traceback") {
 		return nil
 	}
 	head := s[:k]

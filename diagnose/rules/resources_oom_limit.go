@@ -21,11 +21,14 @@ func resourcesOOMLimit() diagnose.Rule {
 			Mend:    "Raise the limit if it needs that much, or make the program use less: smaller caches, fewer workers, streaming instead of loading. Set the request to what it really uses.",
 			Source:  "kubernetes.io/docs/tasks/configure-pod-container/assign-memory-resource; kernel cgroups v1 and v2, memory.oom.group",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"javascript heap out of memory"}, Regexp: `FATAL ERROR: .*JavaScript heap out of memory`}},
+		Log: []diagnose.Pattern{
+			{Words: []string{"javascript heap out of memory"}, Regexp: `FATAL ERROR: .*JavaScript heap out of memory`},
+			{Name: "asks", Words: []string{"of memory", "of ram", "are required", "is required", "not enough memory", "insufficient memory"}, Regexp: `(?i)(?:requires?|needs?) (?:a machine with )?at least [\d.,]+ ?(?:[KMG]i?B|[kmg]|megabytes|gigabytes|bytes) of (?:free |available |system )?(?:memory|RAM)|\b[\d.]+ ?[KMG]i?B (?:of (?:memory|RAM) )?(?:are|is) required|(?:not enough|insufficient) (?:memory|RAM) (?:available|to (?:start|run))`},
+		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, ok := oomKilled(c)
 			if !ok {
-				return heapFull(c, hits)
+				return append(heapFull(c, named(hits, "")), asksForMemory(c, named(hits, "asks"))...)
 			}
 			limit, has := memoryLimit(c)
 			if !has {
@@ -154,6 +157,27 @@ func raiseMemory(c *diagnose.Case, to string) diagnose.Fix {
 
 // heapFull is for V8, which ends Node.js by itself when its heap is full: before the kernel would, and by a limit that V8 takes from the
 // container's, so that a larger limit gives it a larger heap.
+// asksForMemory makes a finding of a program that measures what memory it has, as its limit gives it, and refuses to start with so little.
+func asksForMemory(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+	f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Level != diagnose.Warn && h.Level != diagnose.Info })
+	limit, has := memoryLimit(c)
+	if !ok || !has || limit.Value() > 8<<30 {
+		return nil
+	}
+	f.Proof = diagnose.Corroborated
+	f.Summary = fmt.Sprintf("%s refuses to start within its memory limit of %s: %s", c.Who(), limit.String(), shorten(quote(h.Text), 160))
+	more := moreMemory(limit)
+	f.Advice = "Raise the limit to what it asks for"
+	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("resources.limits.memory"), Text: limit.String()})
+	f.Fixes = append(f.Fixes, raiseMemory(c, more))
+	return []diagnose.Finding{f}
+}
+
+// named keeps the hits of one pattern.
+func named(hits []diagnose.Hit, pattern string) []diagnose.Hit {
+	return slices.DeleteFunc(slices.Clone(hits), func(h diagnose.Hit) bool { return h.Pattern != pattern })
+}
+
 func heapFull(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 	f, _, ok := lastHit(c, hits, nil)
 	limit, has := memoryLimit(c)

@@ -9,7 +9,7 @@ import (
 )
 
 func volumeHostPath() diagnose.Rule {
-	re := regexp.MustCompile(`(?i)hostPath type check failed: (?P<path>\S+) is not (?:an? )?(?P<type>[\w ]+)|(?:error mounting|mounting) \\?"(?P<path2>/[^"\\]+)\\?" to rootfs.*?(?P<why>not a directory|no such file or directory|permission denied|read-only file system)|bind source path does not exist: (?P<path3>\S+)`)
+	re := regexp.MustCompile(`(?i)hostPath type check failed: (?P<path>\S+) is not (?:an? )?(?P<type>[\w ]+)|(?:error mounting|mounting) \\*"(?P<path2>/[^"\\]+)\\*" to rootfs.*?(?P<why>not a directory|no such file or directory|permission denied|read-only file system)|bind source path does not exist: (?P<path3>\S+)`)
 	return diagnose.Rule{
 		ID: "volume.host-path", Category: "volume", Title: "A path of the node that it mounts is not what it should be",
 		Doc: diagnose.Doc{

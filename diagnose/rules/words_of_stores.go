@@ -7,7 +7,7 @@ import "crashloop/diagnose"
 func storesWords() []diagnose.Pattern {
 	return []diagnose.Pattern{
 		// The version that wrote the data, against the version that reads it.
-		{Name: "proven", Words: []string{"for running version", "of the data (", "upgrading from", "downgrad", "upgrade from", "upgrade path", "out-of-date database schema", "database schema is", "schema version", "database version", "written by", "created by", "created with", "saved with", "too old to", "is too old", "too old. please", "require upgrading", "cannot be downgraded", "last used with", "but the required version", "file format", "format version", "metadata.version", "database does not match", "does not match current requirements", "minimum required", "legacy data", "appears to be postgresql data in"}, Regexp: `(?i)` +
+		{Name: "proven", Words: []string{"for running version", "of the data (", "upgrading from", "downgrad", "upgrade from", "upgrade path", "out-of-date database schema", "database schema is", "schema version", "database version", "written by", "created by", "created with", "saved with", "too old to", "is too old", "too old. please", "require upgrading", "cannot be downgraded", "last used with", "but the required version", "file format", "format version", "metadata.version", "database does not match", "does not match current requirements", "minimum required", "legacy data", "appears to be postgresql data in", "required to upgrade to"}, Regexp: `(?i)` +
 			`is too (?:high|new|low|old) for (?:running|this) version` + // CockroachDB
 			`|version of the data \(\S+\) is (?:higher|lower|newer|older) than` + // Nextcloud
 			`|upgrad(?:e|ing) from (?:version |major version )?v?\d\S* to (?:version )?v?\d\S*:? is not (?:supported|possible|allowed)` +
@@ -20,6 +20,7 @@ func storesWords() []diagnose.Pattern {
 			`|(?:unsupported|unknown|incompatible) (?:\w+ )?(?:file|data|store|storage|index|segment|meta|on-disk|disk|snapshot) (?:format|version)` +
 			`|metadata\.version \S+ is not supported` + // Kafka
 			`|there appears to be PostgreSQL data in` + // the postgres image from 18 on
+			`|required to upgrade to the (?:latest )?[\w.]+ (?:version )?(?:first|before)` + // GitLab
 			`|legacy data .{0,60}(?:detected|found)`},
 		// Whose data it is: another cluster's, another member's.
 		{Name: "proven", Words: []string{"different cluster", "another cluster", "cluster id", "clusterid", "cluster uuid", "system id mismatch", "previous rack", "safe to bootstrap", "node id", "thinks it's clustered", "inconsistent_cluster", "inconsistent_database", "without a cookie", "invalidcookieexception", "with address", "meta.properties", "incompatible_feature_flags", "server uuid", "already a member", "current epoch", "belongs to"}, Regexp: `(?i)` +
