@@ -292,6 +292,8 @@ func (c *Case) Log() *Log {
 	return c.primary
 }
 
+const notNeeded = "not needed"
+
 // readLogs reads the two logs that a container can have. Which of them belongs to the run that ended last depends on its state: the
 // kubelet serves that run as the current log until the container is started again, and as the previous one from then on.
 func (c *Case) readLogs() {
@@ -311,7 +313,7 @@ func (c *Case) readLogs() {
 	}
 	c.primary = first()
 	if c.primary.Len() > 0 && !c.primary.Empty() {
-		c.secondary = &Log{Missing: "not needed"}
+		c.secondary = &Log{Missing: notNeeded}
 		return
 	}
 	c.secondary = second()
@@ -325,6 +327,22 @@ func (c *Case) readLogs() {
 		l.Container, l.message = c.Subject.Container, true
 		c.primary, c.secondary = l, c.primary
 	}
+}
+
+// otherLog makes the other of the two logs the one that is read; false when there is none that says anything.
+func (c *Case) otherLog() bool {
+	if c.Log().message || c.Log().Missing != "" {
+		return false
+	}
+	if c.secondary.Missing == notNeeded {
+		c.secondary = c.fetchLog(!c.primary.Previous)
+	}
+	if c.secondary.Missing != "" || c.secondary.Empty() || c.secondary.text == c.primary.text {
+		return false
+	}
+	c.primary, c.secondary = c.secondary, c.primary
+	c.tracesRead, c.traces, c.traced, c.dependencies = false, nil, false, nil
+	return true
 }
 
 // ranAtAll tells a program's own termination message from the runtime's, which says why nothing ran.

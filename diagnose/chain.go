@@ -74,7 +74,14 @@ func (c *Case) follow(a Address, h Hit) (Finding, bool) {
 			f.Confidence = Likely
 			return f, true
 		case t.external:
-			return c.external(a, h, f, ""), true
+			f = c.external(a, h, f, "")
+			if t.unseen {
+				f.Confidence = Possible
+				f.Summary = couldNot(c, a, h.Pattern) + "; which Service or host has that address could not be seen"
+				f.Advice = "Look for the Service that has it, and at the pods behind that one"
+				f.Fixes = []Fix{{Title: "See which Service has that address", Command: CommandLine("kubectl", "get", "services", "-A", "--field-selector=spec.clusterIP="+a.Host)}}
+			}
+			return f, true
 		}
 		return Finding{}, false
 	}
@@ -141,6 +148,7 @@ type serviceTarget struct {
 	namespace, name string
 	missing         bool // a Service of that name would be needed and is proven not to exist
 	external        bool // not a name or address of the cluster
+	unseen          bool // an address that may be of the cluster, of which no Service could be seen
 	err             error
 }
 
@@ -219,11 +227,13 @@ func topLevel(label string) bool {
 }
 
 func (c *Case) findByIP(host string, ip net.IP) serviceTarget {
+	seen := false
 	for _, namespace := range []string{c.Subject.Namespace, ""} {
 		objects, err := c.List(Services, namespace)
 		if err != nil {
 			continue
 		}
+		seen = seen || len(objects) > 0 && namespace == ""
 		for _, o := range objects {
 			if s, ok := o.(*corev1.Service); ok && (s.Spec.ClusterIP == host || slices.Contains(s.Spec.ClusterIPs, host)) {
 				return serviceTarget{service: s, namespace: s.Namespace, name: s.Name}
@@ -241,7 +251,8 @@ func (c *Case) findByIP(host string, ip net.IP) serviceTarget {
 			}
 		}
 	}
-	return serviceTarget{external: !ip.IsPrivate()}
+	// A private address may be a Service's or a pod's that was not captured, or of one that is gone.
+	return serviceTarget{external: true, unseen: ip.IsPrivate() && !seen}
 }
 
 // readyEndpoints counts the ready addresses behind a Service; known is false when that cannot be told.

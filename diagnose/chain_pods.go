@@ -215,7 +215,7 @@ func (c *Case) diagnoseOther(subject Subject, condition Condition) (other, bool)
 	if err != nil {
 		return other{}, false
 	}
-	findings := c.engine.rank(sub, c.engine.findings(sub))
+	findings := c.engine.examine(sub)
 	if len(findings) == 0 {
 		return other{}, false
 	}

@@ -179,6 +179,31 @@ func (c *Case) followProtocol(h Hit) {
 	c.dependencies = append(c.dependencies, Dependency{Address: a, Hit: h, How: h.Pattern, Finding: f})
 }
 
+// configuredOnly looks at what the container's configuration points at when there is no log at all: something there that is proven to be
+// broken may well be what it ends of.
+func (c *Case) configuredOnly() (Finding, bool) {
+	l, t := c.Log(), c.Last()
+	if t == nil || !c.ranAtAll(t) || t.ExitCode == 0 || t.ExitCode > 125 || l.Missing == "" && !l.Empty() {
+		return Finding{}, false
+	}
+	for _, s := range c.Addresses() {
+		f, ok := c.follow(s.Address, Hit{Pattern: failedSomehow, Log: l})
+		if !ok || f.Cause == "" || f.Proof < Corroborated || f.Cause == "dependency.service-missing" || f.elsewhere == nil && f.Cause != "dependency.no-endpoints" && f.Cause != "dependency.not-ready" && f.Cause != "dependency.pod-pending" {
+			continue
+		}
+		said := couldNot(c, s.Address, failedSomehow)
+		instead := fmt.Sprintf("%s ends with exit code %d and its log does not say why, but %s that it is given (%s) is not well", c.Who(), t.ExitCode, s.Address, s.Source)
+		if !strings.HasPrefix(f.Summary, said) {
+			continue
+		}
+		f.Summary = instead + strings.TrimPrefix(f.Summary, said)
+		f.Confidence, f.Proof, f.Weight, f.Log, f.At, f.Span = Possible, Hint, 50, nil, 0, 0
+		f.Evidence = append(slices.DeleteFunc(f.Evidence, func(e Evidence) bool { return e.Text == "" }), Evidence{Source: s.Source, Text: "points at " + s.Address.String()})
+		return f, true
+	}
+	return Finding{}, false
+}
+
 // failedAddresses returns what a line says could not be reached: addresses in the line itself, else in the stack trace around it, else
 // in the lines nearby.
 func (c *Case) failedAddresses(h Hit) []Address {

@@ -97,11 +97,45 @@ func (e *Engine) diagnose(r *reader, symptom Symptom, depth int, visited map[str
 	if err != nil {
 		return Diagnosis{}, err
 	}
-	findings := e.rank(c, e.findings(c))
+	findings := e.examine(c)
 	if err := r.ctx.Err(); err != nil {
 		return Diagnosis{}, fmt.Errorf("diagnosing %s: %w", c.Who(), err)
 	}
 	return e.conclude(c, findings), nil
+}
+
+// examine asks all rules and orders what they find.
+func (e *Engine) examine(c *Case) []ranked {
+	findings := e.rank(c, e.findings(c))
+	if other := e.fromOtherRun(c, findings); other != nil {
+		return other
+	}
+	return findings
+}
+
+// fromOtherRun looks into the other log there is when the one of the run that ended last says nothing: it may have been taken before that run
+// had said why it ended. What the run before complained of is likely the same when it ended the same way, and what the present one complains
+// of is possible. It returns nil when that tells no more.
+func (e *Engine) fromOtherRun(c *Case, findings []ranked) []ranked {
+	t := c.Last()
+	if len(findings) == 0 || findings[0].Proof != Hint || t == nil || t.ExitCode == 0 || !c.otherLog() {
+		return nil
+	}
+	most := Possible
+	if before := c.Status.LastTerminationState.Terminated; c.Status.State.Terminated != nil && before != nil && before.ExitCode == t.ExitCode && before.Reason == t.Reason {
+		most = Likely
+	}
+	found := e.rank(c, e.findings(c))
+	if len(found) == 0 || found[0].Proof == Hint || found[0].Log != c.Log() {
+		c.otherLog()
+		return nil
+	}
+	for i := range found {
+		if found[i].Confidence == Certain || most == Possible {
+			found[i].Confidence = most
+		}
+	}
+	return found
 }
 
 // open reads the pod and makes the case.
@@ -242,6 +276,9 @@ func (e *Engine) findings(c *Case) []Finding {
 			f.Settle = fmt.Sprintf("Try %s from inside the pod.", d.Address)
 			out = append(out, f)
 		}
+	}
+	if f, ok := c.configuredOnly(); ok {
+		out = append(out, f)
 	}
 	return out
 }

@@ -80,24 +80,29 @@ func namePatterns() []*regexp.Regexp {
 // unresolved returns the name that a line says does not resolve, "" when it does not say.
 func (e *Engine) unresolved(text string) string {
 	for _, re := range e.names {
-		m := re.FindStringSubmatchIndex(text)
-		if m == nil {
-			continue
-		}
-		if name := text[m[2]:m[3]]; !commonName(name) && !inSentence(text, name, m[2], m[3]) {
-			return name
+		for _, m := range re.FindAllStringSubmatchIndex(text, 4) {
+			if name := text[m[2]:m[3]]; !commonName(name) && !inSentence(text, name, m[2], m[3]) {
+				return name
+			}
 		}
 	}
 	return ""
 }
 
 // inSentence says that what was taken for a host's name is a word within a sentence: "can't resolve dependencies of", "hostname resolution
-// configured". A name that stands bare in mid-sentence counts only when it looks like one.
+// configured", or says what the next word is: "could not resolve placeholder ${X}". A name that stands bare in mid-sentence counts only when it
+// looks like one.
 func inSentence(text, name string, from, to int) bool {
 	if strings.ContainsAny(name, ".-_0123456789") || from > 0 && strings.IndexByte("'\"`(=:", text[from-1]) >= 0 {
 		return false
 	}
 	rest := text[to:]
+	if len(rest) > 1 && rest[0] == ' ' && strings.IndexByte("'\"`$<{[", rest[1]) >= 0 {
+		return true
+	}
+	if strings.HasPrefix(rest, " "+name+":") {
+		return false // Node.js before 13: ENOTFOUND db db:5432
+	}
 	return len(rest) > 1 && rest[0] == ' ' && rest[1] >= 'a' && rest[1] <= 'z' && !strings.HasPrefix(rest, " on ") && !strings.HasPrefix(rest, " at ") && !strings.HasPrefix(rest, " in ") && !strings.HasPrefix(rest, " port ") && !strings.HasPrefix(rest, " failed")
 }
 

@@ -29,6 +29,9 @@ func (e *Engine) rank(c *Case, findings []Finding) []ranked {
 	if final != nil && !final.Logged && t != nil && t.ExitCode == 139 {
 		signalled = false // .NET on some images, and others, end an unhandled exception so
 	}
+	if final != nil && final.Language == "Swift" {
+		signalled = false // a trap is how it ends of any fatal error
+	}
 	out := make([]ranked, 0, len(findings))
 	for _, f := range findings {
 		r := ranked{Finding: f}

@@ -2,12 +2,15 @@ package rules
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"crashloop/diagnose"
 )
 
 func appBadArguments() diagnose.Rule {
+	// What keeps a Java virtual machine from starting that its options have no part in.
+	notGiven := regexp.MustCompile(`(?i)memory|reserve enough space|thread|java/lang/NoClassDefFoundError|module|library|boot layer|bootstrap|permission`)
 	return diagnose.Rule{
 		ID: "app.bad-arguments", Category: "app-error", Title: "The program does not understand its command line",
 		Doc: diagnose.Doc{
@@ -29,6 +32,8 @@ func appBadArguments() diagnose.Rule {
 			{Name: "command", Words: []string{"unknown command", "unknown subcommand", "no such command", "unrecognized subcommand", "invalid choice", "is not a command", "unrecognized command"}, Regexp: `(?i)(?:unknown (?:sub)?command|no such command|unrecognized (?:sub)?command|invalid choice)[:\s]*['"` + "`" + `]?(?P<arg>[\w.-]+)`},
 			{Name: "shell", Words: []string{"syntax error", "unterminated quoted string", "unexpected eof while looking"}, Regexp: `(?i)(?:^|\s|/)(?:sh|bash|ash|dash)\b.*?(?:syntax error|unterminated quoted string|unexpected EOF)[:\s]*(?P<arg>.*)`},
 			{Name: "java", Words: []string{"could not create the java virtual machine", "unrecognized vm option", "unrecognized option"}, Regexp: `(?:Unrecognized (?:VM )?option:? ?'?(?P<arg>[^'\s]+)|Could not create the Java Virtual Machine)`},
+			{Name: "jvm", Words: []string{"error occurred during initialization of vm"}, Regexp: `^Error occurred during initialization of VM`},
+			{Name: "deno", Words: []string{"run again with the --allow"}, Regexp: `Requires (?P<what>.{1,80}?), run again with the (?P<arg>--allow-[\w-]+) flag`},
 			// traefik's paerser and karpenter's options, which say it in words of their own
 			{Name: "decode", Words: []string{"failed to decode configuration from flags"}, Regexp: `failed to decode configuration from flags: field not found, node: (?P<quote>)(?P<arg>[\w.-]+)`},
 			{Name: "required", Words: []string{"validating options, missing field"}, Regexp: `validating options, missing field, (?P<arg>[\w-]+)`},
@@ -61,6 +66,20 @@ func appBadArguments() diagnose.Rule {
 				return nil // a directive of its configuration
 			}
 			switch {
+			case h.Pattern == "jvm":
+				// The line below says what is wrong with what it was given; memory that cannot be had is another cause's.
+				why := strings.TrimSpace(h.Log.Line(h.Line + 1))
+				if why == "" || notGiven.MatchString(why) {
+					return nil
+				}
+				f.Span, f.Weight = h.Line+1, 20
+				f.Evidence = append(f.Evidence, h.Log.Cite(h.Line+1))
+				f.Summary = fmt.Sprintf("%s ends because the Java virtual machine does not accept its options: %s", c.Who(), shorten(quote(why), 160))
+				f.Advice = "Correct them where they are set: args, or a variable such as JAVA_TOOL_OPTIONS or JAVA_OPTS"
+			case h.Pattern == "deno":
+				f.Weight = 20
+				f.Summary = fmt.Sprintf("%s ends because Deno does not let it have %s: it is started without %s", c.Who(), shorten(h.Group("what"), 100), arg)
+				f.Advice = "Add " + arg + " to the command in the pod template or the image"
 			case h.Pattern == "shell":
 				f.Weight = 20
 				f.Summary = fmt.Sprintf("%s ends because the shell command that starts it has a syntax error: %s", c.Who(), shorten(quote(h.Text), 120))

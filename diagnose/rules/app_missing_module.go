@@ -23,13 +23,16 @@ func appMissingModule() diagnose.Rule {
 			{Name: "java", Words: []string{"classnotfoundexception", "noclassdeffounderror", "could not find or load main class"}, Regexp: `(?:ClassNotFoundException|NoClassDefFoundError): (?:Could not initialize class )?(?P<name>[\w./$-]+)|Could not find or load main class (?P<main>\S+)`},
 			{Name: "jar", Words: []string{"unable to access jarfile", "no main manifest attribute"}, Regexp: `(?:Unable to access jarfile|no main manifest attribute, in) (?P<name>\S+)`},
 			{Name: "so", Words: []string{"error while loading shared libraries", "cannot open shared object file", "error loading shared library"}, Regexp: `(?:error while loading shared libraries: |[Ee]rror loading shared library )?(?P<name>[\w.+-]+\.so[.\d]*): (?:cannot open shared object file|No such file or directory)`},
-			{Name: "ruby", Words: []string{"loaderror", "cannot load such file", "could not find", "gem::missingspec"}, Regexp: `cannot load such file -- (?P<name>\S+)|Could not find (?:gem '(?P<gem>[^']+)'|(?P<gem2>[\w-]+-\d[\w.]*) in (?:any of the sources|locally))`},
+			{Name: "ruby", Words: []string{"loaderror", "cannot load such file", "could not find", "gem::missingspec"}, Regexp: `cannot load such file -- (?P<name>\S+)|Could not find (?:gem '(?P<gem>[^']+)'|(?P<gem2>[\w.-]+-\d[\w.-]*)(?:, [\w., -]+)? in (?:any of the sources|locally))`},
 			{Name: "dotnet", Words: []string{"could not load file or assembly", "unable to load shared library", "you must install or update .net", "framework: '", "it was not possible to find any compatible framework"}, Regexp: `Could not load file or assembly '(?P<name>[^,']+)|Unable to load shared library '(?P<lib>[^']+)'|Framework: '(?P<fw>[^']+)'|(?:You must install or update|It was not possible to find any compatible framework)(?P<none>)`},
+			{Name: "icu", Words: []string{"valid icu package", "libicu"}, Regexp: `[Cc]ould ?n[o']t find a valid (?P<name>ICU) package`},
 			{Name: "php", Words: []string{"call to undefined function", "class \"", "class '", "could not find driver", "failed opening required"}, Regexp: `Call to undefined function (?P<name>[\w\\]+)\(\)|Uncaught Error: Class ["'](?P<class>[\w\\]+)["'] not found|could not find (?P<driver>driver)|Failed opening required '(?P<file>[^']*vendor/autoload\.php)'`},
 			{Name: "elixir", Words: []string{"is not available"}, Regexp: `module (?P<name>[\w.]+) is not available`},
 			{Name: "asgi", Words: []string{"could not import module", "unable to load celery application"}, Regexp: `Could not import module "(?P<name>[\w.]+)"|Unable to load celery application`},
 			{Name: "celery", Words: []string{"the module "}, Regexp: `^The module (?P<name>[\w.]+) was not found`},
 			{Name: "engine", Words: []string{"could not locate the query engine", "query engine library for current platform"}, Regexp: `could not locate the (?P<name>Query Engine) for runtime "(?P<for>[^"]+)"|(?P<name2>Query engine library) for current platform "[^"]+" could not be found`},
+			// The build itself: Next.js, Nuxt and others are started before they were built.
+			{Name: "build", Words: []string{"could not find a production build", "could not find a valid build", "no build found"}, Regexp: `(?i)Could not find a (?:production|valid) build in the '(?P<name>[^']+)'`},
 			{Name: "lua", Words: []string{"module '"}, Regexp: `module '(?P<name>[\w./-]+)' not found:`},
 			{Name: "perl", Words: []string{"can't locate"}, Regexp: `Can't locate (?P<name>\S+) in @INC`},
 			{Name: "postgres", Words: []string{"could not access file \"", "could not load library \""}, Regexp: `could not (?:access file|load library) "(?P<name>[^"]+)": (?:No such file|\S+: cannot open)`},
@@ -64,6 +67,10 @@ func appMissingModule() diagnose.Rule {
 				what = "assembly or runtime"
 			case "jar":
 				what = "jar file"
+			case "icu":
+				what, name = "library", "libicu"
+			case "build":
+				what = "build"
 			case "php":
 				what = "function or class"
 				if h.Group("driver") != "" {

@@ -2,13 +2,17 @@ package rules
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 
 	"crashloop/diagnose"
 )
 
 func appPrivilegedPort() diagnose.Rule {
 	read := newReader()
+	binding := regexp.MustCompile(`(?i)\bbind(?:0|\(|\b|_|[A-Z])|\blisten|DoBind|\.Bind\(`)
 	return diagnose.Rule{
 		ID: "app.privileged-port", Category: "app-error", Title: "It may not listen on a port below 1024",
 		Doc: diagnose.Doc{
@@ -17,10 +21,10 @@ func appPrivilegedPort() diagnose.Rule {
 			Mend:    "Listen on a port above 1023 and let the Service map it, add the capability NET_BIND_SERVICE, or set the sysctl net.ipv4.ip_unprivileged_port_start for the pod.",
 			Source:  "capabilities(7), CAP_NET_BIND_SERVICE; kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"permission denied", "eacces", "operation not permitted"}, Regexp: `(?:(?i:bind|listen|socket|port)|\bEACCES\b).*(?:(?i:permission denied|operation not permitted)|\bEACCES\b)|(?:(?i:permission denied)|\bEACCES\b).*(?i:bind|listen|socket|port\b|0\.0\.0\.0|address)`}},
+		Log: []diagnose.Pattern{{Words: []string{"permission denied", "eacces", "operation not permitted"}, Regexp: `(?:(?i:bind|listen|socket|port)|\bEACCES\b).*(?:(?i:permission denied|operation not permitted)|\bEACCES\b)|(?:(?i:permission denied)|\bEACCES\b).*(?i:bind|listen|socket|port\b|0\.0\.0\.0|address)|PermissionError: \[Errno 13\] Permission denied$`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
-			number := 0
-			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
+			number, where := 0, diagnose.Evidence{}
+			f, _, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
 				n, err := strconv.Atoi(read.port(h.Text))
 				if err != nil || n < 20 || n >= 1024 {
 					return false
@@ -29,10 +33,23 @@ func appPrivilegedPort() diagnose.Rule {
 				return true
 			})
 			if !ok {
-				return nil
+				// Some only say that they may not bind: the port stands where they are told of it, or in a line before.
+				f, _, ok = lastHit(c, hits, func(h diagnose.Hit) bool {
+					if !binding.MatchString(around(c, h)) {
+						return false
+					}
+					number, where = lowPort(c, read, h)
+					return number > 0
+				})
+				if !ok {
+					return nil
+				}
+				f.Evidence = append(f.Evidence, where)
 			}
-			_ = h
 			f.Confidence, f.Weight = diagnose.Certain, 40
+			if where.Source != "" {
+				f.Confidence = diagnose.Likely
+			}
 			f.Summary = fmt.Sprintf("%s may not listen on port %d, which is below 1024", c.Who(), number)
 			if uid, known := user(c); known && uid != 0 {
 				f.Proof = diagnose.Corroborated
@@ -47,4 +64,55 @@ func appPrivilegedPort() diagnose.Rule {
 			return []diagnose.Finding{f}
 		},
 	}
+}
+
+// around is a hit's line with the stack trace that it belongs to.
+func around(c *diagnose.Case, h diagnose.Hit) string {
+	text := h.Text
+	if t, ok := traceAt(c, h.Line); ok {
+		for n := t.First; n <= t.Last && n < t.First+60; n++ {
+			text += "\n" + h.Log.Line(n)
+		}
+	}
+	return text
+}
+
+// lowPort finds the port below 1024 that the program is told to listen on: in the lines before a hit, in its environment, its arguments, or
+// the ports that it declares.
+func lowPort(c *diagnose.Case, read *reader, h diagnose.Hit) (port int, where diagnose.Evidence) {
+	low := func(text string) bool {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 20 || n >= 1024 {
+			return false
+		}
+		port = n
+		return true
+	}
+	for n := h.Line - 1; n > 0 && n >= h.Line-12; n-- {
+		if line := h.Log.Line(n); strings.Contains(line, "://") && low(read.port(line)) {
+			return port, h.Log.Cite(n)
+		}
+	}
+	if c.Container == nil {
+		return 0, where
+	}
+	for _, e := range c.Container.Env {
+		if name := strings.ToUpper(e.Name); (strings.HasSuffix(name, "PORT") || strings.HasSuffix(name, "PORTS")) && low(e.Value) {
+			return port, diagnose.Evidence{Source: c.SpecField("env[" + e.Name + "]"), Text: e.Value}
+		}
+		if i := strings.LastIndexByte(e.Value, ':'); i >= 0 && strings.Contains(strings.ToUpper(e.Name), "URLS") && low(e.Value[i+1:]) {
+			return port, diagnose.Evidence{Source: c.SpecField("env[" + e.Name + "]"), Text: e.Value}
+		}
+	}
+	for _, a := range slices.Concat(c.Container.Command, c.Container.Args) {
+		if i := strings.LastIndexAny(a, ":="); low(a[i+1:]) {
+			return port, diagnose.Evidence{Source: c.SpecField("args"), Text: a}
+		}
+	}
+	for _, p := range c.Container.Ports {
+		if low(strconv.Itoa(int(p.ContainerPort))) {
+			return port, diagnose.Evidence{Source: c.SpecField("ports"), Text: fmt.Sprintf("containerPort %d", port)}
+		}
+	}
+	return 0, where
 }

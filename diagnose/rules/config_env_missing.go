@@ -11,6 +11,12 @@ import (
 
 func configEnvMissing() diagnose.Rule {
 	const name = `(?P<env>[A-Z][A-Z0-9_]{2,63})`
+	lacks := regexp.MustCompile(`(?i)\bno\b|\bnot\b|n't\b|cannot|missing|\bmiss\b|unset|undefined|\bnil\b|\bnull\b|\bnone\b|empty|blank|required?s?\b|\bneeds?\b|\bmust\b|\bplease\b|\bexpect|without|\black|absent|unable|failed|failure|could ?n|provide|specify|not present|forgot|did you|\bset the\b|\bset an?\b`)
+	goesOn := regexp.MustCompile(`(?i)using (?:the |a )?(?:built-?in )?default|defaulting|defaults? to\b|falling back|fall back to`)
+	// It goes on without it, or only proposes it as a way out of something else.
+	defaulted := regexp.MustCompile(`(?i)\bdefault(?:s|ed)?\b|fallback|using .{0,40}instead|does(?:n't| not) match|mismatch|deprecat|overrid|to a (?:writable|different|valid)`)
+	optional := regexp.MustCompile(`(?i)(?:you|this) (?:can|may|could|might) (?:be |also )?(?:set|us|control|change|disable|enable|suppress|configure)|to (?:suppress|disable|silence|change|override|avoid|enable|increase|turn)`)
+	demanded := regexp.MustCompile(`(?i)\bmust\b|required|missing|not set|unset|not found|not defined|undefined|empty`)
 	return diagnose.Rule{
 		ID: "config.env-missing", Category: "missing-config", Title: "An environment variable that the program needs is not set",
 		Doc: diagnose.Doc{
@@ -30,13 +36,17 @@ func configEnvMissing() diagnose.Rule {
 			// kelseyhightower/envconfig, caarlos0/env, joho; Spring's placeholders.
 			{Name: "envconfig", Words: []string{"required key"}, Regexp: `required key ` + name + ` missing value`},
 			{Name: "smallrye", Words: []string{"the config property "}, Regexp: `config property (?P<env>[A-Za-z][\w.-]{2,80}) is required but`},
-			{Name: "spring", Words: []string{"could not resolve placeholder"}, Regexp: `Could not resolve placeholder '(?P<env>[A-Za-z][A-Za-z0-9_.-]{2,80})'`},
+			{Name: "placeholder", Words: []string{"could not resolve placeholder", "could not resolve substitution", "could not expand value"}, Regexp: `Could not (?:resolve placeholder|resolve substitution to a value:|expand value) ['"]?(?:\$\{)?(?P<env>[A-Za-z][A-Za-z0-9_.-]{2,80})`},
 			// pydantic-settings names the field on the line before.
 			{Name: "pydantic", Words: []string{"field required"}},
 			// Elixir: (System.EnvError) could not fetch environment variable "X" because it is not set; Ruby: key not found: "X".
 			{Name: "fetch", Words: []string{"key not found", "could not fetch environment variable", "environment variable"}, Regexp: `(?:key not found: |environment variable )"` + name + `"`},
 			// zod names the variable in a path near the line that says that it got nothing.
 			{Name: "zod", Words: []string{"invalid_type"}},
+			// and in a list of what is wrong with each, as t3-env and others print it.
+			{Name: "listed", Words: []string{"required'", "required\"", "received undefined"}, Regexp: `\b` + name + `['"]?:\s*\[\s*['"](?:Required|Invalid input: expected \w+, received undefined)['"]`},
+			// Rails: Missing `secret_key_base` for 'production' environment; ENV['RAILS_MASTER_KEY'] to read its credentials with.
+			{Name: "rails", Words: []string{"missing `secret_key_base`", "missing encryption key to decrypt file"}, Regexp: "Missing (?:`(?P<secret>secret_key_base)`|encryption key to decrypt file)"},
 			// bash: ${X:?words of one's own}.
 			{Name: "shell", Words: []string{": line "}, Regexp: `^\S*?[^\s:]+: line \d+: ` + name + `: (?P<says>\S.*)$`},
 			{Name: "datasource", Words: []string{"failed to configure a datasource: 'url' attribute is not specified"}},
@@ -55,6 +65,9 @@ func configEnvMissing() diagnose.Rule {
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			var out []diagnose.Finding
 			for _, h := range slices.Backward(hits) {
+				if h.Level == diagnose.Debug || goesOn.MatchString(h.Text) {
+					continue
+				}
 				env := h.Group("env")
 				switch h.Pattern {
 				case "postgres":
@@ -69,6 +82,16 @@ func configEnvMissing() diagnose.Rule {
 					}
 				case "shell":
 					if says := strings.ToLower(h.Group("says")); strings.HasPrefix(says, "command not found") || strings.HasPrefix(says, "readonly") || strings.Contains(says, "no such file") || strings.Contains(says, "permission denied") || strings.Contains(says, "not a valid identifier") || strings.Contains(says, "syntax error") || notAVariable(env) {
+						continue
+					}
+				case "rails":
+					env = "RAILS_MASTER_KEY"
+					if h.Group("secret") != "" {
+						env = "SECRET_KEY_BASE"
+					}
+				case "words", "before":
+					// That a variable is spoken of does not say that it is not there.
+					if !lacks.MatchString(h.Text) || defaulted.MatchString(h.Text) || optional.MatchString(h.Text) && !demanded.MatchString(h.Text) {
 						continue
 					}
 				case "datasource":

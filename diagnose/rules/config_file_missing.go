@@ -29,6 +29,8 @@ func configFileMissing() diagnose.Rule {
 			{Name: "dotnet", Words: []string{"could not find file", "could not find a part of the path", "physical path was"}, Regexp: `(?i)(?:could not find (?:file|a part of the path)|physical path was) '(?P<path>[^']+)'`},
 			{Name: "words", Words: []string{"does not exist", "not found", "no such file", "missing", "cannot find", "can't find", "unable to find", "could not find", "failed to find", "could not be found"}, Regexp: `(?i)(?:^|[^/\w.-])(?:config(?:uration)?|settings|file|certificate|key|keystore|credentials?|kubeconfig|template|schema|policy|license)[^/"']{0,40}?['"(]?(?P<path>/[^\s'",;()]+\.[a-z0-9]{1,12})['")]?[^/]{0,20}?(?:does not exist|not found|no such file|is missing|could not be found|cannot be found)`},
 			{Name: "find", Words: []string{"cannot find", "can't find", "unable to find", "could not find", "failed to find", "couldn't find", "missing"}, Regexp: `(?i)(?:cannot find|can't find|unable to find|could not find|failed to find|couldn't find|missing)(?: the)? (?:config(?:uration)?|settings|certificate|credentials?|key|license)?(?: ?file)?:? ?['"(]?(?P<path>/[^\s'",;()]+\.[a-z0-9]{1,12})`},
+			// GHC names the file first: "app: /etc/app.yml: openFile: does not exist (No such file or directory)".
+			{Name: "ghc", Words: []string{"file: does not exist ("}, Regexp: `(?:^|[\s:])` + file + `: (?:open|with|read|get)\w*: does not exist \(`},
 			{Name: "viper", Words: []string{"not found in \"["}, Regexp: `Config File "(?P<path>[^"]+)" Not Found in "\[(?P<dirs>[^\]]*)\]"`},
 			// Envoy of a path in its configuration that cannot be read.
 			{Name: "envoy", Words: []string{"invalid path: /"}, Regexp: `Invalid path: (?P<path>/[^\s'",;()]+)`},
@@ -39,6 +41,9 @@ func configFileMissing() diagnose.Rule {
 			seen := map[string]bool{}
 			for _, h := range slices.Backward(hits) {
 				file := strings.TrimRight(firstOf(h.Group("path"), h.Group("path2")), `.,;:'"`)
+				if dirs := strings.Fields(h.Group("dirs")); h.Pattern == "viper" && len(dirs) > 0 && !strings.Contains(file, "/") {
+					file = path.Join(dirs[0], file) // it takes any of yaml, json, toml, ...
+				}
 				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) || isCommand(h.Text) || consequence(h) || strings.Contains(h.Text, "opening storage failed") || exit(c) == 127 && strings.Contains(h.Text, file+": No such file") {
 					continue
 				}
