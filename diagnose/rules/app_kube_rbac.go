@@ -50,6 +50,14 @@ func appKubeRBAC() diagnose.Rule {
 			if sa == "default" {
 				f.Advice = "Give the pod a ServiceAccount of its own with a Role for that; it runs as default"
 			}
+			if ns != c.Subject.Namespace || c.Spec.ServiceAccountName != "" && sa != c.Spec.ServiceAccountName {
+				// Whoever writes a log could have rights granted to any account, if its word were enough.
+				f.Confidence = diagnose.Likely
+				f.Summary = fmt.Sprintf("%s ends because ServiceAccount %s/%s, as which it says that it signs in, may not %s %s %s; its own is %s", c.Who(), ns, sa, verb, what, where, firstOf(c.Spec.ServiceAccountName, "another"))
+				f.Advice = "Find out why it is not its own ServiceAccount before you grant anything"
+				f.Fixes = []diagnose.Fix{{Title: "Ask the API what that account may", Command: "kubectl auth can-i --list --as=system:serviceaccount:" + ns + ":" + sa}}
+				return []diagnose.Finding{f}
+			}
 			name := sa + "-" + verb + "-" + strings.Split(resource, ".")[0]
 			if h.Group("in") != "" {
 				f.Fixes = []diagnose.Fix{
