@@ -92,6 +92,9 @@ func diffTemplates(before, now *corev1.PodTemplateSpec) []difference {
 		{diffNetwork, "dnsPolicy", string(a.DNSPolicy), string(b.DNSPolicy)},
 		{diffNetwork, "hostNetwork", fmt.Sprint(a.HostNetwork), fmt.Sprint(b.HostNetwork)},
 		{diffSecurity, "hostPID", fmt.Sprint(a.HostPID), fmt.Sprint(b.HostPID)},
+		{diffSecurity, "hostIPC", fmt.Sprint(a.HostIPC), fmt.Sprint(b.HostIPC)},
+		{diffAccount, "automountServiceAccountToken", yes(a.AutomountServiceAccountToken), yes(b.AutomountServiceAccountToken)},
+		{diffEnv, "enableServiceLinks", yes(a.EnableServiceLinks), yes(b.EnableServiceLinks)},
 		{diffCommand, "restartPolicy", string(a.RestartPolicy), string(b.RestartPolicy)},
 	} {
 		if f.a != f.b {
@@ -178,6 +181,9 @@ func byPath(path string, v any, into map[string]string) {
 	}
 }
 
+// yes writes a setting that is true where nothing is said.
+func yes(b *bool) string { return fmt.Sprint(b == nil || *b) }
+
 func deref(s *string) string {
 	if s == nil {
 		return ""
@@ -260,6 +266,9 @@ func diffContainer(a, b *corev1.Container, add func(sort, format string, args ..
 	if a.Image != b.Image {
 		x, y := shortImages(a.Image, b.Image)
 		add(diffImage, "image %s -> %s", x, y)
+	}
+	if x, y := a.ImagePullPolicy, b.ImagePullPolicy; x != y && x != "" && y != "" {
+		add(diffPull, "imagePullPolicy %s -> %s", x, y)
 	}
 	diffEnvironment(a, b, add)
 	if !same(a.Command, b.Command) {
