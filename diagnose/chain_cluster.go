@@ -117,16 +117,28 @@ func (c *Case) brokenProxy(f Finding, node string) (Finding, bool) {
 	objects, _ := c.List(Pods, "kube-system")
 	for _, o := range objects {
 		p, ok := o.(*corev1.Pod)
-		if !ok || p.Spec.NodeName != node || podReady(p) {
+		if !ok || p.Spec.NodeName != node || p.Name == c.Subject.Pod || podReady(p) {
 			continue
 		}
 		workload := c.workloadOf(p)
 		kind, name, _ := strings.Cut(workload, "/")
 		looping, container, kindOf := loops(p)
-		if kind != "DaemonSet" || !looping || !isNetwork(name) {
+		if kind != "DaemonSet" || !isNetwork(name) || c.visited[workload+"|"+p.Namespace] {
 			continue
 		}
 		root := kind + "/" + p.Namespace + "/" + name
+		if !looping {
+			// It does not even start: its image cannot be pulled, a volume is missing.
+			if sub, ok := c.diagnoseOther(Subject{Namespace: p.Namespace, Workload: workload, Pod: p.Name, Container: container, ContainerType: kindOf}, CannotStart); ok && sub.Confidence == Certain {
+				f.Proof = Corroborated
+				f.Evidence = append(f.Evidence, Evidence{"status of pod " + p.Namespace + "/" + p.Name, podState(p)})
+				said := fmt.Sprintf("%s: %s, which connects the pods of %s, does not run", f.Summary, name, node)
+				f = c.adopt(f, said, root, "does not run on "+node, sub)
+				f.Confidence = Likely // that the one follows from the other is not written anywhere
+				return f, true
+			}
+			continue
+		}
 		f.Cause, f.Root, f.Proof, f.Confidence = "dependency.crash-looping", root, Corroborated, Likely
 		f.Chain = append(f.Chain, Link{root, "crash-loops on " + node})
 		f.Evidence = append(f.Evidence, Evidence{"status of pod " + p.Namespace + "/" + p.Name, podState(p)})

@@ -183,3 +183,82 @@ func (c *Case) meshProxy(a Address, h Hit, f Finding) (Finding, bool) {
 	}
 	return Finding{}, false
 }
+
+// socketPath is a socket file in a line of a log or among the arguments: "unix:///csi/csi.sock", "dial unix /run/app.sock".
+var socketPath = regexp.MustCompile(`(?:unix:(?://)?|dial unix )(/[^\s"',;:)\]]+)|(/[^\s"',;:)=]+\.sock)\b`)
+
+// socket returns the socket file that a line says cannot be connected to, "" when it is about something else. What speaks of the CSI
+// driver means the socket that its arguments or variables name.
+func (c *Case) socket(h Hit) string {
+	text := strings.ToLower(h.Text)
+	if m := socketPath.FindStringSubmatch(h.Text); m != nil {
+		if strings.Contains(text, "docker.sock") || strings.Contains(text, "containerd.sock") || strings.Contains(text, "crio.sock") {
+			return ""
+		}
+		return m[1] + m[2]
+	}
+	if !strings.Contains(text, "csi") || c.Container == nil {
+		return ""
+	}
+	for _, a := range slices.Concat(c.Container.Command, c.Container.Args) {
+		if m := socketPath.FindStringSubmatch(a); m != nil {
+			return m[1] + m[2]
+		}
+	}
+	for _, e := range c.Container.Env {
+		if m := socketPath.FindStringSubmatch(e.Value); m != nil {
+			return m[1] + m[2]
+		}
+	}
+	for n := h.Line - 1; n > h.Line-nearby; n-- {
+		if m := socketPath.FindStringSubmatch(h.Log.Line(n)); m != nil {
+			return m[1] + m[2]
+		}
+	}
+	return ""
+}
+
+// followSocket goes from a socket file to the container of the pod that should serve it: one that shares the file's volume and crash-loops.
+func (c *Case) followSocket(path string, h Hit) (Finding, bool) {
+	if c.Container == nil || c.Pod == nil {
+		return Finding{}, false
+	}
+	volume := ""
+	for _, m := range c.Container.VolumeMounts {
+		if strings.HasPrefix(path, strings.TrimSuffix(m.MountPath, "/")+"/") {
+			volume = m.Name
+		}
+	}
+	f := FromHit(h, Likely, Words)
+	f.Keys = []string{path}
+	for _, ct := range c.neighbours() {
+		if !slices.ContainsFunc(ct.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == volume }) {
+			continue
+		}
+		for _, rec := range RecordPod(c.Pod).Containers {
+			if rec.Name != ct.Name || rec.Reason != "CrashLoopBackOff" && (rec.Last == nil || rec.Last.ExitCode == 0 || rec.Ready) {
+				continue
+			}
+			if theirs := c.waitsToo(ct.Name); theirs {
+				continue // it waits for the same socket
+			}
+			return c.neighbour(f, ct, fmt.Sprintf("%s cannot connect to %s, which container %s of the same pod should serve", c.Who(), path, ct.Name))
+		}
+	}
+	return Finding{}, false
+}
+
+// waitsToo says that a container is one of those that only talk to a CSI driver, as the subject is.
+func (c *Case) waitsToo(container string) bool {
+	for _, ct := range c.neighbours() {
+		if ct.Name != container {
+			continue
+		}
+		for _, w := range []string{"csi-attacher", "csi-provisioner", "csi-resizer", "csi-snapshotter", "node-driver-registrar", "livenessprobe", "liveness-probe", "health-monitor"} {
+			if strings.Contains(ct.Image+" "+ct.Name, w) {
+				return true
+			}
+		}
+	}
+	return false
+}

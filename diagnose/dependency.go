@@ -43,7 +43,14 @@ func (c *Case) Dependencies() []Dependency {
 	silent := -1 // the last failure that names no address anywhere
 	for i := len(c.failures) - 1; i >= 0 && len(c.dependencies) < maxDependencies; i-- {
 		h := c.failures[i]
-		if h.Pattern == failedSomehow && c.toldBetter(h) {
+		if h.Pattern == failedSomehow && c.toldBetter(h) || h.Pattern == failedTimeout && ownWait.MatchString(h.Text) {
+			continue
+		}
+		if path := c.socket(h); path != "" {
+			if f, ok := c.followSocket(path, h); ok && !seen[path] {
+				seen[path] = true
+				c.dependencies = append(c.dependencies, Dependency{Address: Address{Host: path}, Hit: h, How: h.Pattern, Finding: f})
+			}
 			continue
 		}
 		addresses := c.failedAddresses(h)
@@ -72,6 +79,9 @@ func (c *Case) Dependencies() []Dependency {
 	}
 	return c.dependencies
 }
+
+// ownWait is a controller that gives up waiting for its own cache: that is no connection, and what keeps it empty stands elsewhere.
+var ownWait = regexp.MustCompile(`(?i)timed out waiting for (?:the )?caches? to (?:be synced|sync)`)
 
 // toldBetter says that a line which only tells that there is no connection says why, or that the lines around it do.
 func (c *Case) toldBetter(h Hit) bool {

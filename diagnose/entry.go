@@ -177,6 +177,9 @@ func lineLevel(line string) Level {
 		_, rest, _ := strings.Cut(head, "evel=")
 		name, _, _ := strings.Cut(rest, " ")
 		if l := levelNamed(strings.Trim(name, `"`)); l != NoLevel {
+			if l == Info && (strings.Contains(head, `msg="Error: `) || strings.Contains(head, `msg="error: `)) {
+				return Error // what a program prints before it ends goes through a logger's Print
+			}
 			return l
 		}
 	}

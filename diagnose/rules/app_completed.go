@@ -22,7 +22,7 @@ func appCompleted() diagnose.Rule {
 				return nil
 			}
 			always := c.Spec.RestartPolicy == "Always" || c.Spec.RestartPolicy == "" || c.Subject.ContainerType == diagnose.Sidecar
-			if !always || probeKilled(c).killed || stopped(c) {
+			if !always || probeKilled(c).killed || stopped(c) || toldToStop(c) > 0 {
 				return nil
 			}
 			f := diagnose.Finding{Confidence: diagnose.Certain, Proof: diagnose.Structural, Evidence: c.CiteLast()}

@@ -16,7 +16,7 @@ func componentDNSAPIUnreachable() diagnose.Rule {
 			Mend:    "Mend kube-proxy or the network plugin on that node first; DNS follows by itself.",
 			Source:  "coredns.io/plugins/kubernetes",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"dial tcp", "kubernetes api", "plugin/kubernetes", "failed to list", "waiting for kubernetes"}, Regexp: `(?i)dial tcp \S+: (?:i/o timeout|connect: \w[\w ]+)|(?:failed to (?:list|watch)|waiting for kubernetes api|kubernetes api connection failure|unable to connect to .*api)`}},
+		Log: []diagnose.Pattern{{Words: []string{"dial tcp", "kubernetes api", "plugin/kubernetes", "failed to list", "waiting for kubernetes"}, Regexp: `(?i)dial tcp \S+:(?:443|6443|8443|16443): (?:i/o timeout|connect: \w[\w ]+)|(?:failed to (?:list|watch)|waiting for kubernetes api|kubernetes api connection failure|unable to connect to .*api)`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			id := strings.ToLower(c.Subject.Name() + " " + c.Subject.Container + " " + image(c))
 			if !strings.Contains(id, "coredns") && !strings.Contains(id, "nodelocaldns") && !strings.Contains(id, "node-cache") && !strings.Contains(id, "kube-dns") && !strings.Contains(id, "dnscache") {

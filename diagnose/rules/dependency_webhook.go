@@ -10,17 +10,18 @@ import (
 
 func dependencyWebhook() diagnose.Rule {
 	re := regexp.MustCompile(`(?s)failed calling (?:admission )?webhook "?(?P<name>[\w.-]+)"?: (?P<why>.*)`)
+	converts := regexp.MustCompile(`(?s)conversion webhook for (?P<name>[\w./-]+(?:, Kind=\w+)?) failed: (?P<why>.*)`)
 	denies := regexp.MustCompile(`(?s)admission webhook "(?P<name>[^"]+)" denied the request:? ?(?P<why>.*)`)
 	service := regexp.MustCompile(`https?://(?P<svc>[\w-]+)\.(?P<ns>[\w-]+)\.svc|service "(?P<svc2>[\w-]+)" not found|no endpoints available for service "(?P<svc3>[\w-]+)"`)
 	return diagnose.Rule{
 		ID: "dependency.webhook", Category: "dependency", Title: "An admission webhook keeps it from working",
 		Doc: diagnose.Doc{
-			Means:   "The API server asks a webhook before it creates an object, and the webhook does not answer or says no. While its Service has no ready pod, nothing that it watches over can be created.",
+			Means:   "The API server asks a webhook before it creates an object, or to convert one from version to version, and the webhook does not answer or says no. While its Service has no ready pod, nothing that it watches over can be created.",
 			Confirm: "`kubectl get events --field-selector=reason=FailedCreate`: \"failed calling webhook\" or \"denied the request\"; `kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations`.",
 			Mend:    "Bring the webhook's own workload up. If it was removed, delete its configuration. failurePolicy Ignore lets objects pass when it is down.",
 			Source:  "kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"failed calling webhook", "failed calling admission webhook", "denied the request"}}},
+		Log: []diagnose.Pattern{{Words: []string{"failed calling webhook", "failed calling admission webhook", "denied the request", "conversion webhook for"}}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			var f diagnose.Finding
 			var g map[string]string
@@ -42,8 +43,10 @@ func dependencyWebhook() diagnose.Rule {
 				}
 				text = quote(h.Text)
 				if g = groups(re, text); g == nil {
-					if g = groups(denies, text); g == nil {
-						return nil
+					if g = groups(converts, text); g == nil {
+						if g = groups(denies, text); g == nil {
+							return nil
+						}
 					}
 				}
 				f.Weight, f.Keys = 30, []string{"webhook"}

@@ -54,6 +54,9 @@ func imageCommandNotFound() diagnose.Rule {
 				return nil
 			}
 			h := hits[len(hits)-1]
+			if h.Group("cmd") == "nvidia-smi" {
+				return nil // the driver of the node brings it
+			}
 			if strings.Contains(h.Text, "\\r") || strings.Contains(h.Text, "^M") {
 				return nil // the end of a line of Windows
 			}

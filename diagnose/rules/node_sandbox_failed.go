@@ -13,9 +13,9 @@ import (
 func nodeSandboxFailed() diagnose.Rule {
 	re := regexp.MustCompile(`(?is)failed to create pod sandbox|failed to (?:set ?up|create) (?:network for )?sandbox|networkPlugin cni failed|sandbox`)
 	return diagnose.Rule{
-		ID: "node.sandbox-failed", Category: "node", Title: "The node cannot make the pod's sandbox",
+		ID: "node.sandbox-failed", Category: "node", Title: "The node cannot make or keep the pod's sandbox",
 		Doc: diagnose.Doc{
-			Means:   "Before any container starts, the node sets up the pod's network and cgroups, and that fails: the network plugin is not running or has an error, or the runtime or kernel refuses.",
+			Means:   "Before any container starts, the node sets up the pod's network and cgroups, and that fails: the network plugin is not running or has an error, or the runtime or kernel refuses. Or the sandbox is made and taken down again and again, together with containers that were well: most often the container runtime and the kubelet use different cgroup drivers.",
 			Confirm: "`kubectl describe pod POD`: FailedCreatePodSandBox quotes the runtime; `kubectl get pods -n kube-system -o wide` shows the network plugin's pods on that node.",
 			Mend:    "Mend the network plugin on the node; restart its pod there; if only one node is affected, cordon it.",
 			Source:  "kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/network-plugins",
@@ -61,9 +61,44 @@ func nodeSandboxFailed() diagnose.Rule {
 				f.Fixes = []diagnose.Fix{{Title: "See the network plugin's pods on that node", Command: diagnose.Kubectl("kube-system", "get", "pods", "-o", "wide", "--field-selector=spec.nodeName="+c.Spec.NodeName)}}
 				return []diagnose.Finding{f}
 			}
-			return nil
+			return sandboxLost(c)
 		},
 	}
+}
+
+// sandboxLost is the finding of a pod whose sandbox is remade while nobody changes or deletes it, and whose containers are stopped each
+// time. A sandbox that changed once or twice is a start that had to be repeated, or a node's reboot.
+func sandboxLost(c *diagnose.Case) []diagnose.Finding {
+	t := c.Last()
+	if t == nil || c.Pod == nil || c.Pod.DeletionTimestamp != nil || t.ExitCode == 1 || t.Reason == "OOMKilled" || probeKilled(c).killed {
+		return nil
+	}
+	changed, stops := int32(0), int32(0)
+	var cited []diagnose.Evidence
+	for _, e := range c.ContainerEvents() {
+		switch {
+		case e.Reason == "SandboxChanged":
+			changed += e.Count
+			cited = append(cited, e.Cite())
+		case e.Reason == "Killing" && e.Has("stopping container"):
+			stops += e.Count
+			cited = append(cited, e.Cite())
+		}
+	}
+	if changed < 3 || stops < 2 {
+		return nil
+	}
+	node := firstOf(c.Spec.NodeName, "its node")
+	f := diagnose.Finding{Confidence: diagnose.Likely, Proof: diagnose.Structural, Weight: 60, Evidence: append(cited, c.CiteLast()...), Unchanged: true}
+	f.Summary = fmt.Sprintf("%s does not fail by itself: node %s took the pod's sandbox down %d times, and its containers with it", c.Who(), node, changed)
+	f.Advice = "See that the container runtime and the kubelet on that node use the same cgroup driver (SystemdCgroup = true in containerd's configuration where the kubelet says systemd), then restart both"
+	f.Settle = "The kubelet's and the runtime's logs on that node say why the sandbox is remade."
+	if c.Spec.NodeName != "" {
+		f.Root = "Node//" + c.Spec.NodeName
+		f.Chain = []diagnose.Link{{Object: f.Root, Says: "takes the pod's sandbox down again and again"}}
+		f.Fixes = []diagnose.Fix{{Title: "See whether other pods on that node restart too", Command: "kubectl get pods -A -o wide --field-selector=spec.nodeName=" + c.Spec.NodeName}}
+	}
+	return []diagnose.Finding{f}
 }
 
 // lastColon keeps the end of a long chain of wrapped errors.

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"path"
 	"strings"
 
 	"crashloop/diagnose"
@@ -9,11 +10,14 @@ import (
 
 // denied is the pattern of lines in which a program says that it may not touch a file.
 func denied() []diagnose.Pattern {
-	const file = `(?P<path>/[^\s'"` + "`" + `:,;()\[\]]+)`
+	const file = `(?P<path>/[^\s'"‘’“”` + "`" + `:,;()\[\]]+)`
+	const begin = `(?:^|[\s'"‘“(=:,\[` + "`" + `])` // a whole path, not the end of one that begins at the working directory
 	return []diagnose.Pattern{
-		{Name: "after", Words: []string{"permission denied", "operation not permitted", "eacces", "eperm", "accessdenied", "access denied", "not writable", "unauthorizedaccess", "access to the path"}, Regexp: `(?:(?i:permission denied|operation not permitted|Access to the path|AccessDeniedException|not writable)|\bEACCES\b|\bEPERM\b)[^/]{0,60}['"]?` + file},
-		{Name: "before", Words: []string{"permission denied", "operation not permitted", "is not writable", "not writable"}, Regexp: `(?i)` + file + `['"]?\)?:?[^/]{0,60}(?:permission denied|operation not permitted|not writable)`},
+		{Name: "after", Words: []string{"permission denied", "operation not permitted", "eacces", "eperm", "accessdenied", "access denied", "not writable", "unauthorizedaccess", "access to the path"}, Regexp: `(?:(?i:permission denied|operation not permitted|Access to the path|AccessDeniedException|not writable)|\bEACCES\b|\bEPERM\b)[^/]{0,60}?` + begin + file},
+		{Name: "before", Words: []string{"permission denied", "operation not permitted", "is not writable", "not writable"}, Regexp: `(?i)` + begin + file + `['"’]?\)?:?[^/]{0,60}(?:permission denied|operation not permitted|not writable)`},
 		{Name: "owner", Words: []string{"must be accessible by owner only", "permissions are too open", "are too open", "too open", "has group or world access", "too permissive"}, Regexp: file + `['"]? .{0,40}(?:must be accessible by owner only|permissions are too open|has group or world access|too permissive)|(?:permissions for|permissions on) ['"]?(?P<path2>/[^\s'"]+)`},
+		// A path that begins at the working directory: mkdir: cannot create directory 'data/x': Permission denied; EACCES: permission denied, mkdir './data'.
+		{Name: "relative", Words: []string{"permission denied", "operation not permitted"}, Regexp: `(?i:permission denied|operation not permitted)[^/'"‘]{0,40}['"‘](?P<rel>(?:\./)?[\w.-]+(?:/[\w.-]*)*)['"’]|['"‘](?P<rel2>(?:\./)?[\w.-]+(?:/[\w.-]*)*)['"’]: (?i:permission denied|operation not permitted)|\b(?:open|mkdir|create|unlink|stat|chmod|chown|mkdirat) (?P<rel3>(?:\./)?[\w.-]+(?:/[\w.-]*)*): (?i:permission denied|operation not permitted)`},
 		{Name: "bare", Words: []string{"permission denied", "operation not permitted", "eacces", "permissionerror"}, Regexp: `(?i:permission denied|operation not permitted)|\bEACCES\b|PermissionError`},
 	}
 }
@@ -30,6 +34,12 @@ func deniedAt(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, string, 
 		file := strings.TrimRight(firstOf(h.Group("path"), h.Group("path2")), ".")
 		f.Keys = []string{file}
 		return f, file, true
+	}
+	if f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "relative" && !skip(h) }); ok {
+		if file := fromWorkingDirectory(c, firstOf(h.Group("rel"), h.Group("rel2"), h.Group("rel3"))); file != "" {
+			f.Keys = []string{file}
+			return f, file, true
+		}
 	}
 	f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return !skip(h) })
 	if !ok {
@@ -50,15 +60,38 @@ func deniedAt(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, string, 
 	// An error's causes stand on lines of their own: the path may stand on the one before.
 	if before := h.Log.Line(h.Line - 1); strings.HasPrefix(h.Log.Line(h.Line), " ") {
 		if i := strings.IndexByte(before, '/'); i > 0 && !strings.Contains(before, "://") {
-			path, _, _ := strings.Cut(before[i:], " ")
-			if path = strings.Trim(path, `'":,.)`); len(path) > 2 {
-				f.Keys = []string{path}
+			file, _, _ := strings.Cut(before[i:], " ")
+			if file = strings.Trim(file, `'":,.)`); len(file) > 2 {
+				f.Keys = []string{file}
 				f.Evidence = append(f.Evidence, h.Log.Cite(h.Line-1))
-				return f, path, true
+				return f, file, true
 			}
 		}
 	}
 	return f, "", true
+}
+
+// fromWorkingDirectory makes a path that begins at the working directory a whole one: by the workingDir of the spec, or by the one mount
+// whose last folder it begins with, as data/upload does for a volume at /app/data. It is empty when neither tells.
+func fromWorkingDirectory(c *diagnose.Case, file string) string {
+	if c.Container == nil || file == "" {
+		return ""
+	}
+	if dir := c.Container.WorkingDir; dir != "" {
+		return path.Join(dir, file)
+	}
+	first, _, _ := strings.Cut(strings.TrimPrefix(path.Clean(file), "./"), "/")
+	found := ""
+	for _, m := range c.Container.VolumeMounts {
+		if path.Base(m.MountPath) != first {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = path.Join(path.Dir(path.Clean(m.MountPath)), file)
+	}
+	return found
 }
 
 // identity says as whom the container runs, and cites it.

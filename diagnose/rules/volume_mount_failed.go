@@ -50,6 +50,8 @@ func volumeMountFailed() diagnose.Rule {
 				why, advice = "its file system is damaged or of another kind", "Check the file system, or its fsType"
 			case strings.Contains(t, "volume-subpaths") && strings.Contains(t, "not a directory"):
 				why, advice = "its subPath is a directory where the image has a file, or the other way round; most often the volume has no file of that name", "Check that the ConfigMap, Secret or volume holds the subPath, and that it is of the kind that the mountPath wants"
+			case strings.Contains(t, "volume-subpaths") && strings.Contains(t, "no such file"):
+				why, advice = "the file that its subPath names is gone since the pod was made, as when its ConfigMap or Secret was changed", "Delete the pod: its successor is mounted anew. If that fails too, the volume has no file of that name"
 			case strings.Contains(t, "subpath"):
 				why, advice = "its subPath does not fit", "Check that the subPath exists and is a file or directory as the mount wants"
 			case strings.Contains(t, "not a directory"):

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"strings"
 
 	"crashloop/diagnose"
 )
@@ -26,6 +27,9 @@ func volumePermission() diagnose.Rule {
 				return nil
 			}
 			f.Proof, f.Confidence = diagnose.Corroborated, diagnose.Certain
+			if !strings.Contains(f.Log.Line(f.At), file) {
+				f.Confidence = diagnose.Likely // the path was put together
+			}
 			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts[" + m.Name + "]"), Text: m.MountPath + " is claim " + m.volume.PersistentVolumeClaim.ClaimName})
 			f.Summary = fmt.Sprintf("%s may not access %s%s, on claim %s", c.Who(), file, identity(c, &f), m.volume.PersistentVolumeClaim.ClaimName)
 			group, has := fsGroup(c)
