@@ -142,7 +142,7 @@ func (c *Case) configEdits(f *Finding, first time.Time) []candidate {
 			continue // keys that the container does not use
 		}
 		text := u.kind.Kind + " " + u.name + " " + says
-		if len(keys) > 0 {
+		if len(keys) > 0 && (len(keys) == 1 || len(keys) < dataSize(o)) { // who owns all of them may have edited any
 			text += " (" + strings.Join(keys[:min(len(keys), 5)], ", ")
 			if len(keys) > 5 {
 				text += ", and more"
@@ -164,6 +164,17 @@ func (c *Case) configEdits(f *Finding, first time.Time) []candidate {
 		out = append(out, candidate{Change: Change{Object: object, At: at.UTC(), Says: text}, weight: weight})
 	}
 	return out
+}
+
+// dataSize is how many keys a ConfigMap or Secret has.
+func dataSize(o Object) int {
+	switch o := o.(type) {
+	case *corev1.ConfigMap:
+		return len(o.Data) + len(o.BinaryData)
+	case *corev1.Secret:
+		return len(o.Data)
+	}
+	return 0
 }
 
 // dataKeys lists the keys of a ConfigMap or Secret that an entry of managedFields owns. An entry that tells no fields counts.
