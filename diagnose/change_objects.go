@@ -77,6 +77,9 @@ func (c *Case) objectChange(f *Finding, object string, first time.Time) (candida
 		return candidate{}, false
 	}
 	at, by, what := edited(o, first, touches(kind))
+	if len(what) > 1 && kind != Namespaces && kind != ServiceAccounts && wroteWhole(o, at) {
+		what = nil
+	}
 	says := kind.Kind + " " + parts[2]
 	switch {
 	case !at.IsZero():
@@ -95,6 +98,17 @@ func (c *Case) objectChange(f *Finding, object string, first time.Time) (candida
 		return candidate{}, false
 	}
 	return candidate{Change: Change{Object: object, At: at.UTC(), Says: says + byWhom(by) + howLong(at, first)}}, true
+}
+
+// wroteWhole says that who wrote at that time owns fields of the object's metadata, too, as whoever applies a whole manifest does: then it owns
+// more than it changed.
+func wroteWhole(o Object, at time.Time) bool {
+	for _, m := range o.GetManagedFields() {
+		if m.Time != nil && m.Time.Time.Equal(at) && readFields(m.FieldsV1).has("f:metadata") {
+			return true
+		}
+	}
+	return false
 }
 
 // touches picks the fields of a kind whose edit can break what depends on it.
