@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -285,8 +286,14 @@ func (e *Engine) clean(d *Diagnosis) {
 	d.Fixes = d.Fixes[:min(len(d.Fixes), maxFixes)]
 	for i := range d.Fixes {
 		tidy(&d.Fixes[i].Title, maxText)
-		tidy(&d.Fixes[i].Command, maxText)
-		tidy(&d.Fixes[i].Patch, maxPatch)
+		// They are for copying: a secret becomes a placeholder, and one that is too long would be another command.
+		copied := func(s string, runes int) string {
+			if s = strings.ReplaceAll(redact(s), Redacted, "VALUE"); utf8.RuneCountInString(s) > runes {
+				return ""
+			}
+			return s
+		}
+		d.Fixes[i].Command, d.Fixes[i].Patch = copied(d.Fixes[i].Command, maxText), copied(d.Fixes[i].Patch, maxPatch)
 	}
 	for i := range d.Alternatives {
 		tidy(&d.Alternatives[i].Says, maxText)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -185,6 +186,32 @@ func TestRuleThatPanics(t *testing.T) {
 	d, err := e.Diagnose(t.Context(), oneLog{}, web)
 	if err != nil || d.Cause != "app.good" || !strings.Contains(strings.Join(d.Gaps, " "), "app.bad failed") {
 		t.Errorf("got %+v, %v", d, err)
+	}
+}
+
+// TestCommandsAreForCopying holds that nobody copies a command with "[redacted]" in it, or half of one.
+func TestCommandsAreForCopying(t *testing.T) {
+	offers := rule("app.bad")
+	offers.Match = func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
+		return []diagnose.Finding{{Confidence: diagnose.Certain, Proof: diagnose.Structural, Summary: "x", Fixes: []diagnose.Fix{
+			{Title: "Set it", Command: c.Kubectl("set", "env", "deploy/db", "DB_PASSWORD=hunter2", "PORT=80"), Patch: "env:\n- name: DB_PASSWORD\n  value: hunter2\n"},
+			{Title: "Too long", Command: c.Kubectl("exec", "web", "--", strings.Repeat("x", 600)), Patch: strings.Repeat("x", 3000)},
+		}}}
+	}
+	engine, err := diagnose.New([]diagnose.Rule{offers}, diagnose.Options{Redact: diagnose.NewRedactor().Redact})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := engine.Diagnose(t.Context(), oneLog{[]byte("bye\n")}, web)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []diagnose.Fix{
+		{Title: "Set it", Command: "kubectl -n shop set env deploy/db DB_PASSWORD=VALUE PORT=80", Patch: "env:\n- name: DB_PASSWORD\n  value: VALUE\n"},
+		{Title: "Too long"},
+	}
+	if !slices.Equal(d.Fixes, want) {
+		t.Errorf("got %+v, want %+v", d.Fixes, want)
 	}
 }
 

@@ -34,7 +34,7 @@ func fixProblems(d diagnose.Diagnosis, f diagnose.Fix, containers []string) (wro
 		wrong = append(wrong, "it has no title")
 	}
 	for _, s := range []string{f.Title, f.Command, f.Patch} {
-		for _, bad := range []string{"%!", "<nil>", "…"} {
+		for _, bad := range []string{"%!", "<nil>", "…", diagnose.Redacted} {
 			if strings.Contains(s, bad) && (bad != "…" || s != f.Title) {
 				wrong = append(wrong, "it holds "+bad)
 			}
