@@ -83,6 +83,23 @@ func (c *Case) Dependencies() []Dependency {
 // ownWait is a controller that gives up waiting for its own cache: that is no connection, and what keeps it empty stands elsewhere.
 var ownWait = regexp.MustCompile(`(?i)timed out waiting for (?:the )?caches? to (?:be synced|sync)`)
 
+// EndsWaiting says that the log ends with one failed connection after another, h among them: the program waits for something and does
+// nothing else.
+func (c *Case) EndsWaiting(h Hit) bool {
+	last := h.Log.lastText()
+	first := last - 7
+	if h.Line < first {
+		return false
+	}
+	failed := map[int]bool{}
+	for _, f := range c.failures {
+		if f.Log == h.Log && f.Line >= first {
+			failed[f.Line] = true
+		}
+	}
+	return len(failed) >= 3
+}
+
 // toldBetter says that a line which only tells that there is no connection says why, or that the lines around it do.
 func (c *Case) toldBetter(h Hit) bool {
 	if answered(h.Text) {
@@ -253,7 +270,7 @@ func (c *Case) failedAddresses(h Hit) []Address {
 	for d := 1; d <= nearby; d++ {
 		for _, n := range []int{h.Line + d, h.Line - d} {
 			line := readEntry(h.Log.Line(n)).text
-			if line == "" || strings.Contains(strings.ToLower(line), "listening") {
+			if line == "" || strings.Contains(strings.ToLower(line), "listening") || gaveStatus.MatchString(line+"\n"+h.Log.Line(n+1)) {
 				continue
 			}
 			if found := c.reachable(c.engine.address.find(withoutSource(line))); len(found) > 0 {
@@ -263,6 +280,9 @@ func (c *Case) failedAddresses(h Hit) []Address {
 	}
 	return nil
 }
+
+// gaveStatus finds the status of an HTTP answer: who gave it was reached.
+var gaveStatus = regexp.MustCompile(`(?i)\b(?:code|status|status code|http)[:= ]+[1-5]\d\d\b`)
 
 // arrow is the near end of a connection in Go's errors, "read tcp 10.1.2.3:40000->10.96.0.10:53", or the name server that was asked.
 var arrow = regexp.MustCompile(`[0-9a-f.:\[\]]+->|\bon \[?[0-9a-f.:]+\]?:53\b`)

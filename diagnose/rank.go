@@ -53,7 +53,7 @@ func (e *Engine) rank(c *Case, findings []Finding) []ranked {
 				r.score -= 300
 				r.Confidence = Possible
 			}
-			if signalled && f.Proof <= Corroborated && (!f.connection && !strings.HasPrefix(f.Cause, "dependency.") || lineLevelAt(f.Log, f.At) == Warn) && !strings.HasPrefix(f.Cause, "resources.") && !strings.HasPrefix(f.Cause, "probe.") && !strings.HasPrefix(f.Cause, "node.") && f.Cause != "app.segfault" {
+			if signalled && f.Proof <= Corroborated && (!f.connection && !strings.HasPrefix(f.Cause, "dependency.") || lineLevelAt(f.Log, f.At) == Warn && !c.EndsWaiting(Hit{Log: f.Log, Line: f.At})) && !strings.HasPrefix(f.Cause, "resources.") && !strings.HasPrefix(f.Cause, "probe.") && !strings.HasPrefix(f.Cause, "node.") && f.Cause != "app.segfault" {
 				r.score, r.Confidence = min(r.score, 120), Possible
 			}
 		}

@@ -82,6 +82,7 @@ func RecordPod(pod *corev1.Pod) PodRecord {
 	if r.TemplateHash = pod.Labels["pod-template-hash"]; r.TemplateHash == "" {
 		r.TemplateHash = pod.Labels["controller-revision-hash"]
 	}
+	r.Unscheduled = Overlooked(pod)
 	for _, c := range pod.Status.Conditions {
 		switch {
 		case c.Type == corev1.PodReady:
@@ -170,4 +171,18 @@ type WorkloadRecord struct {
 	SecondDue time.Time
 	// Observed says that the controller has acted on the newest spec (observedGeneration).
 	Observed bool
+}
+
+// Overlooked says so of a pod that asks for a scheduler other than the default one, and that none has looked at; "" of any other.
+func Overlooked(pod *corev1.Pod) string {
+	name := pod.Spec.SchedulerName
+	if name == "" || name == corev1.DefaultSchedulerName || pod.Spec.NodeName != "" || pod.Status.Phase != corev1.PodPending || len(pod.Spec.SchedulingGates) > 0 {
+		return ""
+	}
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodScheduled {
+			return ""
+		}
+	}
+	return "no scheduler named " + name + " has looked at it"
 }

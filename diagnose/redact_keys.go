@@ -152,7 +152,7 @@ func (s *scan) assignment(i int) int {
 		return s.randomValue(i, value, key)
 	}
 	start, end, inQuotes := s.valueAt(value, true)
-	if start >= end {
+	if start >= end || text[i] == ':' && isSystemError(text[value:]) {
 		return i
 	}
 	how := assigned
@@ -174,6 +174,22 @@ func (s *scan) assignment(i int) int {
 		return i
 	}
 	return s.hide(start, end)
+}
+
+// systemErrors are what the system and a shell say of a file or variable that they name before a colon: of /data/.access_key, of $API_KEY.
+var systemErrors = []string{
+	"permission denied", "no such file or directory", "read-only file system", "operation not permitted", "is a directory", "not a directory", "file exists", "input/output error", "device or resource busy",
+	"no space left on device", "disk quota exceeded", "stale file handle", "too many open files", "bad address", "unbound variable", "parameter not set", "parameter null or not set", "command not found", "not found",
+	"cannot open", "cannot access", "cannot create", "can't open",
+}
+
+func isSystemError(text string) bool {
+	for _, says := range systemErrors {
+		if len(text) >= len(says) && strings.EqualFold(text[:len(says)], says) {
+			return true
+		}
+	}
+	return false
 }
 
 // endsLine says whether the line, or the text in quotes, ends at i.

@@ -10,6 +10,7 @@ import (
 
 func appBadCredentials() diagnose.Rule {
 	whom := regexp.MustCompile(`(?i)(?:authentication failed for|access denied for|login failed for|for) (?:user|role)? ?['"\\` + "`" + `]*(?P<user>[\w.@-]+)`)
+	apiErrors := regexp.MustCompile(`Code: 40[013]\. Errors:`)
 	return diagnose.Rule{
 		ID: "app.bad-credentials", Category: "app-error", Title: "What it depends on rejects its credentials",
 		Doc: diagnose.Doc{
@@ -39,7 +40,18 @@ func appBadCredentials() diagnose.Rule {
 				f.Summary = fmt.Sprintf("%s ends because its user %s is rejected", c.Who(), as)
 				f.Keys = append(f.Keys, as)
 			}
-			f.Summary += ": " + shorten(quote(h.Text), 160)
+			says := h.Text
+			if apiErrors.MatchString(says) {
+				// Vault's client writes an answer on several lines: the request before, what is wrong after.
+				says = ""
+				for n := h.Line - 1; n <= h.Line+3; n++ {
+					if line := strings.Trim(h.Log.Line(n), " \t|"); strings.HasPrefix(line, "URL: ") || strings.HasPrefix(line, "* ") {
+						says = strings.TrimSpace(says + " " + strings.TrimPrefix(line, "URL: "))
+					}
+				}
+				says = firstOf(says, h.Text)
+			}
+			f.Summary += ": " + shorten(quote(says), 160)
 			var secrets []string
 			for _, e := range c.Container.Env {
 				if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil && credential(e.Name) {
@@ -67,7 +79,11 @@ func appBadCredentials() diagnose.Rule {
 
 // rejectionWords are what servers say to an identity that is known but lacks a right, or that comes without a secret.
 func rejectionWords() []diagnose.Pattern {
-	return []diagnose.Pattern{{Words: []string{"no password supplied", "role \"", "permission denied for", "permission denied to create", "must be owner of", "object storage", "gated repo", "you need (at least one of) the", "command denied to user", "not authorized on", "not authorized to perform", "authentication required", "requires authentication", "insufficient privileges", "must be superuser", "http 403", "403 forbidden", "403: forbidden", "status code 403", "status: 403", "403 client error", "401 client error"}, Regexp: `(?i)no password supplied|\brole \\?"[\w.@-]+\\?" does not exist|permission denied (?:for (?:schema|database|table|relation|sequence|view|function|language|tablespace|foreign)\b|to create (?:database|extension|role|schema))|must be owner of (?:table|database|schema|relation|extension|sequence|view)|must be superuser|object storage\b.{0,120}Access Denied|gated repo|need \(at least one of\) the \S+.{0,60}privilege|command denied to user|not authorized on \w+ to execute|authentication required\b|requires authentication|ORA-01031|insufficient privileges|Error: HTTP 403\b|(?:Error|Exception|failed)\b.{0,60}\b403:? Forbidden|status(?: code)?:? 403\b|\b40[13] Client Error`}}
+	return []diagnose.Pattern{{
+		// git without a terminal to ask at; Vault's client.
+		Words:  []string{"could not read username", "could not read password", "code: 403. errors", "code: 401. errors", "code: 400. errors"},
+		Regexp: `fatal: could not read (?:Username|Password) for|Code: 40[013]\. Errors:`,
+	}, {Words: []string{"no password supplied", "role \"", "permission denied for", "permission denied to create", "must be owner of", "object storage", "gated repo", "you need (at least one of) the", "command denied to user", "not authorized on", "not authorized to perform", "authentication required", "requires authentication", "insufficient privileges", "must be superuser", "http 403", "403 forbidden", "403: forbidden", "status code 403", "status: 403", "403 client error", "401 client error"}, Regexp: `(?i)no password supplied|\brole \\?"[\w.@-]+\\?" does not exist|permission denied (?:for (?:schema|database|table|relation|sequence|view|function|language|tablespace|foreign)\b|to create (?:database|extension|role|schema))|must be owner of (?:table|database|schema|relation|extension|sequence|view)|must be superuser|object storage\b.{0,120}Access Denied|gated repo|need \(at least one of\) the \S+.{0,60}privilege|command denied to user|not authorized on \w+ to execute|authentication required\b|requires authentication|ORA-01031|insufficient privileges|Error: HTTP 403\b|(?:Error|Exception|failed)\b.{0,60}\b403:? Forbidden|status(?: code)?:? 403\b|\b40[13] Client Error`}}
 }
 
 // credential says that a variable's name is one of a password, key or token.

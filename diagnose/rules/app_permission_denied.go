@@ -2,12 +2,15 @@ package rules
 
 import (
 	"fmt"
+	"regexp"
 
 	"crashloop/diagnose"
 )
 
 func appPermissionDenied() diagnose.Rule {
 	read := newReader()
+	// runc, and crun.
+	workdir := regexp.MustCompile("chdir to cwd \\(\\\\?\"(?P<runc>[^\"\\\\]+)\\\\?\"\\) set in config.json failed: permission denied|(?:cannot )?chdir to `(?P<crun>[^`]+)`: Permission denied")
 	return diagnose.Rule{
 		ID: "app.permission-denied", Category: "app-error", Title: "It may not do what it tries: permission denied",
 		Doc: diagnose.Doc{
@@ -18,6 +21,17 @@ func appPermissionDenied() diagnose.Rule {
 		},
 		Log: denied(),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			if s, g, ok := said(c, workdir); ok {
+				dir := firstOf(g["runc"], g["crun"])
+				f := fromStatement(s)
+				f.Summary = fmt.Sprintf("%s cannot start: it may not enter its working directory %s%s", c.Who(), dir, identity(c, &f))
+				f.Advice = "Give the directory to the user that it runs as, or set workingDir to one that it may enter"
+				f.Fixes = []diagnose.Fix{
+					{Title: "See as whom it runs", Command: c.Kubectl("get", "pod", c.Subject.Pod, "-o", "jsonpath={.spec.securityContext}{.spec.containers[*].securityContext}")},
+					{Title: "Start it in a directory that anyone may enter", Patch: containerPatch(c, "workingDir: /")},
+				}
+				return []diagnose.Finding{f}
+			}
 			f, file, ok := deniedAt(c, hits)
 			if !ok {
 				return nil

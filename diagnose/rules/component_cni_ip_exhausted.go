@@ -29,7 +29,8 @@ func componentCNIIPExhausted() diagnose.Rule {
 						f.Chain = []diagnose.Link{{Object: f.Root, Says: "has no IP address left for pods"}}
 					}
 					f.Unchanged = true
-					f.Evidence = append(f.Evidence, pluginPods(c)...)
+					unwell, _ := pluginPods(c)
+					f.Evidence = append(f.Evidence, unwell...)
 					f.Fixes = []diagnose.Fix{{Title: "Count the pods on the node", Command: diagnose.Kubectl("", "get", "pods", "-A", "--field-selector=spec.nodeName="+node)}}
 					return []diagnose.Finding{f}
 				}

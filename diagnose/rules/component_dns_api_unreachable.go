@@ -33,7 +33,8 @@ func componentDNSAPIUnreachable() diagnose.Rule {
 			}
 			f.Summary = fmt.Sprintf("%s, the cluster's DNS, cannot reach the API server: %s", c.Who(), shorten(quote(h.Text), 160))
 			f.Advice = "Look at kube-proxy and the network plugin on its node first"
-			f.Evidence = append(f.Evidence, pluginPods(c)...)
+			unwell, _ := pluginPods(c)
+			f.Evidence = append(f.Evidence, unwell...)
 			f.Fixes = []diagnose.Fix{{Title: "See kube-proxy and the network plugin", Command: "kubectl -n kube-system get pods -o wide"}}
 			return []diagnose.Finding{f}
 		},

@@ -17,6 +17,8 @@ func configEnvMissing() diagnose.Rule {
 	defaulted := regexp.MustCompile(`(?i)\bdefault(?:s|ed)?\b|fallback|using .{0,40}instead|does(?:n't| not) match|mismatch|deprecat|overrid|to a (?:writable|different|valid)`)
 	optional := regexp.MustCompile(`(?i)(?:you|this) (?:can|may|could|might) (?:be |also )?(?:set|us|control|change|disable|enable|suppress|configure)|to (?:suppress|disable|silence|change|override|avoid|enable|increase|turn)`)
 	demanded := regexp.MustCompile(`(?i)\bmust\b|required|missing|not set|unset|not found|not defined|undefined|empty`)
+	// The kubelet of a subPathExpr.
+	expression := regexp.MustCompile(`^(?:Error: )?missing value for (?P<env>[A-Za-z_][\w.-]*)(?:, [\w.-]+)*$`)
 	return diagnose.Rule{
 		ID: "config.env-missing", Category: "missing-config", Title: "An environment variable that the program needs is not set",
 		Doc: diagnose.Doc{
@@ -64,6 +66,14 @@ func configEnvMissing() diagnose.Rule {
 		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			var out []diagnose.Finding
+			if s, g, ok := said(c, expression); ok {
+				f := fromStatement(s)
+				f.Keys = []string{g["env"]}
+				f.Summary = fmt.Sprintf("%s cannot start: the subPathExpr of one of its mounts uses the environment variable %s, which the container does not set", c.Who(), g["env"])
+				f.Advice = "Set it in the same container, before the mount can use it"
+				f.Fixes = []diagnose.Fix{{Title: "Set it, for instance to the pod's name", Patch: containerPatch(c, fmt.Sprintf("env:\n- name: %s\n  valueFrom:\n    fieldRef:\n      fieldPath: metadata.name", diagnose.Scalar(g["env"])))}}
+				return []diagnose.Finding{f}
+			}
 			for _, h := range slices.Backward(hits) {
 				if h.Level == diagnose.Debug || goesOn.MatchString(h.Text) {
 					continue

@@ -44,7 +44,7 @@ func configFileMissing() diagnose.Rule {
 				if dirs := strings.Fields(h.Group("dirs")); h.Pattern == "viper" && len(dirs) > 0 && !strings.Contains(file, "/") {
 					file = path.Join(dirs[0], file) // it takes any of yaml, json, toml, ...
 				}
-				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) || isCommand(h.Text) || consequence(h) || strings.Contains(h.Text, "opening storage failed") || exit(c) == 127 && strings.Contains(h.Text, file+": No such file") {
+				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) || isCommand(h.Text) || consequence(h) || strings.Contains(h.Text, "opening storage failed") || exit(c) == 127 && strings.Contains(h.Text, file+": No such file") || deniedBefore(h, file) {
 					continue
 				}
 				seen[file] = true
@@ -56,6 +56,25 @@ func configFileMissing() diagnose.Rule {
 			return out
 		},
 	}
+}
+
+// deniedBefore says that the program was refused the folder of a file just before it missed the file: it could not make it.
+func deniedBefore(h diagnose.Hit, file string) bool {
+	if h.Log == nil {
+		return false
+	}
+	for n := h.Line - 1; n > 0 && n > h.Line-20; n-- {
+		line := h.Log.Line(n)
+		if !strings.Contains(line, "ermission denied") {
+			continue
+		}
+		for dir := path.Dir(file); len(dir) > 4; dir = path.Dir(dir) {
+			if strings.Contains(line, dir) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func firstOf(texts ...string) string {

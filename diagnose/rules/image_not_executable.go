@@ -3,12 +3,13 @@ package rules
 import (
 	"fmt"
 	"regexp"
+	"strings"
 
 	"crashloop/diagnose"
 )
 
 func imageNotExecutable() diagnose.Rule {
-	re := regexp.MustCompile(`exec:? \\?"(?P<cmd>[^"\\]+)\\?":? (?:stat \S+: )?permission denied|exec (?P<cmd2>/\S+): permission denied|the path ` + "`(?P<crun>[^`]+)`" + ` exists but is not executable|(?P<open>open executable): (?:Permission denied|Operation not permitted)`)
+	re := regexp.MustCompile(`exec:? \\?"(?P<cmd>[^"\\]+)\\?":? (?:stat \S+: )?permission denied|exec (?P<cmd2>/\S+): permission denied|the path ` + "`(?P<crun>[^`]+)`" + ` exists but is not executable|(?P<open>open executable): (?:Permission denied|Operation not permitted)|exec:? \\?"(?P<dir>[^"\\]+)\\?":? is a directory`)
 	return diagnose.Rule{
 		ID: "image.not-executable", Category: "bad-image", Title: "The command is there but may not be executed",
 		Doc: diagnose.Doc{
@@ -26,6 +27,12 @@ func imageNotExecutable() diagnose.Rule {
 			cmd := ""
 			if s, g, ok := said(c, re); ok {
 				f, cmd = fromStatement(s), firstOf(g["cmd"], g["cmd2"], g["crun"])
+				if g["dir"] != "" {
+					f.Summary = fmt.Sprintf("%s cannot start: its command %s is a directory", c.Who(), g["dir"])
+					f.Advice = "Name the program itself, in command or in the image's ENTRYPOINT"
+					f.Fixes = []diagnose.Fix{{Title: "Name the program", Patch: containerPatch(c, "command: ["+diagnose.Scalar(strings.TrimSuffix(g["dir"], "/")+"/PROGRAM")+"]")}}
+					return []diagnose.Finding{f}
+				}
 				if g["open"] != "" {
 					cmd = "its command" // crun before 1.0 does not name it
 				}

@@ -47,7 +47,7 @@ func imagePullFailed() diagnose.Rule {
 				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "spec.imagePullSecrets", Text: s.Name})
 			}
 			f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Set an image that there is", Command: c.Kubectl("set", "image", c.Target(), c.Subject.Container+"="+strings.ToLower(repository(image(c)))+":TAG")})
-			if strings.Contains(why, "login") || strings.Contains(why, "refuses") {
+			if strings.Contains(advice, "imagePullSecret") {
 				f.Fixes = append([]diagnose.Fix{
 					{Title: "Make a pull secret", Command: c.Kubectl("create", "secret", "docker-registry", "registry", "--docker-server="+registry(image(c)), "--docker-username=USER", "--docker-password=PASSWORD")},
 					{Title: "Let the pod use it", Patch: podPatch(c, "imagePullSecrets:\n- name: registry")},
@@ -81,6 +81,12 @@ func pullFailure(c *diagnose.Case, reason, text string) (why, advice string) {
 		return "it is not on the node and imagePullPolicy Never forbids pulling it", "Load it onto the node, or set imagePullPolicy to IfNotPresent"
 	case has("toomanyrequests", "429 too many", "rate limit"):
 		return host + " limits how often it may be pulled", "Pull with a login, use a mirror, or wait until the limit resets"
+	case has("pull qps exceeded"):
+		return "the node pulls more images at a time than its kubelet allows (registryPullQPS)", "Wait: it tries again by itself. If it happens often, start fewer pods at once, or raise registryPullQPS of the kubelet"
+	case has("is no longer supported since containerd", "schema 1 ", "manifest.v1+prettyjws"):
+		return "it is stored in a format that the node's container runtime no longer reads", "Build it again, or push it again with a current tool"
+	case has("failed to extract layer", "failed to register layer", "lchown", "error unpacking image"):
+		return "the node" + onNode(c) + " cannot unpack it: " + shorten(quote(lastColon(text)), 200), "Look at the container runtime's storage on that node: its disk, its user namespaces"
 	case has("no matching manifest", "no match for platform", "does not match the specified platform", "no image found in manifest list", "no image found in image index"):
 		return "it has no variant for the node's platform" + nodeArch(c), "Build and push it for that platform too"
 	case has("insufficient_scope", "pull access denied", "requested access to the resource is denied"):
@@ -100,11 +106,7 @@ func pullFailure(c *diagnose.Case, reason, text string) (why, advice string) {
 	case has("signature"):
 		return "its signature is not accepted", "Sign it as the node's policy asks"
 	}
-	says := strings.TrimSpace(text)
-	if _, rest, ok := strings.Cut(says, `": `); ok { // after the image's name
-		says = rest
-	}
-	return "the registry or the node refuses it: " + shorten(quote(says), 200), "Mend what this names, in the registry or on the node" + onNode(c)
+	return "the registry or the node refuses it: " + shorten(quote(lastColon(text)), 200), "Mend what this names, in the registry or on the node" + onNode(c)
 }
 
 func secretsNote(c *diagnose.Case) string {

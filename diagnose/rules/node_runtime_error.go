@@ -21,23 +21,32 @@ func nodeRuntimeError() diagnose.Rule {
 			Source:  "The runtime's own messages (containerd, CRI-O, runc)",
 		},
 		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
-			var s *statement
+			var s, other *statement
 			for _, x := range statements(c) {
 				switch x.reason {
 				case "CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun", "PreStartHookError", "PostStartHookError", "FailedPrepareDynamicResources":
-					if x.text != "" && (nodes.MatchString(x.text) || !mine.MatchString(x.text)) {
+					if x.text == "" {
+						continue
+					}
+					if nodes.MatchString(x.text) || !mine.MatchString(x.text) {
 						s = &x
+					} else if other == nil {
+						other = &x
 					}
 				}
 				if s != nil {
 					break
 				}
 			}
+			weight := -30
+			if s == nil {
+				s, weight = other, -200 // most likely another rule's, and still better than nothing when none knows it
+			}
 			if s == nil {
 				return nil
 			}
 			f := fromStatement(*s)
-			f.Weight = -30
+			f.Weight = weight
 			t := strings.ToLower(s.text)
 			why, advice := "the runtime refuses it", "Read the runtime's message"
 			switch {
@@ -60,6 +69,10 @@ func nodeRuntimeError() diagnose.Rule {
 				why, advice = "the runtime takes too long", "Look at the load of the node and at its runtime"
 			case strings.Contains(t, "capset") || strings.Contains(t, "operation not permitted"):
 				why, advice = "the kernel forbids it", "Look at its securityContext and at the node's security modules"
+			case strings.Contains(t, "to rootfs"):
+				why, advice = "something that it mounts does not fit what the image has at that path", "Look at what the image has there: a file where a directory is mounted, a symbolic link, or the other way round"
+			case strings.Contains(t, "no users found") || strings.Contains(t, "unable to find user") || strings.Contains(t, "unable to find group") || strings.Contains(t, "no matching entries in"):
+				why, advice = "the image does not have the user that it should run as", "Name the user by its number (USER 1000 in the image, or runAsUser), or add it to the image's /etc/passwd"
 			case strings.Contains(t, "hook"):
 				why, advice = "its lifecycle hook fails", "Correct the hook in the pod template"
 			}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"crashloop/diagnose"
 )
@@ -39,6 +40,10 @@ func nodeSandboxFailed() diagnose.Rule {
 					why, advice = "no network plugin is set up on the node", "See that the network plugin's DaemonSet runs on that node"
 				case strings.Contains(t, "cni") || strings.Contains(t, "network"):
 					why, advice = "its network cannot be set up", "Look at the network plugin's pod on that node"
+				case strings.Contains(t, "executable file not found"):
+					why, advice = "the runtime that the node is set to use is not installed there", "Install it on the node, or take the RuntimeClass out of the pod"
+				case strings.Contains(t, "permission denied") || strings.Contains(t, "operation not permitted"):
+					why, advice = "the node's kernel or security modules forbid it", "Look at how the node itself is run: within another container or LXC it needs more rights, and AppArmor's profile there must allow this"
 				case strings.Contains(t, "cgroup") || s.reason == "FailedCreatePodContainer":
 					why, advice = "its cgroup cannot be set up", "See that kubelet and runtime use the same cgroup driver"
 				case strings.Contains(t, "runtimeclass") || strings.Contains(t, "runtime handler") || strings.Contains(t, "no runtime for"):
@@ -57,8 +62,16 @@ func nodeSandboxFailed() diagnose.Rule {
 					f.Chain = []diagnose.Link{{Object: f.Root, Says: "names a runtime that node " + firstOf(c.Spec.NodeName, "of the pod") + " does not have"}}
 				}
 				f.Unchanged = true
-				f.Evidence = append(f.Evidence, pluginPods(c)...)
-				f.Fixes = []diagnose.Fix{{Title: "See the network plugin's pods on that node", Command: diagnose.Kubectl("kube-system", "get", "pods", "-o", "wide", "--field-selector=spec.nodeName="+c.Spec.NodeName)}}
+				unwell, workload := pluginPods(c)
+				f.Evidence = append(f.Evidence, unwell...)
+				if f.Root == "Node//"+c.Spec.NodeName && workload != "" && pluginSilent.MatchString(s.text) {
+					f.Root = workload
+					f.Chain = append(f.Chain, diagnose.Link{Object: workload, Says: "its pod on that node, which sets up the network, is not ready"})
+				}
+				f.Fixes = []diagnose.Fix{{Title: "Read all of the runtime's message", Command: c.Kubectl("describe", "pod", c.Subject.Pod)}}
+				if strings.Contains(why, "network") {
+					f.Fixes = []diagnose.Fix{{Title: "See the network plugin's pods on that node", Command: diagnose.Kubectl("kube-system", "get", "pods", "-o", "wide", "--field-selector=spec.nodeName="+c.Spec.NodeName)}}
+				}
 				return []diagnose.Finding{f}
 			}
 			return sandboxLost(c)
@@ -121,26 +134,36 @@ func exhausted(text string) bool {
 	return false
 }
 
-// pluginPods says how the network plugin's pods on the subject's node are, when one of them is not well.
-func pluginPods(c *diagnose.Case) []diagnose.Evidence {
-	var out []diagnose.Evidence
-	objects, _ := c.List(diagnose.Pods, "kube-system")
-	for _, o := range objects {
-		p, ok := o.(*corev1.Pod)
-		if !ok || p.Spec.NodeName != c.Spec.NodeName || c.Spec.NodeName == "" {
-			continue
-		}
-		for _, w := range []string{"aws-node", "calico", "cilium", "flannel", "weave", "kube-proxy", "azure-cni", "antrea", "canal", "kindnet", "ovn"} {
-			if strings.Contains(p.Name, w) {
-				ready := false
-				for _, cond := range p.Status.Conditions {
-					ready = ready || cond.Type == corev1.PodReady && cond.Status == corev1.ConditionTrue
-				}
-				if !ready {
-					out = append(out, diagnose.Evidence{Source: "pod kube-system/" + p.Name, Text: "is not ready on the same node"})
+// pluginSilent is how a network plugin says that its own daemon on the node does not answer, or has not set the node up.
+var pluginSilent = regexp.MustCompile(`(?i)connection refused|\.sock\b|no such file or directory|not initialized|uninitialized|unable to connect to \w+ agent|deadline exceeded|no networks found`)
+
+// pluginPods says how the network plugin's pods on the subject's node are, when one of them is not well, and whose that one is.
+func pluginPods(c *diagnose.Case) (out []diagnose.Evidence, workload string) {
+	for _, namespace := range []string{"kube-system", "calico-system", "kube-flannel", "cilium", "openshift-ovn-kubernetes", "tigera-operator"} {
+		objects, _ := c.List(diagnose.Pods, namespace)
+		for _, o := range objects {
+			p, ok := o.(*corev1.Pod)
+			if !ok || p.Spec.NodeName != c.Spec.NodeName || c.Spec.NodeName == "" || p.Name == c.Subject.Pod {
+				continue
+			}
+			for _, w := range []string{"aws-node", "calico-node", "cilium", "flannel", "weave", "kube-proxy", "azure-cni", "antrea", "canal", "kindnet", "ovn"} {
+				if strings.HasPrefix(strings.TrimPrefix(p.Name, "kube-"), strings.TrimPrefix(w, "kube-")) && !ready(p) {
+					out = append(out, diagnose.Evidence{Source: "pod " + namespace + "/" + p.Name, Text: "is not ready on the same node"})
+					if owner := metav1.GetControllerOf(p); owner != nil && owner.Kind == "DaemonSet" && w != "kube-proxy" {
+						workload = "DaemonSet/" + namespace + "/" + owner.Name
+					}
 				}
 			}
 		}
 	}
-	return out
+	return out, workload
+}
+
+func ready(p *corev1.Pod) bool {
+	for _, cond := range p.Status.Conditions {
+		if cond.Type == corev1.PodReady {
+			return cond.Status == corev1.ConditionTrue
+		}
+	}
+	return false
 }

@@ -34,11 +34,18 @@ func nodeUnschedulable() diagnose.Rule {
 					}
 				}
 			}
+			overlooked := ""
 			if !ok {
-				return nil
+				if overlooked = diagnose.Overlooked(c.Pod); overlooked == "" {
+					return nil
+				}
+				s = statement{"spec.schedulerName", "", c.Spec.SchedulerName}
 			}
 			f := fromStatement(s)
 			why, advice := scheduling(c, s.text)
+			if overlooked != "" {
+				why, advice = overlooked, "See that this scheduler is installed and runs, or take schedulerName out of the pod template"
+			}
 			f.Summary = fmt.Sprintf("%s has no node: %s", c.Who(), why)
 			f.Advice = advice
 			if strings.Contains(s.text, "persistentvolumeclaim") || strings.Contains(s.text, "PersistentVolumeClaim") {

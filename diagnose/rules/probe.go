@@ -97,6 +97,9 @@ func probeKilled(c *diagnose.Case) probing {
 	return p
 }
 
+// messenger is the weight of a probe's kill when what the program waits for explains it.
+const messenger = -300
+
 func threshold(p *corev1.Probe) int { return int(orDefault(p.FailureThreshold, 3)) }
 
 func orDefault(n, def int32) int32 {
@@ -207,17 +210,47 @@ func (p probing) port(c *diagnose.Case) int {
 	return 0
 }
 
+// host is the host that the probe asks instead of the pod's own address, "" for the pod.
+func (p probing) host() string {
+	switch {
+	case p.probe.HTTPGet != nil:
+		return p.probe.HTTPGet.Host
+	case p.probe.TCPSocket != nil:
+		return p.probe.TCPSocket.Host
+	}
+	return ""
+}
+
+// waitsFor says that the program was killed while it waited for something that the cluster's objects prove to be down: its log ends with
+// that, and never says that the program is up. The probe then is the messenger.
+func (p probing) waitsFor(c *diagnose.Case, hits []diagnose.Hit) bool {
+	if _, ok := up(hits); ok {
+		return false
+	}
+	for _, d := range c.Dependencies() {
+		if d.Finding.Proof >= diagnose.Corroborated && d.Finding.Confidence == diagnose.Certain && c.EndsWaiting(d.Hit) {
+			return true
+		}
+	}
+	return false
+}
+
 // listening is the pattern of lines in which servers say that they are up.
-func listening() diagnose.Pattern {
-	return diagnose.Pattern{
+func listening() []diagnose.Pattern {
+	return []diagnose.Pattern{{
 		Name: "listening",
 		Words: []string{
 			"listening", "started on", "running on", "running at", "ready to accept connections", "started server", "server started", "serving on", "serving http", "bound to", "bind to", "tomcat started", "start worker process",
 			"application startup complete", "server is up", "started application", "ready for connections", "start listening", "accepting connections", "now listening", "server ready", "started at", "ready on", "available at", "ready - started", "http server on", "starting server on", "starting http", "booting on", "jvm running for",
 			"process running for",
 		},
-	}
+	}, {
+		// Vite, Next.js and Angular.
+		Name: "listening", Words: []string{"local:", "network:"}, Regexp: `(?i)\b(?:local|network):\s+(?:https?://|use --host)`,
+	}}
 }
+
+var listenField = regexp.MustCompile(`(?i)"(addr|address|port|listen|bind|endpoint)\w*"\s*:\s*"?([^",}\s]{1,80})`)
 
 // listenPorts takes the ports out of the lines in which servers say that they are up.
 func listenPorts(hits []diagnose.Hit) (ports []int, at diagnose.Hit) {
@@ -227,7 +260,13 @@ func listenPorts(hits []diagnose.Hit) (ports []int, at diagnose.Hit) {
 		if h.Pattern != "listening" || h.Level >= diagnose.Error {
 			continue
 		}
-		for _, m := range re.FindAllStringSubmatch(h.Text, 4) {
+		text := h.Text
+		if h.Log != nil {
+			for _, m := range listenField.FindAllStringSubmatch(h.Log.Line(h.Line), 4) {
+				text += " " + m[1] + "=" + m[2] + " " // a field of a JSON line, next to its message
+			}
+		}
+		for _, m := range re.FindAllStringSubmatch(text, 4) {
 			if n, err := strconv.Atoi(m[1]); err == nil && n > 9 && n < 65536 {
 				if len(ports) == 0 {
 					at = h

@@ -27,7 +27,7 @@ func probeExecFailed() diagnose.Rule {
 			}
 			f := p.finding(c)
 			f.Weight = 35
-			if p.which == "startup" && !noCommand.MatchString(p.text) {
+			if (p.which == "startup" || p.early(c) && (notYet(p.text) || refused(p.text))) && !noCommand.MatchString(p.text) {
 				f.Weight = -10 // it says that the program is not up yet, as it should
 			}
 			command := shorten(strings.Join(p.probe.Exec.Command, " "), 100)

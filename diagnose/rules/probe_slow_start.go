@@ -19,10 +19,10 @@ func probeSlowStart() diagnose.Rule {
 			Mend:    "Give it a startupProbe with a window longer than the slowest start: the liveness probe waits until it has succeeded. Raising initialDelaySeconds works too, but slows every later detection.",
 			Source:  "kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes",
 		},
-		Log: []diagnose.Pattern{listening()},
+		Log: listening(),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			p := probeKilled(c)
-			if !p.killed && !p.likely || p.which != "liveness" || !p.early(c) || p.probe.Exec != nil && p.text != "" && !refused(p.text) {
+			if !p.killed && !p.likely || p.which != "liveness" || !p.early(c) || p.probe.Exec != nil && p.text != "" && !refused(p.text) && !notYet(p.text) {
 				return nil
 			}
 			if status(p.text) != 0 && status(p.text) != 503 {
@@ -37,11 +37,14 @@ func probeSlowStart() diagnose.Rule {
 			if lived := p.lived(c); lived != "" {
 				f.Summary += " and was killed after " + lived
 			}
+			if p.waitsFor(c, hits) {
+				f.Weight = messenger
+			}
 			needed, why := 2*w, "twice what it gets now"
 			if w < 30*time.Second {
 				needed, why = time.Minute, "nothing shows how much it needs"
 			}
-			if h, ok := up(hits); ok {
+			if h, ok := up(hits); ok && !(p.probe.Exec != nil && notYet(p.text)) { // a database listens before it has recovered
 				if status(p.text) == 503 {
 					return nil // it serves, and says itself that it is not well
 				}
@@ -117,6 +120,11 @@ func refused(text string) bool {
 	t := strings.ToLower(text)
 	return strings.Contains(t, "connection refused") || strings.Contains(t, "connect: ") || strings.Contains(t, "connection reset") || strings.Contains(t, "eof") || strings.Contains(t, grpcRefused)
 }
+
+// notYet says that the command of a probe tells of a server that is not up, rather than of a fault of its own.
+func notYet(text string) bool { return notYetRE.MatchString(text) }
+
+var notYetRE = regexp.MustCompile(`(?i)rejecting connections|no response|\bstarting up\b|\bnot (?:yet )?(?:ready|started|up|initiali[sz]ed|accepting)\b|\bis (?:still )?(?:loading|starting|initiali[sz]ing)\b|(?:can't|cannot|could not|couldn't|failed to|unable to) connect\b`)
 
 // grpcRefused is how a gRPC probe says that nothing accepts its connection: it tries until its time is over, and then calls that a timeout.
 const grpcRefused = "failed to connect service"

@@ -16,7 +16,7 @@ func probeStartupFailed() diagnose.Rule {
 			Mend:    "Raise failureThreshold until the window is longer than the slowest start, or find out why the start takes so long or never ends.",
 			Source:  "kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes (startup probes)",
 		},
-		Log: []diagnose.Pattern{listening()},
+		Log: listening(),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			p := probeKilled(c)
 			if !p.killed && !p.likely || p.which != "startup" {
@@ -26,6 +26,9 @@ func probeStartupFailed() diagnose.Rule {
 			f.Summary = fmt.Sprintf("%s: it gets %s to start, which is not enough", p.says(c), sum(p.probe))
 			if lived := p.lived(c); lived != "" {
 				f.Summary += "; it was killed after " + lived
+			}
+			if p.waitsFor(c, hits) {
+				f.Weight = messenger
 			}
 			if h, ok := up(hits); ok {
 				f.Evidence = append(f.Evidence, h.Cite())

@@ -2,7 +2,10 @@ package rules
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 
 	"crashloop/diagnose"
 )
@@ -16,7 +19,7 @@ func probeWrongPort() diagnose.Rule {
 			Mend:    "Set the probe to the port that the program listens on, best by the name of a containerPort, so that both change together.",
 			Source:  "kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes",
 		},
-		Log: []diagnose.Pattern{listening()},
+		Log: listening(),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			p := probeKilled(c)
 			port := 0
@@ -28,7 +31,7 @@ func probeWrongPort() diagnose.Rule {
 			}
 			ports, at := listenPorts(hits)
 			if slices.Contains(ports, port) {
-				return nil
+				return onlyLocal(c, p, hits, port)
 			}
 			declared := []int{}
 			for _, cp := range c.Container.Ports {
@@ -64,3 +67,42 @@ func probeWrongPort() diagnose.Rule {
 		},
 	}
 }
+
+// onlyLocal is for a program that listens on the right port, but only for its own pod: the kubelet asks the pod's address.
+func onlyLocal(c *diagnose.Case, p probing, hits []diagnose.Hit, port int) []diagnose.Finding {
+	if !refused(p.text) || strings.Contains(strings.ToLower(p.text), "reset") || p.host() != "" {
+		return nil
+	}
+	var at diagnose.Hit
+	bound := false // it names the address that it listens on, rather than one to open in a browser
+	for _, h := range hits {
+		if h.Pattern != "listening" || !strings.Contains(h.Text, strconv.Itoa(port)) {
+			continue
+		}
+		switch {
+		case loopback.MatchString(h.Text):
+			at, bound = h, bound || !strings.Contains(h.Text, "://") || strings.Contains(h.Text, "--host")
+		default:
+			return nil // somewhere else too
+		}
+	}
+	if at.Log == nil {
+		return nil
+	}
+	for n := at.Line; n <= at.Line+3; n++ {
+		bound = bound || strings.Contains(at.Log.Line(n), "use --host to expose")
+	}
+	f := p.finding(c)
+	f.Confidence, f.Weight = diagnose.Likely, 20
+	if !bound {
+		f.Confidence, f.Weight = diagnose.Possible, -60
+	}
+	f.Evidence = append(f.Evidence, at.Cite())
+	f.Settle = fmt.Sprintf("Whether `netstat -ltn` inside shows 127.0.0.1:%d rather than 0.0.0.0:%d.", port, port)
+	f.Summary = fmt.Sprintf("%s, which asks port %d at the pod's own address, while the program listens only on localhost", p.says(c), port)
+	f.Advice = "Let the program listen on 0.0.0.0: its setting is most often called host, bind or address"
+	f.Fixes = []diagnose.Fix{{Title: "See where it says that it listens", Command: previousLog(c)}}
+	return []diagnose.Finding{f}
+}
+
+var loopback = regexp.MustCompile(`(?:^|[^\d.])127\.0\.0\.1|\blocalhost\b|\[?::1\]?:`)

@@ -23,12 +23,13 @@ func resourcesOOMLimit() diagnose.Rule {
 		},
 		Log: []diagnose.Pattern{
 			{Words: []string{"javascript heap out of memory"}, Regexp: `FATAL ERROR: .*JavaScript heap out of memory`},
+			{Name: "dotnet", Words: []string{"out of memory."}, Regexp: `^Out of memory\.$`},
 			{Name: "asks", Words: []string{"of memory", "of ram", "are required", "is required", "not enough memory", "insufficient memory"}, Regexp: `(?i)(?:requires?|needs?) (?:a machine with )?at least [\d.,]+ ?(?:[KMG]i?B|[kmg]|megabytes|gigabytes|bytes) of (?:free |available |system )?(?:memory|RAM)|\b[\d.]+ ?[KMG]i?B (?:of (?:memory|RAM) )?(?:are|is) required|(?:not enough|insufficient) (?:memory|RAM) (?:available|to (?:start|run))`},
 		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, ok := oomKilled(c)
 			if !ok {
-				return append(heapFull(c, named(hits, "")), asksForMemory(c, named(hits, "asks"))...)
+				return slices.Concat(heapFull(c, named(hits, "")), getsNoMore(c, named(hits, "dotnet")), asksForMemory(c, named(hits, "asks")))
 			}
 			limit, has := memoryLimit(c)
 			if !has {
@@ -114,8 +115,8 @@ func nodeHeap(c *diagnose.Case) heapFlag {
 // oomKilled starts a finding for a container whose last run the kernel ended for its memory. The reason counts, not the exit code.
 func oomKilled(c *diagnose.Case) (diagnose.Finding, bool) {
 	t := c.Last()
-	if t == nil || t.Reason != "OOMKilled" {
-		return diagnose.Finding{}, false
+	if t == nil || t.Reason != "OOMKilled" && (ran(t) || !strings.Contains(t.Message, "OOM-killed")) {
+		return diagnose.Finding{}, false // runc says so when not even its own start fits into the limit
 	}
 	f := diagnose.Finding{Confidence: diagnose.Certain, Proof: diagnose.Structural, Weight: 50, Evidence: c.CiteLast()}
 	f.Settle = "The reason OOMKilled in the container's last state."
@@ -155,8 +156,6 @@ func raiseMemory(c *diagnose.Case, to string) diagnose.Fix {
 	}
 }
 
-// heapFull is for V8, which ends Node.js by itself when its heap is full: before the kernel would, and by a limit that V8 takes from the
-// container's, so that a larger limit gives it a larger heap.
 // asksForMemory makes a finding of a program that measures what memory it has, as its limit gives it, and refuses to start with so little.
 func asksForMemory(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 	f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Level != diagnose.Warn && h.Level != diagnose.Info })
@@ -178,6 +177,8 @@ func named(hits []diagnose.Hit, pattern string) []diagnose.Hit {
 	return slices.DeleteFunc(slices.Clone(hits), func(h diagnose.Hit) bool { return h.Pattern != pattern })
 }
 
+// heapFull is for V8, which ends Node.js by itself when its heap is full: before the kernel would, and by a limit that V8 takes from the
+// container's, so that a larger limit gives it a larger heap.
 func heapFull(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 	f, _, ok := lastHit(c, hits, nil)
 	limit, has := memoryLimit(c)
@@ -192,5 +193,22 @@ func heapFull(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 	f.Settle = "The heap's size in the lines that the log has before that."
 	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("resources.limits.memory"), Text: limit.String()})
 	f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Let the heap use more of the limit", Command: c.Kubectl("set", "env", c.Target(), "-c", c.Subject.Container, fmt.Sprintf("NODE_OPTIONS=--max-old-space-size=%d", heap))}, raiseMemory(c, more))
+	return []diagnose.Finding{f}
+}
+
+// getsNoMore is for .NET, which aborts with one line, and nothing else, when its garbage collector gets no more memory: three quarters of
+// the container's limit unless set.
+func getsNoMore(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+	f, _, ok := lastHit(c, hits, nil)
+	limit, has := memoryLimit(c)
+	if !ok || !has {
+		return nil
+	}
+	f.Weight, f.Proof = 60, diagnose.Corroborated
+	f.Summary = fmt.Sprintf("%s runs out of memory: .NET ends itself because it gets no more, within the container's limit of %s", c.Who(), limit.String())
+	f.Advice = "Raise the limit, or find out what it holds on to"
+	f.Settle = "A dump of its memory, or the size that it reaches before."
+	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("resources.limits.memory"), Text: limit.String()})
+	f.Fixes = append(f.Fixes, raiseMemory(c, moreMemory(limit)))
 	return []diagnose.Finding{f}
 }

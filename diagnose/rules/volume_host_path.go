@@ -8,6 +8,9 @@ import (
 	"crashloop/diagnose"
 )
 
+// kubeletsOwn is a path in the folder that the kubelet keeps for a pod: its volumes, its /etc/hosts, its termination log.
+var kubeletsOwn = regexp.MustCompile(`/pods/[^/]+/(?:volume|etc-hosts|containers/)`)
+
 func volumeHostPath() diagnose.Rule {
 	re := regexp.MustCompile(`(?i)hostPath type check failed: (?P<path>\S+) is not (?:an? )?(?P<type>[\w ]+)|(?:error mounting|mounting) \\*"(?P<path2>/[^"\\]+)\\*" to rootfs.*?(?P<why>not a directory|no such file or directory|permission denied|read-only file system)|bind source path does not exist: (?P<path3>\S+)`)
 	return diagnose.Rule{
@@ -18,14 +21,16 @@ func volumeHostPath() diagnose.Rule {
 			Mend:    "Correct the path or its type (DirectoryOrCreate makes the directory), make the path on the node, or keep the pod on nodes that have it. To mount one file of a ConfigMap over an existing one, use subPath.",
 			Source:  "kubernetes.io/docs/concepts/storage/volumes#hostpath",
 		},
-		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
+		// A socket of the node's own, such as its container runtime's.
+		Log: []diagnose.Pattern{{Words: []string{".sock"}, Regexp: `(?P<sock>/[\w./-]+\.sock)\b[^/]{0,60}(?i:no such file or directory|not found|does not exist)`}},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			s, g, ok := said(c, re)
 			if !ok {
-				return nil
+				return missingSocket(c, hits)
 			}
 			p := firstOf(g["path"], g["path2"], g["path3"])
-			if strings.Contains(p, "/pods/") && strings.Contains(p, "/volume") {
-				return nil // a volume that the kubelet has set up, no path of the node's own
+			if kubeletsOwn.MatchString(p) {
+				return nil // a volume or file that the kubelet has set up, no path of the node's own
 			}
 			f := fromStatement(s)
 			f.Weight = 30
@@ -50,4 +55,29 @@ func volumeHostPath() diagnose.Rule {
 			return []diagnose.Finding{f}
 		},
 	}
+}
+
+// missingSocket is for a program that misses a socket within a path of the node that it mounts: the node keeps it elsewhere, or the kubelet
+// made an empty directory where the path should have been.
+func missingSocket(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+	f, h, ok := lastHit(c, hits, nil)
+	if !ok {
+		return nil
+	}
+	sock := h.Group("sock")
+	m, mounted := mountAt(c, sock)
+	if !mounted || m.volume == nil || m.volume.HostPath == nil {
+		return nil
+	}
+	f.Proof, f.Weight = diagnose.Corroborated, 20
+	f.Keys = []string{sock}
+	f.Summary = fmt.Sprintf("%s ends because the socket %s is not there: it mounts %s of node %s, which has none", c.Who(), sock, m.volume.HostPath.Path, firstOf(c.Spec.NodeName, "that it runs on"))
+	f.Advice = "Mount the path at which this node keeps it; k3s and RKE2, for one, keep containerd's under /run/k3s/containerd"
+	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts[" + m.Name + "]"), Text: m.MountPath + " is hostPath " + m.volume.HostPath.Path})
+	f.Fixes = []diagnose.Fix{{Title: "Mount another path of the node there", Patch: podPatch(c, fmt.Sprintf("volumes:\n- name: %s\n  hostPath:\n    path: %s", diagnose.Scalar(m.Name), "/run/k3s/containerd"))}}
+	if !strings.Contains(sock, "containerd") {
+		f.Advice = "Mount the path at which this node keeps it"
+		f.Fixes = []diagnose.Fix{{Title: "See what is mounted where", Command: c.Kubectl("get", "pod", c.Subject.Pod, "-o", "yaml")}}
+	}
+	return []diagnose.Finding{f}
 }

@@ -12,7 +12,7 @@ func volumeMultiAttach() diagnose.Rule {
 	re := regexp.MustCompile(`(?i)multi-attach error for volume "(?P<volume>[^"]+)"(?P<rest>.*)|volume (?P<volume2>\S+) is already (?:exclusively )?attached to (?:one|another) node|is already used by pod\(s\) (?P<pods>[\w.,/ -]+)|` +
 		// cStor; Azure Disk; GCE PD; EBS; Cinder; Longhorn; Hetzner, DigitalOcean, Packet; Ceph RBD; vSphere.
 		`still mounted on node|already attached to node\(|RESOURCE_IN_USE_BY_ANOTHER_RESOURCE|is already being used by '|VolumeInUse|already attached to (?:an instance|another|a (?:different )?(?:server|instance|droplet|vm)|instance [\w-]+)|` +
-		`is already in-use and does not support multiattach|is attached to a different (?:instance|node|droplet|server)|since it is already attached to (?:the )?node|rbd image \S+ is still being used`)
+		`is already in-use and does not support multiattach|is (?:currently )?attached to (?:a )?different (?:instance|node|droplet|server)|since it is already attached to (?:the )?node|rbd image \S+ is still being used`)
 	by := regexp.MustCompile(`used by pod\(s\) (?P<pods>[\w.,/ -]+)`)
 	return diagnose.Rule{
 		ID: "volume.multi-attach", Category: "volume", Title: "Its volume is still attached to another node",
@@ -32,6 +32,9 @@ func volumeMultiAttach() diagnose.Rule {
 			claim := claimOf(c)
 			volume := firstOf(g["volume"], g["volume2"])
 			f.Summary = fmt.Sprintf("%s cannot start: its volume %s is still attached to another node", c.Who(), firstOf(claim, volume))
+			if strings.Contains(s.text, "is still being used") {
+				f.Summary = fmt.Sprintf("%s cannot start: its volume %s is still in use on another node", c.Who(), firstOf(claim, volume))
+			}
 			if pods := groups(by, s.text)["pods"]; pods != "" {
 				f.Summary += ", used by " + strings.TrimSpace(pods)
 			}

@@ -43,6 +43,13 @@ func volumePVCMissing() diagnose.Rule {
 			f.Chain = []diagnose.Link{{Object: f.Root, Says: "does not exist"}}
 			f.Summary = fmt.Sprintf("%s cannot start: claim %s does not exist in namespace %s", c.Who(), name, c.Subject.Namespace)
 			f.Advice = "Create the claim, or correct its name in the pod template"
+			if strings.Contains(s.text, "is being deleted") {
+				f.Chain[0].Says = "is being deleted"
+				f.Summary = fmt.Sprintf("%s cannot start: claim %s is being deleted, and takes no new pod", c.Who(), name)
+				f.Advice = "Once no pod uses it any more it goes away, and its data with it where the volume's reclaim policy is Delete; create it anew then"
+				f.Fixes = []diagnose.Fix{{Title: "See what still uses the claim, and what becomes of its volume", Command: c.Kubectl("describe", "pvc", name)}}
+				return append(out, f)
+			}
 			have := names(c, diagnose.PersistentVolumeClaims)
 			if near := diagnose.Nearest(name, have); near != "" {
 				f.Summary += "; the nearest name there is " + near
