@@ -57,6 +57,15 @@ type objectWalk struct {
 // fields walks a map. {name, value} pairs, as environment variables and headers have them, are judged together.
 func (w *objectWalk) fields(m map[string]any) {
 	name, _ := m["name"].(string)
+	// A container's command and its args are one command line.
+	command, _ := m["command"].([]any)
+	args, _ := m["args"].([]any)
+	if len(command) > 0 && len(args) > 0 {
+		line := slices.Concat(command, args)
+		w.items(line)
+		copy(command, line)
+		copy(args, line[len(command):])
+	}
 	for key, v := range m {
 		switch v := v.(type) {
 		case string:
@@ -91,15 +100,19 @@ func (w *objectWalk) put(m map[string]any, key, old, value string) {
 	}
 }
 
-// items walks a list. In a list of words, as args have them, a word that follows --password is one.
+// items walks a list. In a list of words, as args have them, a word that follows --password is one, and so is that behind the -a of redis-cli.
 func (w *objectWalk) items(list []any) {
 	flag := ""
+	together := w.together(list)
 	for i, v := range list {
 		switch v := v.(type) {
 		case string:
 			clean := w.Redact(v)
+			if together != nil {
+				clean = w.Redact(together[i])
+			}
 			if flag != "" && !strings.HasPrefix(v, "-") {
-				clean = w.RedactValue(flag, v)
+				clean = w.RedactValue(flag, clean)
 			}
 			flag = ""
 			if strings.HasPrefix(v, "-") && !strings.Contains(v, "=") {
@@ -114,6 +127,23 @@ func (w *objectWalk) items(list []any) {
 			w.items(v)
 		}
 	}
+}
+
+// together redacts a list of words as the command line that they are, nil where it is none.
+func (w *objectWalk) together(list []any) []string {
+	words := make([]string, len(list))
+	for i, v := range list {
+		word, ok := v.(string)
+		if !ok || strings.ContainsAny(word, "\r\n") {
+			return nil
+		}
+		words[i] = word
+	}
+	out := strings.Split(w.Redact(strings.Join(words, "\n")), "\n")
+	if len(out) != len(list) {
+		return nil
+	}
+	return out
 }
 
 // RedactValue redacts the value of a setting, such as an environment variable, whose name is known: the name may say that all of it is

@@ -26,6 +26,10 @@ func TestRedactObject(t *testing.T) {
 		{"env", podOf(corev1.Container{Env: []corev1.EnvVar{{Name: "DB_PASSWORD", Value: word}, {Name: "PORT", Value: "8080"}}}), []string{"DB_PASSWORD", "8080"}},
 		{"env with a URL", podOf(corev1.Container{Env: []corev1.EnvVar{{Name: "DATABASE_URL", Value: "postgres://app:" + word + "@db:5432/shop"}}}), []string{"@db:5432/shop"}},
 		{"args", podOf(corev1.Container{Args: []string{"--port", "8080", "--db-password", word}}), []string{"--db-password", "8080"}},
+		{"args of redis-cli", podOf(corev1.Container{Command: []string{"redis-cli", "-a", word, "ping"}}), []string{"redis-cli", "-a", "ping"}},
+		{"args of a command", podOf(corev1.Container{Command: []string{"redis-cli"}, Args: []string{"-a", word, "ping"}}), []string{"redis-cli", "-a", "ping"}},
+		{"args of mysql", podOf(corev1.Container{LivenessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"mysqladmin", "-uroot", "-p" + word, "ping"}}}}}), []string{"-uroot", "ping"}},
+		{"args of curl", podOf(corev1.Container{Command: []string{"curl", "-u", "admin:" + word, "http://db"}}), []string{"admin:", "http://db"}},
 		{"arg with a value", podOf(corev1.Container{Args: []string{"--db-password=" + word}}), nil},
 		{"shell", podOf(corev1.Container{Command: []string{"sh", "-c", "PGPASSWORD=" + word + " psql -h db"}}), []string{"psql -h db"}},
 		{"header of a probe", podOf(corev1.Container{LivenessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{
