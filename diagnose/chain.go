@@ -100,6 +100,13 @@ func (c *Case) follow(a Address, h Hit) (Finding, bool) {
 		return c.external(a, h, f, s.Spec.ExternalName), true
 	}
 	f.Chain = []Link{{Object: object, Says: "is what " + a.String() + " leads to"}}
+	if member, pod := c.memberOf(a, s); pod != nil && !podReady(pod) && pod.DeletionTimestamp == nil {
+		return c.followPods(a, h, f, s, []*corev1.Pod{pod})
+	} else if member != "" && pod == nil {
+		if found, ok := c.noMember(a, h, f, s, member); ok {
+			return found, true
+		}
+	}
 	ready, known := c.readyEndpoints(s)
 	switch {
 	case known && ready == 0:
@@ -112,7 +119,11 @@ func (c *Case) follow(a Address, h Hit) (Finding, bool) {
 			f.Chain[0].Says = "was created after the crash"
 			return f, true
 		}
-		return c.otherResolver(a, h, f, s)
+		if found, ok := c.otherResolver(a, h, f, s); ok {
+			return found, true
+		}
+		// Some programs do not tell "there is none" from "nobody answers".
+		return c.silentDNS(a, h, f)
 	}
 	if found, ok := c.wrongPort(a, h, f, s); ok {
 		return found, true

@@ -43,6 +43,19 @@ func (c *Case) followDNS(a Address, h Hit, f Finding) (Finding, bool) {
 	return c.blocked(Address{Host: a.Host, Port: 53}, h, f, s)
 }
 
+// silentDNS goes from a name that should resolve to the cluster's DNS, when nothing ready stands behind that.
+func (c *Case) silentDNS(a Address, h Hit, f Finding) (Finding, bool) {
+	s := c.dnsService(h.Text)
+	if s == nil {
+		return Finding{}, false
+	}
+	if ready, known := c.readyEndpoints(s); !known || ready > 0 {
+		return Finding{}, false
+	}
+	f.Chain = []Link{{Object: "Service/" + s.Namespace + "/" + s.Name, Says: "is the cluster's DNS"}}
+	return c.noEndpoints(a, h, f, s)
+}
+
 // dnsService finds the Service of the cluster's DNS: the one with the address that the error names, or the one that serves port 53 under a
 // name that installers give it. It returns nil when it cannot be read.
 func (c *Case) dnsService(text string) *corev1.Service {

@@ -95,6 +95,9 @@ func (c *Case) beyond(a Address, h Hit, f Finding, s *corev1.Service) Finding {
 
 // wrongPort says that a Service with ready endpoints does not serve the port that was tried, or sends it where nothing listens.
 func (c *Case) wrongPort(a Address, h Hit, f Finding, s *corev1.Service) (Finding, bool) {
+	if a.Port == 0 && len(s.Spec.Ports) == 1 {
+		a.Port = int(s.Spec.Ports[0].Port) // it can only mean that one
+	}
 	if a.Port == 0 || len(s.Spec.Ports) == 0 {
 		return Finding{}, false
 	}

@@ -53,6 +53,13 @@ func (c *Case) Dependencies() []Dependency {
 			}
 			continue
 		}
+		if h.Pattern == failedAwait {
+			if f, ok := c.followAwaited(h); ok && !seen[f.Root] {
+				seen[f.Root] = true
+				c.dependencies = append(c.dependencies, Dependency{Address: Address{Host: f.Keys[0]}, Hit: h, How: h.Pattern, Finding: f})
+			}
+			continue
+		}
 		addresses := c.failedAddresses(h)
 		if len(addresses) == 0 && silent < 0 && (h.Pattern != failedTimeout || strings.Contains(strings.ToLower(h.Text), "connect")) {
 			silent = i

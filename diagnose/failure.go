@@ -14,6 +14,8 @@ const (
 	failedName    = "name"
 	// failedSomehow is a connection of which the program only says that there is none.
 	failedSomehow = "somehow"
+	// failedAwait is a wait for an object of the cluster that was in vain.
+	failedAwait = "awaited"
 )
 
 // connectionRule is the engine's own pattern set: lines that tell of a connection that failed.
@@ -38,6 +40,7 @@ func connectionRule() Rule {
 			"context deadline exceeded", "operation timed out", "timed out after", "timed out connecting", "timed out while connecting", "os error 110", "[errno 110]", "' (110)", "connection attempt timed out", "connection timed-out",
 			"timed out waiting for", "timeout waiting for", "client.timeout exceeded",
 		}},
+		{Name: failedAwait, Words: []string{"waiting for the condition on ", "exceeded its progress deadline", "(notfound): "}},
 		{Name: failedRoute, Words: []string{"no route to host", "ehostunreach", "network is unreachable", "enetunreach", "host is unreachable", "os error 113", "[errno 113]", "' (113)"}},
 		{Name: failedName, Words: []string{
 			"no such host", "eai_again", "name or service not known", "temporary failure in name resolution", "could not translate host name", "unknownhostexception", "unknown host",

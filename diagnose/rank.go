@@ -59,23 +59,25 @@ func (e *Engine) rank(c *Case, findings []Finding) []ranked {
 		}
 		out = append(out, r)
 	}
-	c.blameDependency(out)
+	c.blameDependency(out, findings, last)
 	slices.SortStableFunc(out, func(a, b ranked) int { return b.score - a.score })
 	return out
 }
 
-// blameDependency puts a dependency that is proven to be down before the probe that kills the program for saying so.
-func (c *Case) blameDependency(findings []ranked) {
-	for i := range findings {
-		probe := &findings[i]
+// blameDependency puts a dependency that is proven to be down, and of which the program complains to the end, before the probe that kills the
+// program for it. out are the findings with their numbers, in the same order; last is the log's last line.
+func (c *Case) blameDependency(out []ranked, findings []Finding, last int) {
+	for i := range out {
+		probe := &out[i]
 		if probe.Killing == "" {
 			continue
 		}
-		for j := range findings {
-			d := &findings[j]
-			if !d.connection || d.Proof < Corroborated || d.Confidence != Certain || d.score >= probe.score {
+		for j := range out {
+			d, f := &out[j], &findings[j]
+			if !f.connection || f.Proof < Corroborated || f.Confidence == Possible || d.score >= probe.score || d.Confidence == Possible && (f.At == 0 || last-f.At > 2) {
 				continue
 			}
+			d.Confidence = f.Confidence
 			d.score = probe.score + 1 + d.score/10
 			d.Summary = probe.Killing + ": " + strings.Replace(d.Summary, c.Who()+" ", "it ", 1)
 			d.Evidence = append(d.Evidence, probe.Evidence...)

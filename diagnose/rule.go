@@ -97,8 +97,9 @@ type Finding struct {
 	Settle   string // what would settle it, for when the finding ends among the alternatives
 	// connection says that it is what a connection which failed led to, whatever its cause.
 	connection bool
-	// Killing says how a probe ends a container that answers it, but not well: "shop/web is killed by its liveness probe, because it answers
-	// with HTTP 503". A dependency that is proven to be down, and of which the program complains to the end, is then the reason.
+	// Killing says how a probe ends a container that answers it badly, or that has not come up: "shop/web is killed by its liveness probe,
+	// because it answers with HTTP 503". A dependency that is proven to be down, and of which the program complains to the end, is then the
+	// reason.
 	Killing string
 	// Unchanged says that a change of the pod template or its configuration cannot have set this off.
 	Unchanged bool

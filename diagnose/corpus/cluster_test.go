@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,36 +17,49 @@ import (
 // TestClusters diagnoses whole clusters. testdata/clusters/healthy.yaml is one in which nothing is wrong and much goes on: a node that
 // was rebooted an hour ago, control plane pods that restarted days ago, a rollout, a drain and a scale-up in their middle, pods that were
 // evicted or shut down with their node, restarts of long ago, Jobs that failed before they succeeded, pipelines that failed, events of
-// earlier pods of the same name. Each case of incidents.txtar adds objects to it and says all that must be found:
-// "namespace/Kind/name container cause root", the root as - where it is the subject itself. No snapshot.json: the moment comes out of
-// the objects.
+// earlier pods of the same name. Each case of the archives beside it adds objects to it, or stands alone where it has a file of that name,
+// and says all that must be found: "namespace/Kind/name container cause root", the root as - where it is the subject itself. No
+// snapshot.json: the moment comes out of the objects.
 func TestClusters(t *testing.T) {
 	base, err := os.ReadFile("testdata/clusters/healthy.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	archive, err := txtar.ParseFile("testdata/clusters/incidents.txtar")
-	if err != nil {
-		t.Fatal(err)
+	archives, err := filepath.Glob("testdata/clusters/*.txtar")
+	if err != nil || len(archives) == 0 {
+		t.Fatalf("no clusters: %v", err)
 	}
 	cases := map[string]fstest.MapFS{"healthy": {}}
 	wants := map[string][]string{}
-	for _, f := range archive.Files {
-		name, file, _ := strings.Cut(f.Name, "/")
-		if file == "want" {
-			wants[name] = strings.Split(strings.TrimSpace(string(f.Data)), "\n")
-			continue
+	alone := map[string]bool{}
+	for _, a := range archives {
+		archive, err := txtar.ParseFile(a)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if cases[name] == nil {
-			cases[name] = fstest.MapFS{}
+		for _, f := range archive.Files {
+			name, file, _ := strings.Cut(f.Name, "/")
+			if cases[name] == nil {
+				cases[name] = fstest.MapFS{}
+			}
+			switch file {
+			case "from":
+			case "alone":
+				alone[name] = true
+			case "want":
+				wants[name] = strings.Split(strings.TrimSpace(string(f.Data)), "\n")
+			default:
+				cases[name][file] = &fstest.MapFile{Data: f.Data}
+			}
 		}
-		cases[name][file] = &fstest.MapFile{Data: f.Data}
 	}
 	e := engine(t)
 	for _, name := range slices.Sorted(maps.Keys(cases)) {
 		t.Run(name, func(t *testing.T) {
 			files := cases[name]
-			files["healthy.yaml"] = &fstest.MapFile{Data: base}
+			if !alone[name] {
+				files["healthy.yaml"] = &fstest.MapFile{Data: base}
+			}
 			var got []string
 			for _, d := range diagnoseAll(t, e, openFiles(t, files)) {
 				root := d.Root

@@ -79,7 +79,7 @@ func appBadCredentials() diagnose.Rule {
 
 // rejectionWords are what servers say to an identity that is known but lacks a right, or that comes without a secret.
 func rejectionWords() []diagnose.Pattern {
-	return []diagnose.Pattern{{
+	return []diagnose.Pattern{{Words: []string{"$unauthorized: ", "unauthorizedexception: ", "notauthorizedexception: "}}, {
 		// git without a terminal to ask at; Vault's client.
 		Words:  []string{"could not read username", "could not read password", "code: 403. errors", "code: 401. errors", "code: 400. errors"},
 		Regexp: `fatal: could not read (?:Username|Password) for|Code: 40[013]\. Errors:`,

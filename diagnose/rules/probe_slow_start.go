@@ -33,6 +33,7 @@ func probeSlowStart() diagnose.Rule {
 			}
 			w := window(p.probe)
 			f := p.finding(c)
+			f.Killing = p.says(c)
 			f.Summary = fmt.Sprintf("%s while it is still starting: it gets %s", p.says(c), sum(p.probe))
 			if lived := p.lived(c); lived != "" {
 				f.Summary += " and was killed after " + lived

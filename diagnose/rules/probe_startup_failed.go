@@ -23,6 +23,7 @@ func probeStartupFailed() diagnose.Rule {
 				return nil
 			}
 			f := p.finding(c)
+			f.Killing = p.says(c)
 			f.Summary = fmt.Sprintf("%s: it gets %s to start, which is not enough", p.says(c), sum(p.probe))
 			if lived := p.lived(c); lived != "" {
 				f.Summary += "; it was killed after " + lived
