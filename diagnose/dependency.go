@@ -296,7 +296,7 @@ var arrow = regexp.MustCompile(`[0-9a-f.:\[\]]+->|\bon \[?[0-9a-f.:]+\]?:53\b`)
 
 func withoutSource(text string) string { return arrow.ReplaceAllString(text, " ") }
 
-// paired gives a name that stands beside one IP address with a port in the same line that port: "host=db ... (dial tcp 10.96.0.12:5432: ...".
+// paired puts a name and the one IP address with a port that stands in the same line together: "host=db ... (dial tcp 10.96.0.12:5432: ...".
 func paired(in []Address) []Address {
 	name, ip := -1, -1
 	for i, a := range in {
@@ -312,7 +312,7 @@ func paired(in []Address) []Address {
 	if name < 0 || ip < 0 {
 		return in
 	}
-	return []Address{{in[name].Host, in[ip].Port}, in[ip]}
+	return []Address{{in[name].Host, in[ip].Port}}
 }
 
 // reachable drops addresses that lead nowhere else: every interface, the pod itself under its own IP.
