@@ -88,7 +88,7 @@ func (c *Case) Dependencies() []Dependency {
 }
 
 // ownWait is a controller that gives up waiting for its own cache: that is no connection, and what keeps it empty stands elsewhere.
-var ownWait = regexp.MustCompile(`(?i)timed out waiting for (?:the )?caches? to (?:be synced|sync)`)
+var ownWait = regexp.MustCompile(`(?i)timed out waiting for (?:the )?caches? to (?:be synced|sync)|failed to sync caches?: timed out waiting for the condition`)
 
 // EndsWaiting says that the log ends with one failed connection after another, h among them: the program waits for something and does
 // nothing else.

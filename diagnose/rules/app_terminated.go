@@ -68,7 +68,7 @@ func toldToStop(c *diagnose.Case) int {
 		}
 		for _, w := range []string{
 			"received signal terminated", "received signal \"terminated", "received sigterm", "caught sigterm", "caught signal (sigterm)", "caught signal sigterm", "sigterm received", "received sigint/sigterm", "got sigterm", "got signal terminated", "received signal 15", "signal 15 received", "signal sigterm", "(sigterm)",
-			"received terminate", "received signal: terminated", "signal=terminated", "signal=sigterm", "signal=\"terminated", "signal \"terminated", "received termination signal", "sigterm: ", "signal=15", "sigquit received", "received sigquit", "sigwinch", "signal 3 (sigquit)", "termination signal",
+			"received terminate", "received signal: terminated", "signal=terminated", `signal":"terminated`, `signal": "terminated`, "signal=sigterm", "signal=\"terminated", "signal \"terminated", "received termination signal", "sigterm: ", "signal=15", "sigquit received", "received sigquit", "sigwinch", "signal 3 (sigquit)", "termination signal",
 		} {
 			if strings.Contains(line, w) {
 				return n

@@ -16,8 +16,8 @@ func configCRDMissing() diagnose.Rule {
 			Mend:    "Apply the CustomResourceDefinitions of the very release that runs. Helm installs those in a chart's crds folder once and never upgrades them. For a removed version of a built-in kind, take a release of the program that knows the new one.",
 			Source:  "kubernetes.io/docs/tasks/extend-kubernetes/custom-resources, kubernetes.io/docs/reference/using-api/deprecation-guide, helm.sh/docs/chart_best_practices/custom_resource_definitions",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"no matches for kind", "could not find the requested resource (", "customresourcedefinitions.apiextensions.k8s.io", "crds not installed", "ensure crds exist", "caches to sync", "cache to be synced", "failed to sync cache", "cache to sync"},
-			Regexp: `no matches for kind \\*"(?P<kind>\w+)\\*" in (?:version|group) \\*"(?P<version>[\w./-]+)|could not find the requested resource \((?:\w+ )(?P<crd>[a-z]+\.[\w.-]+)\)|customresourcedefinitions\.apiextensions\.k8s\.io \\*"(?P<crd2>[\w.-]+)\\*" not found|(?:CRDs not installed|ensure CRDs exist)|failed to wait for (?P<cache>[\w.-]+) caches? to sync|(?P<waited>timed out waiting for (?:the )?caches? to (?:be synced|sync)|failed to sync caches?: timed out)`}},
+		Log: []diagnose.Pattern{{Words: []string{"no matches for kind", "could not find the requested resource (", "customresourcedefinitions.apiextensions.k8s.io", "crds not installed", "ensure crds exist", "caches to sync", "cache to be synced", "failed to sync cache", "cache to sync", "could not find the requested resource"},
+			Regexp: `no matches for kind \\*"(?P<kind>\w+)\\*" in (?:version|group) \\*"(?P<version>[\w./-]+)|could not find the requested resource \((?:\w+ )(?P<crd>[a-z]+\.[\w.-]+)\)|customresourcedefinitions\.apiextensions\.k8s\.io \\*"(?P<crd2>[\w.-]+)\\*" not found|(?:CRDs not installed|ensure CRDs exist)|(?P<asked>(?i:unable|failed|error|cannot|could not)\b.{0,160}the server could not find the requested resource(?:$|["\\]))|failed to wait for (?P<cache>[\w.-]+) caches? to sync|(?P<waited>timed out waiting for (?:the )?caches? to (?:be synced|sync)|failed to sync caches?: timed out)`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Level != diagnose.Info && h.Level != diagnose.Debug })
 			if !ok {
@@ -48,6 +48,10 @@ func configCRDMissing() diagnose.Rule {
 				f.Keys = []string{kind, group}
 				f.Summary = fmt.Sprintf("%s ends because the cluster does not serve kind %s in version %s: its CustomResourceDefinition is missing or of another version", c.Who(), kind, version)
 				f.Fixes = []diagnose.Fix{{Title: "See what is served of that group", Command: "kubectl api-resources --api-group=" + group}}
+			case h.Group("asked") != "":
+				f.Summary = fmt.Sprintf("%s ends because it asks for a kind that the API server does not serve, or not in that version: %s", c.Who(), shorten(quote(h.Text), 160))
+				f.Advice = "Take a release of the program that suits the cluster's version, and apply the CustomResourceDefinitions of that release"
+				f.Fixes = []diagnose.Fix{{Title: "See the versions that the cluster serves", Command: "kubectl api-versions"}}
 			case h.Group("cache") != "" || h.Group("waited") != "":
 				f.Weight, f.Confidence = -60, diagnose.Possible
 				what := "objects of a kind that it works with"

@@ -13,6 +13,8 @@ func configEnvMissing() diagnose.Rule {
 	const name = `(?P<env>[A-Z][A-Z0-9_]{2,63})`
 	lacks := regexp.MustCompile(`(?i)\bno\b|\bnot\b|n't\b|cannot|missing|\bmiss\b|unset|undefined|\bnil\b|\bnull\b|\bnone\b|empty|blank|required?s?\b|\bneeds?\b|\bmust\b|\bplease\b|\bexpect|without|\black|absent|unable|failed|failure|could ?n|provide|specify|not present|forgot|did you|\bset the\b|\bset an?\b`)
 	goesOn := regexp.MustCompile(`(?i)using (?:the |a )?(?:built-?in )?default|defaulting|defaults? to\b|falling back|fall back to`)
+	// It is there, and contradicts something else.
+	set := regexp.MustCompile(`(?i)\bis set,? but (?:there|no|not|the|it|this|that|[a-z]+ is)\b`)
 	// It goes on without it, or only proposes it as a way out of something else.
 	defaulted := regexp.MustCompile(`(?i)\bdefault(?:s|ed)?\b|fallback|using .{0,40}instead|does(?:n't| not) match|mismatch|deprecat|overrid|to a (?:writable|different|valid)`)
 	optional := regexp.MustCompile(`(?i)(?:you|this) (?:can|may|could|might) (?:be |also )?(?:set|us|control|change|disable|enable|suppress|configure)|to (?:suppress|disable|silence|change|override|avoid|enable|increase|turn)`)
@@ -75,7 +77,7 @@ func configEnvMissing() diagnose.Rule {
 				return []diagnose.Finding{f}
 			}
 			for _, h := range slices.Backward(hits) {
-				if h.Level == diagnose.Debug || goesOn.MatchString(h.Text) {
+				if h.Level == diagnose.Debug || goesOn.MatchString(h.Text) || set.MatchString(h.Text) {
 					continue
 				}
 				env := h.Group("env")
