@@ -256,6 +256,12 @@ func (c *Case) failedAddresses(h Hit) []Address {
 	if found := c.reachable(paired(c.engine.address.find(withoutSource(text)))); len(found) > 0 {
 		return found
 	}
+	// A field of a JSON line, beside its message, may hold what was tried.
+	if line := h.Log.Line(h.Line); strings.HasSuffix(strings.TrimSpace(line), "}") {
+		if found := c.reachable(paired(c.engine.address.find(withoutSource(line)))); len(found) > 0 {
+			return found
+		}
+	}
 	for _, t := range c.Traces() {
 		if h.Line >= t.First && h.Line <= t.Last {
 			for n := t.First; n <= t.Last && n < t.First+200; n++ {

@@ -11,6 +11,8 @@ func appPortInUse() diagnose.Rule {
 	read := newReader()
 	re := regexp.MustCompile(`(?i)port|address|bind|listen|EADDR|socket`)
 	unix := regexp.MustCompile(`unix:(?://)?(?P<path>/[^\s'"]+)|(?:listen|bind) unix (?P<path2>/[^\s'":]+)`)
+	// Docker, of a hostPort.
+	allocated := regexp.MustCompile(`Bind for \S*:(?P<port>\d+) failed: port is already allocated|listen tcp\d? \S*:(?P<port2>\d+): bind: address already in use`)
 	return diagnose.Rule{
 		ID: "app.port-in-use", Category: "app-error", Title: "The port that it wants to listen on is taken",
 		Doc: diagnose.Doc{
@@ -21,6 +23,14 @@ func appPortInUse() diagnose.Rule {
 		},
 		Log: []diagnose.Pattern{{Words: []string{"address already in use", "eaddrinuse", "address in use", "only one usage of each socket", "port is already allocated", "already in use", "failed (98", "already being used", "address not available"}}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			if s, g, ok := said(c, allocated); ok {
+				f := fromStatement(s)
+				f.Keys = []string{firstOf(g["port"], g["port2"])}
+				f.Summary = fmt.Sprintf("%s cannot start: port %s of node %s, which it wants as its hostPort, is already in use there", c.Who(), firstOf(g["port"], g["port2"]), firstOf(c.Spec.NodeName, "that it runs on"))
+				f.Advice = "Use another hostPort, or a Service instead; the node itself or another pod on it holds the port"
+				f.Fixes = []diagnose.Fix{{Title: "See which container declares which port", Command: c.Kubectl("get", "pod", c.Subject.Pod, "-o", "jsonpath={.spec.containers[*].ports}")}}
+				return []diagnose.Finding{f}
+			}
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
 				return re.MatchString(h.Text) && (read.port(h.Text) != "" || unix.MatchString(h.Text))
 			})

@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 
 	"crashloop/diagnose"
@@ -21,6 +22,8 @@ func denied() []diagnose.Pattern {
 		{Name: "bare", Words: []string{"permission denied", "operation not permitted", "eacces", "permissionerror"}, Regexp: `(?i:permission denied|operation not permitted)|\bEACCES\b|PermissionError`},
 	}
 }
+
+var relativePath = regexp.MustCompile(`['"‘](\.{0,2}[\w-]*/[^'"’\s]+)['"’]`)
 
 // deniedAt returns the last hit that names a path, and the path; a hit without one when no line names any.
 func deniedAt(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, string, bool) {
@@ -56,6 +59,10 @@ func deniedAt(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, string, 
 				}
 			}
 		}
+	}
+	// What it then misses is named as it was named here, relative to where it runs.
+	if m := relativePath.FindStringSubmatch(h.Text); m != nil {
+		f.Keys = []string{m[1]}
 	}
 	// An error's causes stand on lines of their own: the path may stand on the one before.
 	if before := h.Log.Line(h.Line - 1); strings.HasPrefix(h.Log.Line(h.Line), " ") {

@@ -50,5 +50,5 @@ func probeWrongPath() diagnose.Rule {
 // otherProtocol says that a server answered the probe, but not in the probe's protocol.
 func otherProtocol(text string) bool {
 	t := strings.ToLower(text)
-	return strings.Contains(t, "http response to https client") || strings.Contains(t, "malformed http") || strings.Contains(t, "does not implement the grpc health protocol")
+	return strings.Contains(t, "http response to https client") || strings.Contains(t, "malformed http") || strings.Contains(t, "does not implement the grpc health protocol") || strings.Contains(t, "remote error: tls: certificate required") || strings.Contains(t, "remote error: tls: bad certificate") || strings.Contains(t, "remote error: tls: handshake failure")
 }

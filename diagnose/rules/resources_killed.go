@@ -37,7 +37,7 @@ func resourcesKilled() diagnose.Rule {
 			f.Summary = fmt.Sprintf("%s is killed with SIGKILL (exit code 137), and the cluster does not say by whom: there is %s", c.Who(), strings.Join(ruled, ", "))
 			f.Advice = "Look into the kernel log of its node before raising any limit"
 			if limit, ok := memoryLimit(c); ok {
-				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("resources.limits.memory"), Text: limit.String()})
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: limitField(c), Text: limit.String()})
 			}
 			if node := c.Spec.NodeName; node != "" {
 				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "See whether the node's kernel killed it", Command: diagnose.Kubectl("", "debug", "node/"+node, "-it", "--image=busybox", "--", "chroot", "/host", "dmesg", "-T")})

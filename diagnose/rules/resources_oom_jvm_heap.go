@@ -104,7 +104,7 @@ func resourcesOOMJVMHeap() diagnose.Rule {
 			}
 			f.Advice = "Let the heap take 75 % of the limit, and raise the limit if that is too little"
 			if has {
-				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("resources.limits.memory"), Text: limit.String()})
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: limitField(c), Text: limit.String()})
 				f.Advice = fmt.Sprintf("Let the heap take 75 %% of the limit (%dMi), and raise the limit if that is too little", limit.Value()*3/4>>20)
 				f.Fixes = append(f.Fixes, raiseMemory(c, moreMemory(limit)))
 			}

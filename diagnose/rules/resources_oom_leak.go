@@ -37,7 +37,7 @@ func resourcesOOMLeak() diagnose.Rule {
 				f.Summary += fmt.Sprintf("; %s it uses %s", c.When(u), diagnose.Bytes(u.Memory))
 			}
 			f.Advice = "Look for what grows - a leak, a cache, load - rather than at its start"
-			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("resources.limits.memory"), Text: limit.String()})
+			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: limitField(c), Text: limit.String()})
 			f.Fixes = []diagnose.Fix{{Title: "Watch its memory", Command: c.Kubectl("top", "pod", c.Subject.Pod, "--containers")}, raiseMemory(c, moreMemory(limit))}
 			return []diagnose.Finding{f}
 		},

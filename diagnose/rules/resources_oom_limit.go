@@ -40,7 +40,7 @@ func resourcesOOMLimit() diagnose.Rule {
 			if after := afterStart(lives); after != "" {
 				f.Summary += ", " + after
 			}
-			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("resources.limits.memory"), Text: limit.String()})
+			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: limitField(c), Text: limit.String()})
 			heap := nodeHeap(c)
 			if heap.size > limit.Value()*9/10 {
 				f.Weight += 10
@@ -133,7 +133,28 @@ func memoryLimit(c *diagnose.Case) (resource.Quantity, bool) {
 	if !ok && c.Status != nil && c.Status.Resources != nil {
 		q, ok = c.Status.Resources.Limits[corev1.ResourceMemory]
 	}
+	if !ok && podMemory(c) {
+		q, ok = c.Spec.Resources.Limits[corev1.ResourceMemory], true
+	}
 	return q, ok && !q.IsZero()
+}
+
+// podMemory says that the pod as a whole has a memory limit (Kubernetes 1.34 and later) and the container has none of its own.
+func podMemory(c *diagnose.Case) bool {
+	if c.Container == nil || c.Spec.Resources == nil {
+		return false
+	}
+	_, own := c.Container.Resources.Limits[corev1.ResourceMemory]
+	_, all := c.Spec.Resources.Limits[corev1.ResourceMemory]
+	return all && !own
+}
+
+// limitField is the spec field that holds the memory limit.
+func limitField(c *diagnose.Case) string {
+	if podMemory(c) {
+		return "spec.resources.limits.memory"
+	}
+	return c.SpecField("resources.limits.memory")
 }
 
 // moreMemory doubles a limit.
@@ -149,6 +170,9 @@ func roundMemory(n int64) string {
 }
 
 func raiseMemory(c *diagnose.Case, to string) diagnose.Fix {
+	if podMemory(c) {
+		return diagnose.Fix{Title: "Raise the pod's memory limit to " + to, Patch: podPatch(c, "resources:\n  limits:\n    memory: "+to)}
+	}
 	return diagnose.Fix{
 		Title:   "Raise the memory limit to " + to,
 		Command: c.Kubectl("set", "resources", c.Target(), "-c", c.Subject.Container, "--limits=memory="+to),
@@ -167,7 +191,7 @@ func asksForMemory(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 	f.Summary = fmt.Sprintf("%s refuses to start within its memory limit of %s: %s", c.Who(), limit.String(), shorten(quote(h.Text), 160))
 	more := moreMemory(limit)
 	f.Advice = "Raise the limit to what it asks for"
-	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("resources.limits.memory"), Text: limit.String()})
+	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: limitField(c), Text: limit.String()})
 	f.Fixes = append(f.Fixes, raiseMemory(c, more))
 	return []diagnose.Finding{f}
 }
@@ -191,7 +215,7 @@ func heapFull(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 	f.Summary = fmt.Sprintf("%s runs out of memory: Node.js ends itself because its JavaScript heap is full, within the container's limit of %s", c.Who(), limit.String())
 	f.Advice = fmt.Sprintf("Set NODE_OPTIONS=--max-old-space-size=%d, which leaves the rest of the limit to everything else, or raise the limit to %s", heap, more)
 	f.Settle = "The heap's size in the lines that the log has before that."
-	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("resources.limits.memory"), Text: limit.String()})
+	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: limitField(c), Text: limit.String()})
 	f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Let the heap use more of the limit", Command: c.Kubectl("set", "env", c.Target(), "-c", c.Subject.Container, fmt.Sprintf("NODE_OPTIONS=--max-old-space-size=%d", heap))}, raiseMemory(c, more))
 	return []diagnose.Finding{f}
 }
@@ -208,7 +232,7 @@ func getsNoMore(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 	f.Summary = fmt.Sprintf("%s runs out of memory: .NET ends itself because it gets no more, within the container's limit of %s", c.Who(), limit.String())
 	f.Advice = "Raise the limit, or find out what it holds on to"
 	f.Settle = "A dump of its memory, or the size that it reaches before."
-	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("resources.limits.memory"), Text: limit.String()})
+	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: limitField(c), Text: limit.String()})
 	f.Fixes = append(f.Fixes, raiseMemory(c, moreMemory(limit)))
 	return []diagnose.Finding{f}
 }

@@ -54,7 +54,7 @@ func resourcesOOMNode() diagnose.Rule {
 			f.Summary = fmt.Sprintf("%s is killed because its node %s ran out of memory", c.Who(), node)
 			if !limited {
 				f.Summary += "; it has no memory limit of its own"
-				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("resources.limits.memory"), Text: "none"})
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: limitField(c), Text: "none"})
 				if len(proof) == 0 {
 					f.Confidence = diagnose.Likely
 				}
