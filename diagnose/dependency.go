@@ -213,11 +213,11 @@ func (c *Case) followProtocol(h Hit) {
 	c.dependencies = append(c.dependencies, Dependency{Address: a, Hit: h, How: h.Pattern, Finding: f})
 }
 
-// configuredOnly looks at what the container's configuration points at when there is no log at all: something there that is proven to be
-// broken may well be what it ends of.
+// configuredOnly looks at what the container's configuration points at when its log does not say why it ends: something there that is proven
+// to be broken may well be it.
 func (c *Case) configuredOnly() (Finding, bool) {
 	l, t := c.Log(), c.Last()
-	if t == nil || !c.ranAtAll(t) || t.ExitCode == 0 || t.ExitCode > 125 || l.Missing == "" && !l.Empty() {
+	if t == nil || !c.ranAtAll(t) || t.ExitCode == 0 || t.ExitCode > 125 {
 		return Finding{}, false
 	}
 	for _, s := range c.Addresses() {
@@ -231,7 +231,7 @@ func (c *Case) configuredOnly() (Finding, bool) {
 			continue
 		}
 		f.Summary = instead + strings.TrimPrefix(f.Summary, said)
-		f.Confidence, f.Proof, f.Weight, f.Log, f.At, f.Span = Possible, Hint, 50, nil, 0, 0
+		f.Confidence, f.Proof, f.Log, f.At, f.Span, f.connection = Possible, Hint, nil, 0, 0, true
 		f.Evidence = append(slices.DeleteFunc(f.Evidence, func(e Evidence) bool { return e.Text == "" }), Evidence{Source: s.Source, Text: "points at " + s.Address.String()})
 		return f, true
 	}

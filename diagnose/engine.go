@@ -110,6 +110,11 @@ func (e *Engine) examine(c *Case) []ranked {
 	if other := e.fromOtherRun(c, findings); other != nil {
 		return other
 	}
+	if len(findings) > 0 && findings[0].Proof == Hint {
+		if f, ok := c.configuredOnly(); ok {
+			return append([]ranked{{Finding: f}}, findings...)
+		}
+	}
 	return findings
 }
 
@@ -276,9 +281,6 @@ func (e *Engine) findings(c *Case) []Finding {
 			f.Settle = fmt.Sprintf("Try %s from inside the pod.", d.Address)
 			out = append(out, f)
 		}
-	}
-	if f, ok := c.configuredOnly(); ok {
-		out = append(out, f)
 	}
 	return out
 }

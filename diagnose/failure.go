@@ -34,6 +34,8 @@ func connectionRule() Rule {
 			"no healthy upstream", "failed to establish a new connection", "max retries exceeded with url", "pool initialization incomplete", "could not obtain connection", "unable to reach", "cannot reach", "could not reach", "is not reachable", "unreachable",
 			"sequelizeconnection", "redisconnectionexception", "jedisconnectionexception", "mongoserverselectionerror", "statuscode.unavailable", "code = unavailable", "error while dialing", "waiting on dependencies", " - no response", " - rejecting connections",
 			"still connecting to unix", "lost connection to unix", "lost connection to csi", "connect to the csi driver", "connecting to csi driver", "connection to csi driver", "dial unix",
+			"database system is starting up", "database system is in recovery", "database system is shutting down", "not yet accepting connections", "loading the dataset in memory", "is unavailable", "unavailable - ", "is not up yet",
+			"waiting for postgres", "waiting for mysql", "waiting for mariadb", "waiting for the database", "waiting for database", "waiting for db", "waiting for redis", "waiting for kafka", "waiting for mongo", "waiting for rabbit",
 		}},
 		{Name: failedTimeout, Words: []string{
 			"i/o timeout", "etimedout", "connection timed out", "connect timed out", "connect timeout", "connecttimeout", "connection timeout", "timeout occurred after waiting", "timeout expired",

@@ -149,6 +149,8 @@ func readTrace(lines []vline, i int) (Trace, int) {
 		}
 	case strings.Contains(s, "' panicked at ") || strings.Contains(s, ") panicked at "):
 		return readRust(lines, i)
+	case strings.HasPrefix(s, "memory allocation of ") && strings.HasSuffix(s, " bytes failed"):
+		return Trace{Language: "Rust", Panic: true, Message: s, At: lines[i].n}, i + 1
 	case strings.Contains(s, "Traceback (most recent call last)"):
 		return readPython(lines, i)
 	case strings.HasPrefix(s, "terminate called ") || strings.HasPrefix(s, "libc++abi"):

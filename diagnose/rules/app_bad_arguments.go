@@ -32,6 +32,8 @@ func appBadArguments() diagnose.Rule {
 			{Name: "command", Words: []string{"unknown command", "unknown subcommand", "no such command", "unrecognized subcommand", "invalid choice", "is not a command", "unrecognized command"}, Regexp: `(?i)(?:unknown (?:sub)?command|no such command|unrecognized (?:sub)?command|invalid choice)[:\s]*['"` + "`" + `]?(?P<arg>[\w.-]+)`},
 			{Name: "shell", Words: []string{"syntax error", "unterminated quoted string", "unexpected eof while looking"}, Regexp: `(?i)(?:^|\s|/)(?:sh|bash|ash|dash)\b.*?(?:syntax error|unterminated quoted string|unexpected EOF)[:\s]*(?P<arg>.*)`},
 			{Name: "java", Words: []string{"could not create the java virtual machine", "unrecognized vm option", "unrecognized option"}, Regexp: `(?:Unrecognized (?:VM )?option:? ?'?(?P<arg>[^'\s]+)|Could not create the Java Virtual Machine)`},
+			// Runners of scripts and tasks that are asked for one that there is not.
+			{Name: "script", Words: []string{"missing script", "find a script named", "script not found", "don't know how to build task", "could not find command", "no rule to make target", "\" not found.", "\" is not defined", "unknown command: '"}, Regexp: `(?i)Missing script:? ['"]?(?P<arg>[\w:.-]+)|Couldn't find a script named ['"](?P<arg2>[^'"]+)|Script not found ['"](?P<arg3>[^'"]+)|Don't know how to build task ['"](?P<arg4>[^'"]+)|No rule to make target ['"\x60](?P<arg5>[^'"]+)|^(?:error )?Command "(?P<arg6>[^"]+)" (?:not found|is not defined)|Unknown command: '(?P<arg7>[^']+)'`},
 			{Name: "jvm", Words: []string{"error occurred during initialization of vm"}, Regexp: `^Error occurred during initialization of VM`},
 			{Name: "deno", Words: []string{"run again with the --allow"}, Regexp: `Requires (?P<what>.{1,80}?), run again with the (?P<arg>--allow-[\w-]+) flag`},
 			// traefik's paerser and karpenter's options, which say it in words of their own
@@ -47,7 +49,7 @@ func appBadArguments() diagnose.Rule {
 			h := hits[len(hits)-1]
 			arg := ""
 			for i := len(hits) - 1; i >= 0; i-- {
-				if a := strings.Trim(hits[i].Group("arg"), ".:"); a != "" && (arg == "" || argued(c, strings.TrimLeft(arg, "-")) == "") {
+				if a := strings.Trim(firstOf(hits[i].Group("arg"), hits[i].Group("arg2"), hits[i].Group("arg3"), hits[i].Group("arg4"), hits[i].Group("arg5"), hits[i].Group("arg6"), hits[i].Group("arg7")), ".:"); a != "" && (arg == "" || argued(c, strings.TrimLeft(arg, "-")) == "") {
 					h, arg = hits[i], a
 				}
 			}
@@ -76,6 +78,10 @@ func appBadArguments() diagnose.Rule {
 				f.Evidence = append(f.Evidence, h.Log.Cite(h.Line+1))
 				f.Summary = fmt.Sprintf("%s ends because the Java virtual machine does not accept its options: %s", c.Who(), shorten(quote(why), 160))
 				f.Advice = "Correct them where they are set: args, or a variable such as JAVA_TOOL_OPTIONS or JAVA_OPTS"
+			case h.Pattern == "script":
+				f.Weight = 10
+				f.Summary = fmt.Sprintf("%s ends because there is no script, task or command named %s", c.Who(), arg)
+				f.Advice = "Correct the command in the pod template, or add the script to the image"
 			case h.Pattern == "deno":
 				f.Weight = 20
 				f.Summary = fmt.Sprintf("%s ends because Deno does not let it have %s: it is started without %s", c.Who(), shorten(h.Group("what"), 100), arg)

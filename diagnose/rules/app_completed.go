@@ -2,12 +2,15 @@ package rules
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"crashloop/diagnose"
 )
 
 func appCompleted() diagnose.Rule {
+	link := regexp.MustCompile(`(?:tcp|udp)://\d`)
+	complains := regexp.MustCompile(`(?i)\b(?:error|errors|invalid|failed|cannot|could not|couldn't|unable to|fatal|denied|not found|missing|refused|unauthorized)\b`)
 	return diagnose.Rule{
 		ID: "app.completed", Category: "app-error", Title: "The program finishes, and is started again",
 		Doc: diagnose.Doc{
@@ -40,8 +43,14 @@ func appCompleted() diagnose.Rule {
 				f.Confidence = diagnose.Likely // a probe's kill would stand in events, and there are none to read
 			}
 			if l := c.Log(); l.Len() > 0 {
-				if n := lastWords(l); diagnose.LineLevel(l.Line(n)) >= diagnose.Error {
+				if n := lastWords(l); diagnose.LineLevel(l.Line(n)) >= diagnose.Error || complains.MatchString(l.Line(n)) {
 					f.Confidence = diagnose.Likely // some programs fail and exit 0 all the same
+					if diagnose.LineLevel(l.Line(n)) >= diagnose.Error {
+						f.Proof = diagnose.Messenger
+					}
+					if link.MatchString(l.Line(n)) && refusesNumber.MatchString(l.Line(n)) {
+						return nil
+					}
 					f.Evidence = append(f.Evidence, l.Cite(n))
 				}
 			}

@@ -28,7 +28,10 @@ func appMissingModule() diagnose.Rule {
 			{Name: "icu", Words: []string{"valid icu package", "libicu"}, Regexp: `[Cc]ould ?n[o']t find a valid (?P<name>ICU) package`},
 			{Name: "php", Words: []string{"call to undefined function", "class \"", "class '", "could not find driver", "failed opening required"}, Regexp: `Call to undefined function (?P<name>[\w\\]+)\(\)|Uncaught Error: Class ["'](?P<class>[\w\\]+)["'] not found|could not find (?P<driver>driver)|Failed opening required '(?P<file>[^']*vendor/autoload\.php)'`},
 			{Name: "elixir", Words: []string{"is not available"}, Regexp: `module (?P<name>[\w.]+) is not available`},
-			{Name: "asgi", Words: []string{"could not import module", "unable to load celery application"}, Regexp: `Could not import module "(?P<name>[\w.]+)"|Unable to load celery application`},
+			{Name: "asgi", Words: []string{"could not import", "unable to load celery application", "failed to find"}, Regexp: `Could not import (?:module )?["'](?P<name>[\w.]+)["']|Unable to load celery application|Failed to find Flask application or factory in module ['"](?P<name2>[\w.]+)`},
+			{Name: "attribute", Words: []string{"failed to find attribute", "error loading asgi app. attribute"}, Regexp: `Failed to find attribute '(?P<name>\w+)' in '(?P<for>[\w.]+)'|Attribute "(?P<name2>\w+)" not found in module "(?P<for2>[\w.]+)"`},
+			// Another version of the language's own runtime than the image holds.
+			{Name: "runtime", Words: []string{"is required", "or higher", "or later", "or newer", "or greater", "or above", "requires node", "requires python", "requires php", "requires ruby", "requires java", "require a php version", "known not to run on node", "is incompatible with this module"}, Regexp: `(?i)\b(?P<name>Node(?:\.?js)?|Python|PHP|Ruby|Java) (?:version |runtime )?["'(]?(?:>=|=|\^|~)? ?v?\d[\d.]*["')]?(?: is required| or (?:higher|later|newer|greater|above))|requires? (?:a )?(?P<name2>Node(?:\.?js)?|Python|PHP|Ruby|Java)\b(?: version)? ?["'(]?(?:>=|=|\^|~)? ?v?\d|known not to run on (?P<lib>Node\.js)|The engine "(?P<gem>node)" is incompatible`},
 			{Name: "celery", Words: []string{"the module "}, Regexp: `^The module (?P<name>[\w.]+) was not found`},
 			{Name: "engine", Words: []string{"could not locate the query engine", "query engine library for current platform"}, Regexp: `could not locate the (?P<name>Query Engine) for runtime "(?P<for>[^"]+)"|(?P<name2>Query engine library) for current platform "[^"]+" could not be found`},
 			// The build itself: Next.js, Nuxt and others are started before they were built.
@@ -67,6 +70,10 @@ func appMissingModule() diagnose.Rule {
 				what = "assembly or runtime"
 			case "jar":
 				what = "jar file"
+			case "attribute":
+				what, name = "attribute", name+" of module "+firstOf(h.Group("for"), h.Group("for2"))
+			case "runtime":
+				f.Summary = fmt.Sprintf("%s ends because it needs another version of %s than image %s holds: %s", c.Who(), name, image(c), shorten(quote(strings.TrimSpace(diagnose.Say(h.Text))), 160))
 			case "icu":
 				what, name = "library", "libicu"
 			case "build":
@@ -77,7 +84,9 @@ func appMissingModule() diagnose.Rule {
 					name = "PDO driver"
 				}
 			}
-			f.Summary = fmt.Sprintf("%s ends because the %s %s is not in image %s", c.Who(), what, name, image(c))
+			if f.Summary == "" {
+				f.Summary = fmt.Sprintf("%s ends because the %s %s is not in image %s", c.Who(), what, name, image(c))
+			}
 			f.Advice = "Add it to the image, or go back to the image that had it"
 			if strings.HasPrefix(name, "/") {
 				if m, ok := mountAt(c, name); ok && m.MountPath != "/" {

@@ -16,7 +16,7 @@ func configEnvMissing() diagnose.Rule {
 	// It is there, and contradicts something else.
 	set := regexp.MustCompile(`(?i)\bis set,? but (?:there|no|not|the|it|this|that|[a-z]+ is)\b`)
 	// It goes on without it, or only proposes it as a way out of something else.
-	defaulted := regexp.MustCompile(`(?i)\bdefault(?:s|ed)?\b|fallback|using .{0,40}instead|does(?:n't| not) match|mismatch|deprecat|overrid|to a (?:writable|different|valid)`)
+	defaulted := regexp.MustCompile(`(?i)\bdefault(?:s|ed)?\b|fallback|using .{0,40}instead|does(?:n't| not) match|mismatch|deprecat|overrid|(?:consider|try|by) setting|to a (?:writable|different|valid)`)
 	optional := regexp.MustCompile(`(?i)(?:you|this) (?:can|may|could|might) (?:be |also )?(?:set|us|control|change|disable|enable|suppress|configure)|to (?:suppress|disable|silence|change|override|avoid|enable|increase|turn)`)
 	demanded := regexp.MustCompile(`(?i)\bmust\b|required|missing|not set|unset|not found|not defined|undefined|empty`)
 	// The kubelet of a subPathExpr.

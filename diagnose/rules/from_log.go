@@ -8,10 +8,16 @@ import (
 
 // lastHit starts a finding from the last hit that the filter takes, likely and by the program's words.
 func lastHit(c *diagnose.Case, hits []diagnose.Hit, takes func(diagnose.Hit) bool) (diagnose.Finding, diagnose.Hit, bool) {
-	if t := c.Last(); t == nil || t.ExitCode == 0 && t.Reason == "Completed" && !probeKilled(c).killed {
+	t := c.Last()
+	if t == nil {
 		return diagnose.Finding{}, diagnose.Hit{}, false
 	}
+	// A program that ends well ends of nothing, unless an error is the last that it says.
+	well := t.ExitCode == 0 && t.Reason == "Completed" && !probeKilled(c).killed
 	for _, h := range slices.Backward(hits) {
+		if well && (h.Level < diagnose.Error || h.Line < h.Log.Len()-3) {
+			continue
+		}
 		if takes == nil || takes(h) {
 			return diagnose.FromHit(h, diagnose.Likely, diagnose.Words), h, true
 		}

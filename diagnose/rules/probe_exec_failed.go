@@ -38,7 +38,9 @@ func probeExecFailed() diagnose.Rule {
 				f.Summary += " and prints nothing"
 			}
 			f.Advice = "Run the command by hand in the container, and correct it or what it looks for"
-			if missing.MatchString(p.text) {
+			if !missing.MatchString(p.text) {
+				f.Killing = p.says(c)
+			} else {
 				f.Advice = "Something that the command needs is not in the container: correct it, or probe by HTTP or TCP"
 			}
 			f.Fixes = []diagnose.Fix{{Title: "Run the probe's command by hand", Command: c.Kubectl(append([]string{"exec", c.Subject.Pod, "-c", c.Subject.Container, "--"}, p.probe.Exec.Command...)...)}}

@@ -16,8 +16,11 @@ func volumePermission() diagnose.Rule {
 			Mend:    "Set fsGroup to a group of the container's user; the kubelet then gives the volume to that group. Volumes such as NFS or hostPath do not take it: change their owner on the server or in an init container.",
 			Source:  "kubernetes.io/docs/tasks/configure-pod-container/security-context (fsGroup)",
 		},
-		Log: denied(),
+		Log: append(denied(), diagnose.Pattern{Name: "sqlite", Words: []string{"unable to open database file", "attempt to write a readonly database"}}),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			if f, ok := sqliteDenied(c, hits); ok {
+				return []diagnose.Finding{f}
+			}
 			f, file, ok := deniedAt(c, hits)
 			if !ok || file == "" {
 				return nil
@@ -49,4 +52,33 @@ func volumePermission() diagnose.Rule {
 			return []diagnose.Finding{f}
 		},
 	}
+}
+
+// sqliteDenied is SQLite's way of saying that it may not write where its file is, which names no path: it lies on the one claim that the
+// container mounts, and the container runs as a user whom nothing gives that claim to.
+func sqliteDenied(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, bool) {
+	f, _, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "sqlite" })
+	uid, known := user(c)
+	if _, has := fsGroup(c); !ok || has || !known || uid == 0 || c.Container == nil {
+		return f, false
+	}
+	var on *mount
+	for _, vm := range c.Container.VolumeMounts {
+		if m, ok := mountAt(c, vm.MountPath); ok && m.volume != nil && m.volume.PersistentVolumeClaim != nil {
+			if on != nil {
+				return f, false
+			}
+			on = &m
+		}
+	}
+	if on == nil {
+		return f, false
+	}
+	claim := on.volume.PersistentVolumeClaim.ClaimName
+	f.Proof = diagnose.Corroborated
+	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts[" + on.Name + "]"), Text: on.MountPath + " is claim " + claim})
+	f.Summary = fmt.Sprintf("%s cannot open its SQLite database%s, most likely because it may not write to claim %s at %s; the pod sets no fsGroup", c.Who(), identity(c, &f), claim, on.MountPath)
+	f.Advice = "Set fsGroup to a group of its user"
+	f.Fixes = []diagnose.Fix{{Title: "Give the volume to the user's group", Patch: podPatch(c, fmt.Sprintf("securityContext:\n  fsGroup: %d", uid))}}
+	return f, true
 }
