@@ -226,7 +226,7 @@ func (c *Case) configuredOnly() (Finding, bool) {
 			continue
 		}
 		said := couldNot(c, s.Address, failedSomehow)
-		instead := fmt.Sprintf("%s ends with exit code %d and its log does not say why, but %s that it is given (%s) is not well", c.Who(), t.ExitCode, s.Address, s.Source)
+		instead := fmt.Sprintf("%s ends with exit code %d and its log does not say why; %s, which %s names, cannot be reached", c.Who(), t.ExitCode, s.Address, s.Source)
 		if !strings.HasPrefix(f.Summary, said) {
 			continue
 		}

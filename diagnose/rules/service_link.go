@@ -25,7 +25,7 @@ func serviceLink(c *diagnose.Case, h diagnose.Hit) (diagnose.Finding, bool) {
 	f := diagnose.FromHit(h, diagnose.Likely, diagnose.Words)
 	value := h.Group("ip") + ":" + h.Group("port")
 	f.Keys, f.Weight = []string{value}, 40
-	variable, of := "NAME_PORT", "a Service"
+	variable, of := "", "a Service"
 	objects, _ := c.List(diagnose.Services, c.Subject.Namespace)
 	for _, o := range objects {
 		if s, ok := o.(*corev1.Service); ok && s.Spec.ClusterIP == h.Group("ip") {
@@ -35,12 +35,17 @@ func serviceLink(c *diagnose.Case, h diagnose.Hit) (diagnose.Finding, bool) {
 			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: of + " spec.clusterIP", Text: s.Spec.ClusterIP})
 		}
 	}
-	if set, _, where := envSet(c, variable); set {
-		f.Evidence = append(f.Evidence, diagnose.Evidence{Source: where, Text: "sets it"})
-		f.Confidence = diagnose.Likely
+	f.Advice = "Set enableServiceLinks to false in the pod template"
+	if variable == "" {
+		f.Summary = fmt.Sprintf("%s takes a variable that the cluster sets in its pods for a Service, one like NAME_PORT=tcp://%s, for a setting of its own and refuses it", c.Who(), value)
+	} else {
+		f.Summary = fmt.Sprintf("%s takes %s, which the cluster sets in its pods for %s (tcp://%s), for a setting of its own and refuses it", c.Who(), variable, of, value)
+		f.Advice += ", or set " + variable + " there to what the program expects"
+		if set, _, where := envSet(c, variable); set {
+			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: where, Text: "sets it"})
+			f.Confidence = diagnose.Likely
+		}
 	}
-	f.Summary = fmt.Sprintf("%s takes %s, which the cluster sets in its pods for %s (tcp://%s), for a setting of its own and refuses it", c.Who(), variable, of, value)
-	f.Advice = "Set enableServiceLinks to false in the pod template, or set " + variable + " there to what the program expects"
 	f.Fixes = []diagnose.Fix{{Title: "Have the cluster set no variables for Services", Patch: podPatch(c, "enableServiceLinks: false")}}
 	return f, true
 }
