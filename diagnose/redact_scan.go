@@ -224,8 +224,8 @@ func (s *scan) argumentBelow(flag, eol int) (start, stop int) {
 	start = eol + 1 + len(before)
 	inQuotes := before != "" && isQuote(before[len(before)-1])
 	stop = runEnd(text, start, func(c byte) bool { return c != '\n' && c != '\r' && (!inQuotes || c != before[len(before)-1]) })
-	if start == stop || isBlank(text[start]) || text[start] == '-' {
-		return eol, eol
+	if start == stop || isBlank(text[start]) || text[start] == '-' || before == "" && strings.IndexByte(text[start:stop], ' ') >= 0 {
+		return eol, eol // a line of its own at the margin may be a sentence
 	}
 	return start, stop
 }
