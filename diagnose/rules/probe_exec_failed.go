@@ -43,7 +43,7 @@ func probeExecFailed() diagnose.Rule {
 			} else {
 				f.Advice = "Something that the command needs is not in the container: correct it, or probe by HTTP or TCP"
 			}
-			f.Fixes = []diagnose.Fix{{Title: "Run the probe's command by hand", Command: c.Kubectl(append([]string{"exec", c.Subject.Pod, "-c", c.Subject.Container, "--"}, p.probe.Exec.Command...)...)}}
+			f.Fixes = []diagnose.Fix{{Title: "Run the probe's command by hand while the container runs", Command: c.Kubectl(append([]string{"exec", c.Subject.Pod, "-c", c.Subject.Container, "--"}, p.probe.Exec.Command...)...)}}
 			return []diagnose.Finding{f}
 		},
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 
 	"crashloop/diagnose"
 )
@@ -62,10 +63,23 @@ func volumeFull() diagnose.Rule {
 						if size.IsZero() {
 							size = pvc.Spec.Resources.Requests[corev1.ResourceStorage]
 						}
-						f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "PersistentVolumeClaim " + claim, Text: "size " + size.String()})
+						if !size.IsZero() {
+							f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "PersistentVolumeClaim " + claim, Text: "size " + size.String()})
+						}
 						double := size.DeepCopy()
 						double.Add(size)
-						f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Make the claim larger", Command: c.Kubectl("patch", "pvc", claim, "-p", fmt.Sprintf(`{"spec":{"resources":{"requests":{"storage":%q}}}}`, double.String()))})
+						larger := diagnose.Fix{Title: "Make the claim larger", Command: c.Kubectl("patch", "pvc", claim, "-p", fmt.Sprintf(`{"spec":{"resources":{"requests":{"storage":%q}}}}`, double.String()))}
+						switch class, grows, known := expansion(c, pvc); {
+						case size.IsZero():
+						case !known:
+							larger.Title += ", if its StorageClass allows expansion"
+							f.Fixes = append(f.Fixes, larger)
+						case grows:
+							f.Fixes = append(f.Fixes, larger)
+						default:
+							f.Advice = "Remove what is not needed, or move to a larger volume: StorageClass " + class + " does not let one grow"
+							f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "StorageClass " + class, Text: "allowVolumeExpansion is not set"})
+						}
 					}
 				}
 			}
@@ -79,4 +93,18 @@ func volumeFull() diagnose.Rule {
 			return []diagnose.Finding{f}
 		},
 	}
+}
+
+// expansion says whether a claim's StorageClass lets its volume grow, as far as the class can be seen.
+func expansion(c *diagnose.Case, pvc *corev1.PersistentVolumeClaim) (class string, grows, known bool) {
+	if pvc.Spec.StorageClassName == nil || *pvc.Spec.StorageClassName == "" {
+		return "", false, false
+	}
+	class = *pvc.Spec.StorageClassName
+	o, err := c.Get(diagnose.StorageClasses, "", class)
+	if err != nil {
+		return class, false, false
+	}
+	s, ok := o.(*storagev1.StorageClass)
+	return class, ok && s.AllowVolumeExpansion != nil && *s.AllowVolumeExpansion, ok
 }
