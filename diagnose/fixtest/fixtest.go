@@ -43,6 +43,9 @@ func fixProblems(d diagnose.Diagnosis, f diagnose.Fix, containers []string) (wro
 	if strings.ContainsAny(f.Command, "\n\r\x00") {
 		wrong = append(wrong, "the command has several lines")
 	}
+	if c := shellReads(f.Command); c != 0 {
+		wrong = append(wrong, fmt.Sprintf("a shell reads %q in it, which stands outside of quotes", c))
+	}
 	kind := d.Subject.Kind()
 	if f.Command != "" {
 		words, err := shlex.Split(f.Command)
@@ -79,6 +82,26 @@ func fixProblems(d diagnose.Diagnosis, f diagnose.Fix, containers []string) (wro
 		wrong = append(wrong, patchProblems(kind, f, containers)...)
 	}
 	return wrong
+}
+
+// shellReads is the first character outside of single quotes that a shell would take for more than itself, 0 when there is none. A pipe
+// between two programs is meant.
+func shellReads(command string) rune {
+	quoted, escaped := false, false
+	for i, c := range command {
+		switch {
+		case escaped:
+			escaped = false
+		case c == '\\' && !quoted:
+			escaped = true
+		case c == '\'':
+			quoted = !quoted
+		case quoted, c == '|' && strings.HasPrefix(command[i:], "| ") && strings.HasSuffix(command[:i], " "):
+		case strings.ContainsRune(";&|$`<>(){}[]*?!~#\"", c):
+			return c
+		}
+	}
+	return 0
 }
 
 // commandProblems returns the kind that a command works on and what kubectl or the API server would refuse.

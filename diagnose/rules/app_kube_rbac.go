@@ -29,7 +29,7 @@ func appKubeRBAC() diagnose.Rule {
 				f.Proof = diagnose.Corroborated
 				f.Summary = fmt.Sprintf("%s ends because the user %s, as whom its kubeconfig signs it in, may not %s %s", c.Who(), user, verb, resource)
 				f.Advice = "Bind a role with that right to the user, or give it a kubeconfig of a user who has it"
-				f.Fixes = []diagnose.Fix{{Title: "Ask the API what that user may", Command: "kubectl auth can-i --list --as=" + user}}
+				f.Fixes = []diagnose.Fix{{Title: "Ask the API what that user may", Command: diagnose.Kubectl("", "auth", "can-i", "--list", "--as="+user)}}
 				return []diagnose.Finding{f}
 			}
 			f.Root = "ServiceAccount/" + ns + "/" + sa
@@ -55,7 +55,7 @@ func appKubeRBAC() diagnose.Rule {
 				f.Confidence = diagnose.Likely
 				f.Summary = fmt.Sprintf("%s ends because ServiceAccount %s/%s, as which it says that it signs in, may not %s %s %s; its own is %s", c.Who(), ns, sa, verb, what, where, firstOf(c.Spec.ServiceAccountName, "another"))
 				f.Advice = "Find out why it is not its own ServiceAccount before you grant anything"
-				f.Fixes = []diagnose.Fix{{Title: "Ask the API what that account may", Command: "kubectl auth can-i --list --as=system:serviceaccount:" + ns + ":" + sa}}
+				f.Fixes = []diagnose.Fix{{Title: "Ask the API what that account may", Command: diagnose.Kubectl("", "auth", "can-i", "--list", "--as=system:serviceaccount:"+ns+":"+sa)}}
 				return []diagnose.Finding{f}
 			}
 			name := sa + "-" + verb + "-" + strings.Split(resource, ".")[0]

@@ -38,7 +38,7 @@ func configCRDMissing() diagnose.Rule {
 				f.Root = "CustomResourceDefinition//" + crd
 				f.Chain = []diagnose.Link{{Object: f.Root, Says: "is not served by the API server"}}
 				f.Summary = fmt.Sprintf("%s ends because the cluster does not serve %s: its CustomResourceDefinition is missing or of another version", c.Who(), crd)
-				f.Fixes = []diagnose.Fix{{Title: "See whether it is there, and which versions it serves", Command: "kubectl get crd " + crd + " -o jsonpath='{.spec.versions[*].name}'"}}
+				f.Fixes = []diagnose.Fix{{Title: "See whether it is there, and which versions it serves", Command: diagnose.Kubectl("", "get", "crd", crd, "-o", "jsonpath={.spec.versions[*].name}")}}
 			case kind != "" && (!strings.Contains(group, ".") || builtin(group)):
 				f.Keys = []string{kind}
 				f.Summary = fmt.Sprintf("%s ends because this cluster does not serve kind %s in version %s", c.Who(), kind, version)
@@ -47,7 +47,7 @@ func configCRDMissing() diagnose.Rule {
 			case kind != "":
 				f.Keys = []string{kind, group}
 				f.Summary = fmt.Sprintf("%s ends because the cluster does not serve kind %s in version %s: its CustomResourceDefinition is missing or of another version", c.Who(), kind, version)
-				f.Fixes = []diagnose.Fix{{Title: "See what is served of that group", Command: "kubectl api-resources --api-group=" + group}}
+				f.Fixes = []diagnose.Fix{{Title: "See what is served of that group", Command: diagnose.Kubectl("", "api-resources", "--api-group="+group)}}
 			case h.Group("asked") != "":
 				f.Summary = fmt.Sprintf("%s ends because it asks for a kind that the API server does not serve, or not in that version: %s", c.Who(), shorten(quote(h.Text), 160))
 				f.Advice = "Take a release of the program that suits the cluster's version, and apply the CustomResourceDefinitions of that release"

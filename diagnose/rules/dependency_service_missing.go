@@ -31,7 +31,7 @@ func dependencyServiceMissing() diagnose.Rule {
 		if near := diagnose.Nearest(name, names(c, diagnose.Services)); near != "" {
 			f.Advice = fmt.Sprintf("Create it, or name Service %s, if that is what is meant", near)
 		}
-		f.Fixes = []diagnose.Fix{{Title: "See which Services there are", Command: "kubectl -n " + ns + " get services"}}
+		f.Fixes = []diagnose.Fix{{Title: "See which Services there are", Command: diagnose.Kubectl(ns, "get", "services")}}
 		return []diagnose.Finding{f}
 	}
 	return r

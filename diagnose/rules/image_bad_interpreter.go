@@ -71,7 +71,7 @@ func imageBadInterpreter() diagnose.Rule {
 				}
 			}
 			f.Fixes = []diagnose.Fix{
-				{Title: "Write the script with Unix line ends", Command: "dos2unix " + firstOf(strings.TrimPrefix(cmd, "/"), "entrypoint.sh")},
+				{Title: "Write the script with Unix line ends", Command: diagnose.CommandLine("dos2unix", firstOf(strings.TrimPrefix(cmd, "/"), "entrypoint.sh"))},
 				{Title: "Look into the image", Command: c.Kubectl("run", "look", "--rm", "-it", "--restart=Never", "--image="+image(c), "--command", "--", "sh")},
 			}
 			return []diagnose.Finding{f}

@@ -36,7 +36,7 @@ func nodePodRejected() diagnose.Rule {
 			if node != "" {
 				f.Root = "Node//" + node
 				f.Chain = []diagnose.Link{{Object: f.Root, Says: "refuses the pod: " + p.Status.Reason}}
-				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "See what the node has and what is on it", Command: "kubectl describe node " + node})
+				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "See what the node has and what is on it", Command: diagnose.Kubectl("", "describe", "node", node)})
 			}
 			f.Fixes = append(f.Fixes, diagnose.Fix{Title: "When that is mended, remove the refused pod", Command: c.Kubectl("delete", "pod", p.Name)})
 			return []diagnose.Finding{f}

@@ -109,7 +109,7 @@ func sandboxLost(c *diagnose.Case) []diagnose.Finding {
 	if c.Spec.NodeName != "" {
 		f.Root = "Node//" + c.Spec.NodeName
 		f.Chain = []diagnose.Link{{Object: f.Root, Says: "takes the pod's sandbox down again and again"}}
-		f.Fixes = []diagnose.Fix{{Title: "See whether other pods on that node restart too", Command: "kubectl get pods -A -o wide --field-selector=spec.nodeName=" + c.Spec.NodeName}}
+		f.Fixes = []diagnose.Fix{{Title: "See whether other pods on that node restart too", Command: diagnose.Kubectl("", "get", "pods", "-A", "-o", "wide", "--field-selector=spec.nodeName="+c.Spec.NodeName)}}
 	}
 	return []diagnose.Finding{f}
 }
