@@ -397,6 +397,7 @@ func (c *Case) noPods(a Address, h Hit, f Finding, s *corev1.Service) Finding {
 				return f
 			}
 			if sub, ok := c.diagnoseOther(Subject{Namespace: s.Namespace, Workload: workload}, CannotCreate); ok && sub.Cause != "" {
+				sub.headline = strings.TrimPrefix(sub.headline, s.Namespace+"/"+o.GetName()+" has no pods: ")
 				return c.adopt(f, said+": "+workload+" behind Service "+service+" has no pod", root, "has no pod", sub)
 			}
 			f.Cause = "dependency.no-endpoints"

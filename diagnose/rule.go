@@ -55,6 +55,14 @@ func (h Hit) Group(name string) string {
 	return ""
 }
 
+// Match is what the pattern's regular expression matched, or "".
+func (h Hit) Match() string {
+	if len(h.groups) == 0 {
+		return ""
+	}
+	return h.groups[0]
+}
+
 // Cite makes the hit a piece of evidence.
 func (h Hit) Cite() Evidence { return h.Log.Cite(h.Line) }
 

@@ -88,14 +88,14 @@ func appBadArguments() diagnose.Rule {
 				f.Advice = "Add " + arg + " to the command in the pod template or the image"
 			case h.Pattern == "shell":
 				f.Weight = 20
-				f.Summary = fmt.Sprintf("%s ends because the shell command that starts it has a syntax error: %s", c.Who(), shorten(quote(h.Text), 120))
+				f.Summary = fmt.Sprintf("%s ends because the shell command that starts it has a syntax error: %s", c.Who(), inSentence(h, 120))
 				f.Advice = "Correct the command in the pod template"
 			case h.Pattern == "decode":
 				f.Weight = 20
 				f.Summary = fmt.Sprintf("%s ends because it does not know the option %s", c.Who(), arg)
 				f.Advice = "Correct args in the pod template"
 			case h.Pattern == "required" || h.Pattern == "needs":
-				f.Summary = fmt.Sprintf("%s ends because its command line lacks something: %s", c.Who(), shorten(quote(h.Text), 140))
+				f.Summary = fmt.Sprintf("%s ends because its command line lacks something: %s", c.Who(), inSentence(h, 140))
 				f.Advice = "Add it to args in the pod template"
 			case h.Pattern == "value":
 				f.Summary = fmt.Sprintf("%s ends because it does not accept the value %q for %s", c.Who(), shorten(h.Group("value"), 80), arg)

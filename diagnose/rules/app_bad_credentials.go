@@ -40,18 +40,18 @@ func appBadCredentials() diagnose.Rule {
 				f.Summary = fmt.Sprintf("%s ends because its user %s is rejected", c.Who(), as)
 				f.Keys = append(f.Keys, as)
 			}
-			says := h.Text
-			if apiErrors.MatchString(says) {
+			says := inSentence(h, 160)
+			if apiErrors.MatchString(h.Text) {
 				// Vault's client writes an answer on several lines: the request before, what is wrong after.
-				says = ""
+				var answer string
 				for n := h.Line - 1; n <= h.Line+3; n++ {
 					if line := strings.Trim(h.Log.Line(n), " \t|"); strings.HasPrefix(line, "URL: ") || strings.HasPrefix(line, "* ") {
-						says = strings.TrimSpace(says + " " + strings.TrimPrefix(line, "URL: "))
+						answer = strings.TrimSpace(answer + " " + strings.TrimPrefix(line, "URL: "))
 					}
 				}
-				says = firstOf(says, h.Text)
+				says = firstOf(shorten(answer, 160), says)
 			}
-			f.Summary += ": " + shorten(quote(says), 160)
+			f.Summary += ": " + says
 			var secrets []string
 			for _, e := range c.Container.Env {
 				if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil && credential(e.Name) {

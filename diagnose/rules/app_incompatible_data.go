@@ -9,7 +9,6 @@ import (
 )
 
 func appIncompatibleData() diagnose.Rule {
-	read := newReader()
 	// What could happen to the data has not happened.
 	warned := regexp.MustCompile(`(?i)\b(?:can|could|may|might|will) be(?:come)? (?:corrupt|lost|incompatible)`)
 	return diagnose.Rule{
@@ -55,7 +54,7 @@ func appIncompatibleData() diagnose.Rule {
 			}
 			t := strings.ToLower(h.Text)
 			f.Keys = []string{"database", "data", "migration", "version", "corrupt", "lock"}
-			f.Summary = fmt.Sprintf("%s cannot use the data that it finds: %s", c.Who(), shorten(read.words(h.Text), 220))
+			f.Summary = fmt.Sprintf("%s cannot use the data that it finds: %s", c.Who(), inSentence(h, 220))
 			f.Advice = "Go back to the version that wrote the data, or migrate it as the program documents; copy the volume first"
 			if strings.Contains(t, "does not exist") || strings.Contains(t, "doesn't exist") || strings.Contains(t, "no such table") || strings.Contains(t, "no such column") || strings.Contains(t, "unknown column") || strings.Contains(t, "validation: missing") || strings.Contains(t, "view not found") {
 				f.Advice = "Run the migration that makes it, or go back to the version that the schema is of"

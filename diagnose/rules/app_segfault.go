@@ -100,7 +100,7 @@ func crashedChild(c *diagnose.Case, hits []diagnose.Hit, signal string) []diagno
 	if !ok {
 		return nil
 	}
-	f.Summary = fmt.Sprintf("%s starts a process that crashes in native code (%s): %s", c.Who(), strings.ToLower(signal), shorten(quote(h.Text), 160))
+	f.Summary = fmt.Sprintf("%s starts a process that crashes in native code (%s): %s", c.Who(), strings.ToLower(signal), inSentence(h, 160))
 	f.Advice = "Look at what changed in that program's native parts: its image, libraries, compiled modules"
 	if strings.Contains(strings.ToLower(signal+h.Text), "ill") && strings.Contains(strings.ToLower(h.Text), "illegal instruction") {
 		f.Advice = "It is built for another or newer CPU than its node's: use a build for older CPUs, or other nodes"

@@ -62,11 +62,11 @@ func appTLS() diagnose.Rule {
 				f.Summary = fmt.Sprintf("%s ends because a TLS connection fails", c.Who())
 				f.Advice = "See that both sides speak TLS with certificates that fit each other"
 			}
-			says := quote(h.Text)
-			if i := strings.Index(says, "x509: "); i > 0 {
-				says = strings.Trim(says[i:], `"`)
+			says := inSentence(h, 160)
+			if i := strings.Index(h.Text, "x509: "); i >= 0 {
+				says = shorten(strings.TrimRight(h.Text[i:], `"`), 160)
 			}
-			f.Summary += ": " + shorten(says, 160)
+			f.Summary += ": " + says
 			var held []string
 			for _, v := range c.Spec.Volumes {
 				if v.Secret != nil {

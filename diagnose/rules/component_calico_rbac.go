@@ -39,7 +39,7 @@ func componentCalicoRBAC() diagnose.Rule {
 			f.Proof = diagnose.Corroborated
 			f.Root = "ClusterRole//" + role
 			f.Chain = []diagnose.Link{{Object: f.Root, Says: "does not allow what Calico needs"}}
-			f.Summary = fmt.Sprintf("%s ends because the API server forbids it something: %s", c.Who(), shorten(quote(h.Text), 180))
+			f.Summary = fmt.Sprintf("%s ends because the API server forbids it something: %s", c.Who(), inSentence(h, 180))
 			f.Advice = fmt.Sprintf("Apply ClusterRole %s of the version of Calico that runs", role)
 			f.Fixes = []diagnose.Fix{{Title: "See the role that there is", Command: diagnose.Kubectl("", "get", "clusterrole", role, "-o", "yaml")}}
 			return []diagnose.Finding{f}
@@ -53,7 +53,7 @@ func calicoToken(c *diagnose.Case, f diagnose.Finding, h diagnose.Hit) diagnose.
 	f.Proof = diagnose.Corroborated
 	f.Root = "ServiceAccount/" + c.Subject.Namespace + "/" + name
 	f.Chain = []diagnose.Link{{Object: f.Root, Says: "has a token here that the API server does not accept"}}
-	f.Summary = fmt.Sprintf("%s ends because the API server does not accept its token (401, before any role is looked at): %s", c.Who(), shorten(quote(h.Text), 160))
+	f.Summary = fmt.Sprintf("%s ends because the API server does not accept its token (401, before any role is looked at): %s", c.Who(), inSentence(h, 160))
 	f.Advice = fmt.Sprintf("Restart it, so that ServiceAccount %s gets a new token; should that not help, the signing key of the API server or the node's clock has changed", name)
 	f.Fixes = []diagnose.Fix{{Title: "Start it with a new token", Command: c.Kubectl("rollout", "restart", c.Target())}}
 	return f

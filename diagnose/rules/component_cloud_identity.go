@@ -35,7 +35,7 @@ func componentCloudIdentity() diagnose.Rule {
 			f.Keys = []string{"AccessDenied", "credentials", "authorized", "WebIdentity"}
 			name := firstOf(c.Spec.ServiceAccountName, "default")
 			f.Root = "ServiceAccount/" + c.Subject.Namespace + "/" + name
-			says, what := "is not allowed it by the cloud", shorten(quote(h.Text), 180)
+			says, what := "is not allowed it by the cloud", inSentence(h, 180)
 			if g := groups(action, h.Text); g != nil {
 				if a := firstOf(g["action"], g["gcp"], g["gcp2"], g["azure"]); a != "" {
 					says, what = "may not "+a, "it may not "+a

@@ -55,7 +55,7 @@ func componentCNIIPExhausted() diagnose.Rule {
 				f.Fixes = []diagnose.Fix{{Title: "See which nodes have a range", Command: "kubectl get nodes -o custom-columns=NAME:.metadata.name,CIDR:.spec.podCIDR"}}
 				return []diagnose.Finding{f}
 			}
-			f.Summary = fmt.Sprintf("%s has no IP addresses left to give: %s", c.Who(), shorten(quote(h.Text), 160))
+			f.Summary = fmt.Sprintf("%s has no IP addresses left to give: %s", c.Who(), inSentence(h, 160))
 			f.Advice = "Add a subnet or a larger pool"
 			f.Fixes = []diagnose.Fix{{Title: "See its log", Command: previousLog(c)}}
 			return []diagnose.Finding{f}

@@ -31,7 +31,7 @@ func componentDNSAPIUnreachable() diagnose.Rule {
 			if probeKilled(c).killed || probeKilled(c).likely {
 				f.Proof = diagnose.Structural
 			}
-			f.Summary = fmt.Sprintf("%s, the cluster's DNS, cannot reach the API server: %s", c.Who(), shorten(quote(h.Text), 160))
+			f.Summary = fmt.Sprintf("%s, the cluster's DNS, cannot reach the API server: %s", c.Who(), inSentence(h, 160))
 			f.Advice = "Look at kube-proxy and the network plugin on its node first"
 			unwell, _ := pluginPods(c)
 			f.Evidence = append(f.Evidence, unwell...)

@@ -33,7 +33,7 @@ func componentIngressConfig() diagnose.Rule {
 			}
 			f.Weight = 70
 			f.Proof = diagnose.Corroborated
-			f.Summary = fmt.Sprintf("%s, the ingress controller, refuses its configuration: %s", c.Who(), shorten(quote(h.Text), 180))
+			f.Summary = fmt.Sprintf("%s, the ingress controller, refuses its configuration: %s", c.Who(), inSentence(h, 180))
 			f.Advice = "Correct the Ingress that it comes from"
 			for n := h.Line - 30; n <= h.Line+5; n++ {
 				if g := groups(from, h.Log.Line(n)); g != nil && g["name"] != "" {

@@ -49,7 +49,7 @@ func configCRDMissing() diagnose.Rule {
 				f.Summary = fmt.Sprintf("%s ends because the cluster does not serve kind %s in version %s: its CustomResourceDefinition is missing or of another version", c.Who(), kind, version)
 				f.Fixes = []diagnose.Fix{{Title: "See what is served of that group", Command: diagnose.Kubectl("", "api-resources", "--api-group="+group)}}
 			case h.Group("asked") != "":
-				f.Summary = fmt.Sprintf("%s ends because it asks for a kind that the API server does not serve, or not in that version: %s", c.Who(), shorten(quote(h.Text), 160))
+				f.Summary = fmt.Sprintf("%s ends because it asks for a kind that the API server does not serve, or not in that version: %s", c.Who(), inSentence(h, 160))
 				f.Advice = "Take a release of the program that suits the cluster's version, and apply the CustomResourceDefinitions of that release"
 				f.Fixes = []diagnose.Fix{{Title: "See the versions that the cluster serves", Command: "kubectl api-versions"}}
 			case h.Group("cache") != "" || h.Group("waited") != "":
@@ -63,7 +63,7 @@ func configCRDMissing() diagnose.Rule {
 				f.Settle = "Its earlier lines, or a higher log level, name the kind that it cannot list and why."
 				f.Fixes = []diagnose.Fix{{Title: "See which CustomResourceDefinitions there are", Command: "kubectl get crd"}}
 			default:
-				f.Summary = fmt.Sprintf("%s ends because CustomResourceDefinitions that it needs are not in the cluster: %s", c.Who(), shorten(quote(h.Text), 160))
+				f.Summary = fmt.Sprintf("%s ends because CustomResourceDefinitions that it needs are not in the cluster: %s", c.Who(), inSentence(h, 160))
 				f.Fixes = []diagnose.Fix{{Title: "See which there are", Command: "kubectl get crd"}}
 			}
 			return []diagnose.Finding{f}

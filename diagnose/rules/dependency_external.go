@@ -32,10 +32,10 @@ func dependencyExternal() diagnose.Rule {
 		if h.Level != diagnose.Fatal {
 			f.Confidence = diagnose.Possible
 		}
-		f.Summary = fmt.Sprintf("%s ends because what it asks outside answers with an error of its own: %s", c.Who(), shorten(quote(h.Text), 180))
+		f.Summary = fmt.Sprintf("%s ends because what it asks outside answers with an error of its own: %s", c.Who(), inSentence(h, 180))
 		f.Advice = "See the provider's status page; the next start may succeed. A program that ends for this should try again instead"
 		if limit.MatchString(strings.ToLower(h.Text)) {
-			f.Summary = fmt.Sprintf("%s ends because what it asks outside limits its requests: %s", c.Who(), shorten(quote(h.Text), 180))
+			f.Summary = fmt.Sprintf("%s ends because what it asks outside limits its requests: %s", c.Who(), inSentence(h, 180))
 			f.Advice = "Have it ask less often, or raise the provider's limit; each restart asks again and adds to it"
 		}
 		f.Settle = "Whether the same request succeeds from elsewhere."

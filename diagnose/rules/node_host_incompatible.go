@@ -32,16 +32,16 @@ func nodeHostIncompatible() diagnose.Rule {
 			}
 			f.Keys = []string{"max_map_count", "mlock", "kernel", "cgroup", "huge"}
 			t := strings.ToLower(h.Text)
-			f.Summary = fmt.Sprintf("%s cannot run on its node: %s", c.Who(), shorten(quote(h.Text), 180))
+			f.Summary = fmt.Sprintf("%s cannot run on its node: %s", c.Who(), inSentence(h, 180))
 			f.Advice = "Change that setting on the node, or turn off in the program what needs it"
 			f.Fixes = []diagnose.Fix{{Title: "See the node's kernel and runtime", Command: diagnose.Kubectl("", "get", "node", firstOf(c.Spec.NodeName, "NODE"), "-o", "wide")}}
 			switch {
 			case strings.Contains(t, "::") && (strings.Contains(t, "address family not supported") || strings.Contains(t, "cannot assign requested")):
-				f.Summary = fmt.Sprintf("%s listens on IPv6, which its node or pod network does not have: %s", c.Who(), shorten(quote(h.Text), 160))
+				f.Summary = fmt.Sprintf("%s listens on IPv6, which its node or pod network does not have: %s", c.Who(), inSentence(h, 160))
 				f.Advice = "Have it listen on IPv4 alone, or switch IPv6 on"
 				f.Weight = 90
 			case strings.Contains(t, "nvidia-smi"):
-				f.Summary = fmt.Sprintf("%s finds no NVIDIA driver on its node: %s", c.Who(), shorten(quote(h.Text), 160))
+				f.Summary = fmt.Sprintf("%s finds no NVIDIA driver on its node: %s", c.Who(), inSentence(h, 160))
 				f.Advice = "Install the driver and the NVIDIA container toolkit on the node, or keep the pod off nodes without them"
 				f.Weight = 60
 			case strings.Contains(t, "crngt"):
@@ -49,7 +49,7 @@ func nodeHostIncompatible() diagnose.Rule {
 				f.Advice = "Move it to another node, and update the hypervisor or the CPU's microcode on this one"
 				f.Weight = 90
 			case strings.Contains(t, "failed to create new os thread") || strings.Contains(t, "pthread_create"):
-				f.Summary = fmt.Sprintf("%s may not start a thread: its node's container runtime forbids a system call that the image needs (%s)", c.Who(), shorten(quote(h.Text), 120))
+				f.Summary = fmt.Sprintf("%s may not start a thread: its node's container runtime forbids a system call that the image needs (%s)", c.Who(), inSentence(h, 120))
 				f.Advice = "Update the node's container runtime (runc, containerd, CRI-O) and libseccomp: older seccomp profiles refuse clone3"
 				f.Weight = 90
 			}

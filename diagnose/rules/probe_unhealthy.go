@@ -59,7 +59,7 @@ func probeUnhealthy() diagnose.Rule {
 				if hits[i].Level >= diagnose.Error || hits[i].Level == diagnose.NoLevel {
 					f.Evidence = append([]diagnose.Evidence{hits[i].Cite()}, f.Evidence...)
 					f.Log, f.At = hits[i].Log, hits[i].Line
-					f.Summary += "; it says: " + shorten(quote(hits[i].Text), 140)
+					f.Summary += "; it says: " + inSentence(hits[i], 140)
 					break
 				}
 			}

@@ -87,7 +87,7 @@ func resourcesOOMJVMHeap() diagnose.Rule {
 				f = diagnose.FromHit(h, diagnose.Certain, diagnose.Corroborated)
 				f.Weight = 60
 				f.Keys = []string{"OutOfMemoryError"}
-				f.Summary = fmt.Sprintf("%s ends because the JVM is out of memory: %s", c.Who(), shorten(quote(h.Text), 120))
+				f.Summary = fmt.Sprintf("%s ends because the JVM is out of memory: %s", c.Who(), inSentence(h, 120))
 				switch {
 				case heap.flag != "" && heap.size > 0:
 					f.Summary += fmt.Sprintf(" (%s is %s)", heap.flag, writeBytes(heap.size))

@@ -188,7 +188,7 @@ func asksForMemory(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 		return nil
 	}
 	f.Proof = diagnose.Corroborated
-	f.Summary = fmt.Sprintf("%s refuses to start within its memory limit of %s: %s", c.Who(), limit.String(), shorten(quote(h.Text), 160))
+	f.Summary = fmt.Sprintf("%s refuses to start within its memory limit of %s: %s", c.Who(), limit.String(), inSentence(h, 160))
 	more := moreMemory(limit)
 	f.Advice = "Raise the limit to what it asks for"
 	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: limitField(c), Text: limit.String()})

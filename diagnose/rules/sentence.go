@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"crashloop/diagnose"
 )
@@ -15,6 +16,30 @@ func shorten(s string, runes int) string {
 		return s
 	}
 	return string(r[:runes-1]) + "…"
+}
+
+// inSentence is what a hit says for a sentence, in at most that many characters.
+func inSentence(h diagnose.Hit, runes int) string { return within(quote(h.Text), h.Match(), runes) }
+
+// within shortens a text to the part that holds the words which matched, from the beginning of a clause: what an error is wrapped in says less
+// than what it carries.
+func within(text, match string, runes int) string {
+	at := strings.Index(text, strings.Join(strings.Fields(match), " "))
+	if match == "" || at < 0 || utf8.RuneCountInString(text) <= runes {
+		return shorten(text, runes)
+	}
+	end := at + min(len(match), runes/2)
+	for from := 0; from <= at; {
+		if utf8.RuneCountInString(text[from:end]) <= runes*2/3 {
+			return shorten(text[from:], runes)
+		}
+		next := clause.FindStringIndex(text[from:at])
+		if next == nil {
+			break
+		}
+		from += next[1]
+	}
+	return shorten(text[at:], runes)
 }
 
 // containerPatch is a strategic-merge patch that sets fields of the subject's container, for `kubectl patch`. The lines of body are
@@ -54,13 +79,6 @@ func indent(s string, n int) string {
 // quote takes the words out of a line of a log for a sentence: without the time, level, thread and place in the source before them, and
 // without the keys of logfmt.
 func quote(line string) string {
-	if m := logfmt.FindStringSubmatch(line); m != nil {
-		words := unquoted(m[1])
-		if m := logfmtError.FindStringSubmatch(line); m != nil && !strings.Contains(words, unquoted(m[1])) {
-			words += ": " + unquoted(m[1])
-		}
-		return words
-	}
 	rest := strings.TrimSpace(line)
 	for range 9 {
 		head := logHead.FindString(rest)
@@ -77,15 +95,33 @@ func quote(line string) string {
 		}
 		rest = after
 	}
-	return rest
+	// A report of several lines ends where the stack begins.
+	if at := stack.FindStringIndex(rest); at != nil {
+		rest = rest[:at[0]]
+	}
+	rest = strings.Join(strings.Fields(rest), " ")
+	fields := logfmt.FindAllStringSubmatch(rest, 6)
+	if len(fields) == 0 || len(fields) == 1 && !strings.Contains(rest, " msg=") {
+		return rest
+	}
+	var words []string
+	for _, m := range fields {
+		if word := strings.TrimSuffix(unquoted(m[1]), ":"); !strings.Contains(strings.Join(words, ": "), word) {
+			words = append(words, word)
+		}
+	}
+	return strings.Join(words, ": ")
 }
 
 var (
+	// stack is where the frames of Java, Node.js or Go begin below a message.
+	stack = regexp.MustCompile(`\n(?:\s+at |[\w./*()]+\n\t/)`)
+	// clause is where a wrapped error begins.
+	clause = regexp.MustCompile(`: |; |[.] | - `)
 	// logHead is one piece of what loggers put before their words: [main], (1), FATAL:, startup.go 586:, server.go:12], a lone hyphen or colon.
-	logHead = regexp.MustCompile(`^(?:(?:\[[\w .:/#,-]{1,40}\])+|\(\d+\)|(?:EMERG|ALERT|CRIT|CRITICAL|FATAL|SEVERE|ERROR|ERR|WARN|WARNING|NOTICE|INFO|LOG|PANIC)(?::|\b)|[\w/.-]+\.(?:go|java|cc|cpp|py|rs|c|rb)[: ]\d+(?:[:\]]| -)?|[IWEF]\d{4} [\d:.]+\s+\d+ [\w.-]+:\d+\]|[-:]+)(?:\s|:\s|$)`)
-	// logfmt and logfmtError are the words and the error of a line of key=value pairs.
-	logfmt      = regexp.MustCompile(`^(?:[\w.]+=(?:"[^"]*"|\S*) )+?msg=("(?:[^"\\]|\\.)*"|\S+)`)
-	logfmtError = regexp.MustCompile(` (?:err|error)=("(?:[^"\\]|\\.)*"|\S+)`)
+	logHead = regexp.MustCompile(`^(?:(?:\[[\w .:/#,-]{1,40}\])+|\(\d+\)|(?:EMERG|ALERT|CRIT|CRITICAL|FATAL|SEVERE|ERROR|ERR|WARN|WARNING|NOTICE|INFO|LOG|PANIC|DETAIL)(?::|\b)|[\w/.-]+\.(?:go|java|cc|cpp|py|rs|c|rb)[: ]\d+(?:[:\]]| -)?|[IWEF]\d{4} [\d:.]+\s+\d+ [\w.-]+:\d+\]|[A-Z]+ +\d+ --- \[[^\]]*\] [\w.$\[\]/]+ +:|\[(?:error|fatal)\]:?|\([\w -]+\) ERROR:|[-:]+)(?:\s|:\s|$)`)
+	// logfmt is the words or the error in a line of key=value pairs.
+	logfmt = regexp.MustCompile(`(?:^|\s)(?:msg|err|error|error_class)=("(?:[^"\\]|\\.)*"|\S+)`)
 )
 
 // unquoted is a value of logfmt without its quotes.
@@ -110,5 +146,5 @@ func isTime(word string) bool {
 			return false
 		}
 	}
-	return digits >= 4 && strings.ContainsAny(word, "-/:")
+	return digits >= 4 && strings.ContainsAny(word, "-/:+")
 }

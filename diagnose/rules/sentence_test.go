@@ -1,6 +1,9 @@
 package rules
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // What a logger writes before its words says nothing in a sentence.
 func TestQuote(t *testing.T) {
@@ -25,5 +28,28 @@ func TestQuote(t *testing.T) {
 		if got := quote(line); got != want {
 			t.Errorf("%q: got %q, want %q", line, got, want)
 		}
+	}
+}
+
+// Of a long error that wraps another, a sentence says the part that matters.
+func TestWithin(t *testing.T) {
+	long := "Application run failed BeanCreationException: Error creating bean with name 'jwtDecoder': Factory method 'jwtDecoder' threw exception with message: " +
+		"PKIX path building failed: unable to find valid certification path to requested target"
+	for name, tc := range map[string]struct {
+		text, match string
+		runes       int
+		want        string
+	}{
+		"short":           {"cannot open store", "open", 40, "cannot open store"},
+		"at the start":    {long, "Application run failed", 60, "Application run failed BeanCreationException: Error creatin…"},
+		"at the end":      {long, "PKIX path", 100, "PKIX path building failed: unable to find valid certification path to requested target"},
+		"with a clause":   {long, "PKIX path", 130, "Factory method 'jwtDecoder' threw exception with message: PKIX path building failed: unable to find valid certification path to r…"},
+		"without clauses": {strings.Repeat("a", 300) + " PKIX path " + strings.Repeat("b", 300), "PKIX path", 20, "PKIX path bbbbbbbbb…"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := within(tc.text, tc.match, tc.runes); got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
 	}
 }

@@ -10,9 +10,6 @@ import (
 // reader holds the expressions that take what a line of a log says out of what its logger puts around it. They are compiled once, with the
 // rules.
 type reader struct {
-	logfmt   *regexp.Regexp // msg="..." and err="..."
-	klog     *regexp.Regexp
-	logback  *regexp.Regexp
 	unended  *regexp.Regexp
 	where    *regexp.Regexp // a line that only adds the place
 	named    *regexp.Regexp // port 8080
@@ -22,9 +19,6 @@ type reader struct {
 
 func newReader() *reader {
 	return &reader{
-		logfmt:   regexp.MustCompile(`(?:^|\s)(msg|err|error|error_class)=(?:"((?:[^"\\]|\\.)*)"|(\S+))`),
-		klog:     regexp.MustCompile(`^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ [\w.-]+:\d+\] `),
-		logback:  regexp.MustCompile(`^(?:[A-Z]+ +\d+ --- \[[^\]]*\] [\w.$\[\]/]+ +: |(?:ERROR|FATAL|SEVERE) +\[[^\]]+\] \([^)]+\) (?:ERROR: )?|\[?(?:ERROR|FATAL|error|fatal)\]?:? +)`),
 		unended:  regexp.MustCompile(`(?i):$|validation errors? for \S+$|unmarshal errors:?$|while (?:scanning|parsing) [\w ]+$|FATAL CONFIG FILE ERROR|Caused by:$`),
 		where:    regexp.MustCompile(`(?i)^(?:error found at |(?:at|in|on) (?:line|file|config\w*) )`),
 		named:    regexp.MustCompile(`(?i)\bport:?[ =]{0,2}(\d{2,5})\b`),
@@ -33,27 +27,10 @@ func newReader() *reader {
 	}
 }
 
-// words takes what a line says for a sentence: without the time, the level and the source that loggers put before it.
-func (r *reader) words(line string) string {
-	text := quote(r.klog.ReplaceAllString(line, ""))
-	if fields := r.logfmt.FindAllStringSubmatch(text, 6); len(fields) > 0 && strings.Contains(text, "msg=") || len(fields) > 1 {
-		var said []string
-		for _, f := range fields {
-			value := f[3]
-			if f[2] != "" {
-				value = strings.NewReplacer(`\"`, `"`, `\n`, " ", `\t`, " ", `\\`, `\`).Replace(f[2])
-			}
-			said = append(said, strings.TrimSuffix(value, ":"))
-		}
-		return strings.Join(said, ": ")
-	}
-	return r.logback.ReplaceAllString(text, "")
-}
-
 // whole is what a hit says with the lines that belong to it, for messages of several lines: "line 3: field x not found" below
 // "unmarshal errors:".
 func (r *reader) whole(h diagnose.Hit) string {
-	text := r.words(h.Text)
+	text := quote(h.Text)
 	if !r.unended.MatchString(strings.TrimRight(text, " *")) {
 		if next := strings.TrimSpace(h.Log.Line(h.Line + 1)); r.where.MatchString(next) {
 			text += " " + next
