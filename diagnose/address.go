@@ -38,8 +38,8 @@ func newAddressPatterns() *addressPatterns {
 	return &addressPatterns{
 		// postgres://user:pass@db:5432/shop, jdbc:postgresql://db/shop, mongodb://a:1,b:2/, amqp+ssl://...
 		url: regexp.MustCompile(`(?i)\b([a-z][a-z0-9+.-]{1,20})://([^\s/?#"'<>|]{1,300})`),
-		// go-sql-driver's user:pass@tcp(db:3306)/shop and oracle's jdbc:oracle:thin:@db:1521:x
-		dsn: regexp.MustCompile(`(?i)(?:@(?:tcp|tcp4|tcp6)?\(|thin:@(?://)?)([a-z0-9][a-z0-9.-]*)(?::(\d{1,5}))?`),
+		// go-sql-driver's user:pass@tcp(db:3306)/shop, oracle's jdbc:oracle:thin:@db:1521:x and bash's /dev/tcp/db/5432
+		dsn: regexp.MustCompile(`(?i)(?:@(?:tcp|tcp4|tcp6)?\(|thin:@(?://)?|/dev/tcp/)([a-z0-9][a-z0-9.-]*)(?:[:/](\d{1,5}))?`),
 		// libpq's host=db port=5432, HTTPConnectionPool(host='db', port=80)
 		keyword: regexp.MustCompile(`(?i)\b(?:(?:host|hostname|hostaddr)\s*[=:]|(?:\bserver|\bdata source|\baddr|\bnetwork address)\s*=\s*(?:tcp:)?)\s*['"]?([a-z0-9][a-z0-9._-]*)['"]?(?:(?:[,;\s]+port\s*[=:]\s*['"]?|,)(\d{1,5})\b)?`),
 		// db:5432, 10.96.0.12:5432, [fd00::1]:5432
@@ -113,7 +113,7 @@ func (p *addressPatterns) find(text string) []Address {
 		add(m[1], m[2])
 	}
 	for _, m := range p.quoted.FindAllStringSubmatch(text, 8) {
-		if quoted := strings.ContainsAny(m[0], `'"`); commonWord(m[1]) && (m[3] == "" || !quoted) {
+		if quoted := strings.ContainsAny(m[0], `'"`); commonWord(m[1]) && (m[3] == "" && !namesHost(m[0]) || !quoted) {
 			continue
 		}
 		add(m[1], m[3])
@@ -129,6 +129,17 @@ func (p *addressPatterns) find(text string) []Address {
 		rest = rest[at[5]:]
 	}
 	return out
+}
+
+// namesHost says that what stands in quotes is called a server or host: "MySQL server on 'mysql'".
+func namesHost(text string) bool {
+	text = strings.ToLower(text)
+	for _, w := range []string{"server on '", `server on "`, "server at '", `server at "`, "host '", `host "`} {
+		if strings.Contains(text, w) {
+			return true
+		}
+	}
+	return false
 }
 
 func submatches(text string, at []int) []string {

@@ -97,6 +97,9 @@ func (c *Case) follow(a Address, h Hit) (Finding, bool) {
 	object := "Service/" + s.Namespace + "/" + s.Name
 	if s.Spec.Type == corev1.ServiceTypeExternalName {
 		f.Root, f.Chain = object, []Link{{Object: object, Says: "only stands for " + s.Spec.ExternalName}}
+		if found, ok := c.followAlias(a, h, s); ok {
+			return found, true
+		}
 		return c.external(a, h, f, s.Spec.ExternalName), true
 	}
 	f.Chain = []Link{{Object: object, Says: "is what " + a.String() + " leads to"}}
@@ -143,6 +146,22 @@ func (c *Case) follow(a Address, h Hit) (Finding, bool) {
 		return found, true
 	}
 	return c.readyNow(a, h, f, s)
+}
+
+// followAlias goes on from a Service that only stands for another name, when that is one of the cluster.
+func (c *Case) followAlias(a Address, h Hit, s *corev1.Service) (Finding, bool) {
+	to := Address{Host: strings.TrimSuffix(strings.ToLower(s.Spec.ExternalName), "."), Port: a.Port}
+	if !slices.Contains(strings.Split(to.Host, "."), "svc") {
+		return Finding{}, false
+	}
+	if t := c.findService(to); t.service != nil && t.service.Spec.Type == corev1.ServiceTypeExternalName {
+		return Finding{}, false
+	}
+	found, ok := c.follow(to, h)
+	if ok {
+		found.Chain = append([]Link{{Object: "Service/" + s.Namespace + "/" + s.Name, Says: "only stands for " + s.Spec.ExternalName}}, found.Chain...)
+	}
+	return found, ok
 }
 
 // Follow goes from an address that somebody else than the subject could not reach, such as the API server that calls a webhook, to the

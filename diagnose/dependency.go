@@ -61,7 +61,7 @@ func (c *Case) Dependencies() []Dependency {
 			continue
 		}
 		addresses := c.failedAddresses(h)
-		if len(addresses) == 0 && silent < 0 && (h.Pattern != failedTimeout || strings.Contains(strings.ToLower(h.Text), "connect")) {
+		if len(addresses) == 0 && silent < 0 && (h.Pattern != failedTimeout || c.Subject.ContainerType == Init || waitsForPeer(h.Text)) {
 			silent = i
 		}
 		for _, a := range addresses {
@@ -105,6 +105,12 @@ func (c *Case) EndsWaiting(h Hit) bool {
 		}
 	}
 	return len(failed) >= 3
+}
+
+// waitsForPeer says that what took too long was another program's answer.
+func waitsForPeer(text string) bool {
+	text = strings.ToLower(text)
+	return strings.Contains(text, "connect") || strings.Contains(text, "node assignment") || strings.Contains(text, "broker")
 }
 
 // toldBetter says that a line which only tells that there is no connection says why, or that the lines around it do.
@@ -334,6 +340,9 @@ func (c *Case) reachable(in []Address) []Address {
 	return out
 }
 
+// netcat takes host and port out of a command: nc -z -w 2 db 5432.
+var netcat = regexp.MustCompile(`\b(?:nc|ncat|netcat)\s+(?:-\w+\s+(?:\d{1,4}\s+)?)*([a-z0-9][a-z0-9.-]*)\s+(\d{2,5})\b`)
+
 // Addresses returns the addresses that the container's own configuration holds: its environment, its arguments and the ConfigMaps that
 // it takes its environment from or mounts.
 func (c *Case) Addresses() []SourcedAddress {
@@ -392,6 +401,9 @@ func (c *Case) Addresses() []SourcedAddress {
 	}
 	for _, a := range slices.Concat(c.Container.Command, c.Container.Args) {
 		add("args", a)
+		for _, m := range netcat.FindAllStringSubmatch(a, 4) {
+			add("args", m[1]+":"+m[2])
+		}
 	}
 	for _, v := range c.Spec.Volumes {
 		if v.ConfigMap == nil || !slices.ContainsFunc(c.Container.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == v.Name }) {

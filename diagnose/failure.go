@@ -32,7 +32,7 @@ func connectionRule() Rule {
 			"the connection attempt failed", "connection attempt failed", "amqpconnectionerror", "brokernotavailable", "no servers available for connection", "unable to bootstrap from", "no resolvable bootstrap", "broker transport failure",
 			"brokers are down", "could not connect to", "couldn't connect to", "cannot connect to", "can't connect to", "unable to connect to", "failed to connect to", "not possible to connect", "failed to open tcp connection", "error connecting to", "connection error",
 			"no healthy upstream", "failed to establish a new connection", "max retries exceeded with url", "pool initialization incomplete", "could not obtain connection", "unable to reach", "cannot reach", "could not reach", "is not reachable", "unreachable",
-			"sequelizeconnection", "redisconnectionexception", "jedisconnectionexception", "mongoserverselectionerror", "statuscode.unavailable", "code = unavailable", "error while dialing", "waiting on dependencies", " - no response", " - rejecting connections",
+			"sequelizeconnection", "redisconnectionexception", "jedisconnectionexception", "mongoserverselectionerror", "statuscode.unavailable", "code = unavailable", "error while dialing", "waiting on dependencies", " - no response", " - rejecting connections", "upstream connect error",
 			"still connecting to unix", "lost connection to unix", "lost connection to csi", "connect to the csi driver", "connecting to csi driver", "connection to csi driver", "dial unix",
 			"database system is starting up", "database system is in recovery", "database system is shutting down", "not yet accepting connections", "loading the dataset in memory", "is unavailable", "unavailable - ", "is not up yet",
 			"waiting for postgres", "waiting for mysql", "waiting for mariadb", "waiting for the database", "waiting for database", "waiting for db", "waiting for redis", "waiting for kafka", "waiting for mongo", "waiting for rabbit",
@@ -49,7 +49,7 @@ func connectionRule() Rule {
 			"could not resolve host", "couldn't resolve host", "bad address '", "host not found", "unknown mysql server host", "nxdomain", "name resolution", "nodename nor servname",
 			"name does not resolve", "can't resolve", "couldn't resolve", "failed to resolve", "unable to resolve", "cannot resolve", "could not resolve", "unresolvedaddressexception", "non-existing domain",
 			"failed to lookup address", "getaddrinfo failed", "getaddrinfo for", "server misbehaving", "no address associated with hostname", "name not resolved", "dns resolution failed", "host unknown", "failure in name resolution", "resource temporarily unavailable (", "not found address of host",
-			"couldn't lookup host", "could not lookup host", "failed to look up",
+			"couldn't lookup host", "could not lookup host", "failed to look up", "unknown server host",
 		}},
 		// ModuleNotFoundError and FileNotFoundException hold the word, too.
 		{Name: failedName, Words: []string{"enotfound"}, Regexp: `(?i)\bENOTFOUND\b`},
@@ -62,6 +62,8 @@ func namePatterns() []*regexp.Regexp {
 	var out []*regexp.Regexp
 	for _, p := range []string{
 		`lookup ` + host + `(?: on [^\s]+)?:`,
+		`resolve host address [‘'"]?` + host, // wget
+		`^\S*sh: (?:line \d+: )?` + host + `: (?:Name or service|Temporary failure)`,
 		`(?:ENOTFOUND|EAI_AGAIN):? ` + host,
 		`\((?:ENOTFOUND|EAI_AGAIN)[^)]*\)[^\n]*['" ]hostname['"]?: ?['"]` + host + `['"]`,
 		`(?i)(?:translate host name|server host|host not found in (?:upstream|resolver)|bad address|resolve host:?|resolve address|resolve|resolve server|resolve hostname|unknown host:?|resolving|getaddrinfo for) ['"]?` + host + `['"]?`,

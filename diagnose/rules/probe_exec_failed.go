@@ -27,6 +27,9 @@ func probeExecFailed() diagnose.Rule {
 			}
 			f := p.finding(c)
 			f.Weight = 35
+			if !noCommand.MatchString(p.text) && !missing.MatchString(p.text) {
+				f.Killing = p.says(c)
+			}
 			if (p.which == "startup" || p.early(c) && (notYet(p.text) || refused(p.text))) && !noCommand.MatchString(p.text) {
 				f.Weight = -10 // it says that the program is not up yet, as it should
 			}

@@ -21,7 +21,7 @@ func probeTimeout() diagnose.Rule {
 				return nil
 			}
 			f := p.finding(c)
-			f.Weight = 10
+			f.Weight, f.Killing = 10, p.says(c)
 			t := orDefault(p.probe.TimeoutSeconds, 1)
 			f.Summary = fmt.Sprintf("%s, which waits %ds for an answer and gets none", p.says(c), t)
 			f.Advice = fmt.Sprintf("Give it more time, timeoutSeconds %d for a start, and see what keeps the program busy", max(5, 3*t))
