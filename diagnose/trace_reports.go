@@ -15,6 +15,10 @@ func readReport(lines []vline, i int) (Trace, int) {
 		return readAnyhow(lines, i, i+1)
 	case strings.HasPrefix(s, "FATAL ERROR: ") && strings.Contains(s, "JavaScript heap out of memory"):
 		return Trace{Language: "Node.js", Panic: true, Message: strings.TrimPrefix(s, "FATAL ERROR: "), At: lines[i].n}, i + 1
+	case strings.HasPrefix(s, "thread '") && strings.HasSuffix(s, "' has overflowed its stack"):
+		return Trace{Language: "Rust", Panic: true, Message: "stack overflow in " + strings.TrimSuffix(s, " has overflowed its stack"), At: lines[i].n}, i + 1
+	case s == "rails aborted!" || s == "rake aborted!" || s == "bin/rails aborted!":
+		return readRake(lines, i)
 	case s == "Unhandled exception:":
 		return readDart(lines, i)
 	case strings.HasPrefix(s, "error: Uncaught "):
@@ -151,6 +155,52 @@ func readErlangExit(lines []vline, i int) (Trace, int) {
 	next := i + 1
 	if text(lines, next) == "" && strings.HasPrefix(text(lines, next+1), "Crash dump is being written") {
 		next += 2
+	}
+	return t, next
+}
+
+// readRake reads how rake and the rails command end: the exception, its frames, what caused it, and where to see more.
+func readRake(lines []vline, i int) (Trace, int) {
+	t := Trace{Language: "Ruby"}
+	next, cause := i+1, false
+	for ; next < len(lines) && next < i+80; next++ {
+		s := strings.TrimSpace(lines[next].text)
+		if strings.HasPrefix(s, "Tasks: TOP") || strings.HasPrefix(s, "(See full trace") {
+			continue
+		}
+		if s == "Caused by:" {
+			cause = true
+			continue
+		}
+		if strings.HasPrefix(s, "/") && strings.Contains(s, ":in ") {
+			if t.Own == "" && ownRuby(s) {
+				place, _, _ := strings.Cut(s, ":in ")
+				t.Own = base(place)
+			}
+			continue
+		}
+		if levelStart(s) && t.At > 0 {
+			break
+		}
+		class, message, ok := strings.Cut(s, ": ")
+		if !ok || !pythonClass(strings.ReplaceAll(class, "::", ".")) {
+			if t.At == 0 && s != "" {
+				t.Message, t.At = s, lines[next].n
+			}
+			continue
+		}
+		switch {
+		case t.At == 0:
+			t.Class, t.Message, t.At = class, message, lines[next].n
+		case cause:
+			t.CauseClass, t.CauseMessage, t.CauseAt, cause = class, message, lines[next].n, false
+		}
+	}
+	if t.At == 0 {
+		return Trace{}, i
+	}
+	for next > i+1 && strings.TrimSpace(lines[next-1].text) == "" {
+		next--
 	}
 	return t, next
 }

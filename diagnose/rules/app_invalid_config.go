@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"crashloop/diagnose"
 )
 
@@ -31,6 +33,10 @@ func appInvalidConfig() diagnose.Rule {
 			{Name: "sentence", Words: []string{"config", "settings"}, Regexp: `(?i)(?:unable|failed|fail|failure|could not|couldn't|cannot|can't|not able) (?:to )?(?:initiali[sz]e|instantiate|load|read|parse|process|decode|validate|unmarshal|apply|interpret|understand|get|set up|init)\w* (?:\w+ ){0,3}?['"]?(?:config|settings)|(?:error|failure|problem|exception) (?:while |when |in |with |during )?(?:initiali[sz]ing|instantiating|loading|reading|parsing|processing|decoding|validating|unmarshalling) (?:\w+ ){0,3}?['"]?(?:config|settings)|(?:config(?:uration)?|settings)\b(?: file)?.{0,40}? (?:is|are|was|contains?|has|have) (?:\w+ ){0,5}?(?:invalid|malformed|incorrect|broken|wrong|bad|unsupported|not valid|incomplete)\b|invalid .{0,30}?(?:config|setting)|please (?:set|configure|provide|specify|define|add) .{1,60}? in (?:the |your )?['"]?\S*(?:config|settings)|(?:check|correct|fix) (?:the |your )(?:config|settings)`},
 			// The variables that the cluster makes of Services, where the program expects a port of its own.
 			{Name: "link", Words: []string{"tcp://", "udp://"}, Regexp: `(?:tcp|udp)://(?P<ip>\d+\.\d+\.\d+\.\d+):(?P<port>\d+)`},
+			// A file of settings that is reported on as a whole, and keys that fit no data.
+			{Name: "reported", Words: []string{" has an error:", " has the following errors", "unrecognized field at", "messageencryptor::invalidmessage", "messageverifier::invalidsignature"}},
+			// A database that is looked for in the container itself, since no host is set.
+			{Name: "local", Words: []string{"mysql server through socket", "mariadb server through socket", "connection to server on socket", "connections on unix domain socket"}},
 			// What database servers say of a name that they were asked for and do not have.
 			{Name: "name", Words: []string{"ora-12514", "ora-12505", "ora-12154"}},
 			// What Go's libraries say of an address, a duration or a number that was set wrongly.
@@ -49,12 +55,13 @@ func appInvalidConfig() diagnose.Rule {
 					return append(out, f)
 				}
 			}
+			hits = slices.DeleteFunc(slices.Clone(hits), func(h diagnose.Hit) bool { return h.Pattern == "local" && servesDatabase(c) })
 			if t.ExitCode == 0 && !probeKilled(c).killed {
 				return nil
 			}
 			for _, h := range slices.Backward(hits) {
 				quiet := h.Level == diagnose.Info && !strings.Contains(h.Text, "LOG: ") || h.Level == diagnose.Debug || h.Level == diagnose.Warn && h.Pattern == "place"
-				if other.MatchString(h.Text) || quiet || h.Pattern == "link" || strings.Contains(h.Text, "SyntaxError: ") && !strings.Contains(h.Text, "JSON") && h.Pattern == "parse" || len(out) == 2 {
+				if other.MatchString(h.Text) && h.Pattern != "local" || quiet || h.Pattern == "link" || strings.Contains(h.Text, "SyntaxError: ") && !strings.Contains(h.Text, "JSON") && h.Pattern == "parse" || len(out) == 2 {
 					continue
 				}
 				// Of lines that follow each other the first says most: the others only end the report.
@@ -119,6 +126,10 @@ func appInvalidConfig() diagnose.Rule {
 				if f.Root == "" {
 					fromArgument(c, &f)
 				}
+				if h.Pattern == "local" {
+					f.Summary = fmt.Sprintf("%s looks for its database in its own container, where there is none: %s", c.Who(), shorten(what, 200))
+					f.Advice = "Set the database's host, a Service's name, where the program takes it from"
+				}
 				if len(f.Fixes) == 0 {
 					f.Fixes = append(f.Fixes, diagnose.Fix{Title: "See what configures it", Command: c.Kubectl("get", c.Target(), "-o", "yaml")})
 				}
@@ -128,6 +139,14 @@ func appInvalidConfig() diagnose.Rule {
 			return out
 		},
 	}
+}
+
+// servesDatabase says that a container of the pod is a database itself, whose socket it may well look for.
+func servesDatabase(c *diagnose.Case) bool {
+	return slices.ContainsFunc(c.Spec.Containers, func(ct corev1.Container) bool {
+		image := strings.ToLower(ct.Image)
+		return strings.Contains(image, "mysql") || strings.Contains(image, "mariadb") || strings.Contains(image, "percona") || strings.Contains(image, "postgres") || strings.Contains(image, "pgsql")
+	})
 }
 
 // fromArgument names the ConfigMap or Secret of the one configuration file that the command line names, for lines that name none.

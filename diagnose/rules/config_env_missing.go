@@ -15,6 +15,7 @@ func configEnvMissing() diagnose.Rule {
 	goesOn := regexp.MustCompile(`(?i)using (?:the |a )?(?:built-?in )?default|defaulting|defaults? to\b|falling back|fall back to`)
 	// It is there, and contradicts something else.
 	set := regexp.MustCompile(`(?i)\bis set,? but (?:there|no|not|the|it|this|that|[a-z]+ is)\b`)
+	guessed := regexp.MustCompile(`(?i)most likely|probably because|this (?:may|might|can) (?:also )?(?:happen|be)`)
 	// It goes on without it, or only proposes it as a way out of something else.
 	defaulted := regexp.MustCompile(`(?i)\bdefault(?:s|ed)?\b|fallback|using .{0,40}instead|does(?:n't| not) match|mismatch|deprecat|overrid|(?:consider|try|by) setting|to a (?:writable|different|valid)`)
 	optional := regexp.MustCompile(`(?i)(?:you|this) (?:can|may|could|might) (?:be |also )?(?:set|us|control|change|disable|enable|suppress|configure)|to (?:suppress|disable|silence|change|override|avoid|enable|increase|turn)`)
@@ -134,6 +135,9 @@ func configEnvMissing() diagnose.Rule {
 					continue
 				}
 				if f, ok := envMissing(c, h, env); ok {
+					if guessed.MatchString(h.Text) {
+						f.Confidence, f.Proof, f.Weight = diagnose.Possible, diagnose.Words, -60
+					}
 					out = append(out, f)
 				}
 				if len(out) == 3 {

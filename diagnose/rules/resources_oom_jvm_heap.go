@@ -21,7 +21,7 @@ func resourcesOOMJVMHeap() diagnose.Rule {
 			Source:  "Java's -XX:MaxRAMPercentage (JDK 10 and later; a quarter of the memory by default)",
 		},
 		Log: []diagnose.Pattern{
-			{Name: "heap", Words: []string{"java.lang.outofmemoryerror", "terminating due to java.lang.outofmemoryerror"}, Regexp: `OutOfMemoryError: ?(?P<kind>[^\n]*)`},
+			{Name: "heap", Words: []string{"java.lang.outofmemoryerror", "terminating due to java.lang.outofmemoryerror", "outofdirectmemoryerror"}, Regexp: `Out[oO]f(?:Direct)?MemoryError: ?(?P<kind>[^\n]*)`},
 			{Name: "native", Words: []string{"insufficient memory for the java runtime", "could not reserve enough space"}},
 			{Name: "jvm", Words: []string{"java.lang.", "org.springframework", "openjdk", "picked up java_tool_options", "started application", "jvm running"}},
 		},
