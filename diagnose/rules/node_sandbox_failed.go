@@ -126,7 +126,7 @@ func lastColon(s string) string {
 // exhausted says that a text tells of addresses that have run out.
 func exhausted(text string) bool {
 	t := strings.ToLower(text)
-	for _, w := range []string{"failed to assign an ip address", "no ip addresses available", "no available ip", "no addresses available", "no more ips", "range set: ", "insufficientfreeaddresses", "ip address pool", "ipam: no", "no free ip", "no available addresses", "no more free affine blocks", "range is full", "pool exhausted", "ip exhaust", "no ips available", "no configured calico pools"} {
+	for _, w := range []string{"failed to assign an ip address", "no ip addresses available", "no available ip", "no addresses available", "no more ips", "range set: ", "insufficientfreeaddresses", "ip address pool", "ipam: no", "no free ip", "no available addresses", "no more free affine blocks", "range is full", "not enough ips available", "pool exhausted", "ip exhaust", "no ips available", "no configured calico pools"} {
 		if strings.Contains(t, w) {
 			return true
 		}

@@ -29,10 +29,13 @@ func probeWrongPort() diagnose.Rule {
 			if port == 0 || !refused(p.text) {
 				return nil
 			}
-			ports, at := listenPorts(hits)
-			if slices.Contains(ports, port) {
+			if ports, _ := listenPorts(hits); slices.Contains(ports, port) {
 				return onlyLocal(c, p, hits, port)
 			}
+			// What listens on the loopback address alone, such as a database within, is not for the kubelet to ask.
+			ports, at := listenPorts(slices.DeleteFunc(slices.Clone(hits), func(h diagnose.Hit) bool {
+				return strings.Contains(h.Text, "127.0.0.1:") && !strings.Contains(h.Text, "://")
+			}))
 			declared := []int{}
 			for _, cp := range c.Container.Ports {
 				declared = append(declared, int(cp.ContainerPort))

@@ -44,6 +44,11 @@ func volumePermission() diagnose.Rule {
 				f.Summary += "; the pod sets no fsGroup"
 				f.Advice = "Set fsGroup to a group of its user"
 			}
+			if line := f.Log.Line(f.At); strings.HasPrefix(line, "chown: ") || strings.HasPrefix(line, "chmod: ") {
+				f.Advice = "The storage does not let it change owners or modes, as an NFS export that squashes root does not, or it does not run as root: set them on the server, and leave this step out"
+				f.Fixes = []diagnose.Fix{{Title: "See as whom it runs", Command: c.Kubectl("get", "pod", c.Subject.Pod, "-o", "jsonpath={.spec.securityContext}{.spec.initContainers[*].securityContext}{.spec.containers[*].securityContext}")}}
+				return []diagnose.Finding{f}
+			}
 			uid, known := user(c)
 			if !known {
 				uid = 1000

@@ -48,6 +48,9 @@ func volumeSubpathShadow() diagnose.Rule {
 					break
 				}
 			}
+			if found, ok := hiddenPath(c); ok && file == "" {
+				return []diagnose.Finding{found}
+			}
 			if !found {
 				t := c.Last()
 				if t == nil || t.ExitCode == 0 {
@@ -93,3 +96,31 @@ func isProgram(c *diagnose.Case, file, text string) bool {
 	}
 	return strings.Contains(text, ": not found") && (strings.HasPrefix(text, "/bin/sh") || strings.HasPrefix(text, "sh:") || strings.Contains(text, "exec:"))
 }
+
+// hiddenPath is for a command by its bare name, of the image's own, that is not found while a volume is mounted over a directory in which
+// images keep their commands.
+func hiddenPath(c *diagnose.Case) (diagnose.Finding, bool) {
+	s, g, ok := said(c, bareCommand)
+	if !ok || argued(c, g["cmd"]) != "" || c.Container == nil {
+		return diagnose.Finding{}, false
+	}
+	for _, dir := range []string{"/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local", "/usr"} {
+		m, mounted := mountAt(c, dir)
+		if !mounted || m.SubPath != "" || m.volume == nil {
+			continue
+		}
+		f := fromStatement(s)
+		_, words := m.object(c.Subject.Namespace)
+		f.Confidence, f.Weight = diagnose.Likely, 60
+		f.Keys = []string{g["cmd"]}
+		f.Summary = fmt.Sprintf("%s cannot start: %s is mounted over %s, and hides the image's command %s there", c.Who(), words, m.MountPath, g["cmd"])
+		f.Advice = "Mount it elsewhere, or only the one file that is needed, with subPath"
+		f.Settle = "Whether the image starts without the mount."
+		f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts[" + m.Name + "]"), Text: m.MountPath + " is " + words})
+		f.Fixes = []diagnose.Fix{{Title: "Mount it elsewhere", Patch: containerPatch(c, fmt.Sprintf("volumeMounts:\n- mountPath: %s\n  $patch: delete\n- name: %s\n  mountPath: /opt/%s", diagnose.Scalar(m.MountPath), diagnose.Scalar(m.Name), diagnose.Scalar(m.Name)))}}
+		return f, true
+	}
+	return diagnose.Finding{}, false
+}
+
+var bareCommand = regexp.MustCompile(`exec:? \\?"(?P<cmd>[^"\\/]+)\\?": executable file not found in \$PATH`)
