@@ -35,8 +35,8 @@ func (c *Case) followAwaited(h Hit) (Finding, bool) {
 	f.Keys = []string{name}
 	f.Root, f.Unchanged = object, true
 	said := fmt.Sprintf("%s waits in vain for %s %s", c.Who(), strings.ToLower(k), name)
-	target := Kind{}
-	if target, ok = workloadKind(k); !ok {
+	target, ok := workloadKind(k)
+	if !ok {
 		return Finding{}, false
 	}
 	o, err := c.Get(target, c.Subject.Namespace, name)
