@@ -7,9 +7,9 @@ func kernelWords() []diagnose.Pattern {
 	return []diagnose.Pattern{{
 		Name: "kernel",
 		Words: []string{
-			"kernel module", "module is loaded", "is not loaded", "not loaded", "kernel headers", "prebuilt", "free pages available", "hugepage information", "free hugepages", "pages_needed", "kvm", "nvme_", "modprobe", "rtnetlink answers", "rule set generation", "session to kernel", "kernel does", "btf", "bpf", "xdp", "iscsid",
+			"kernel module", "module is loaded", "is not loaded", "not loaded", "kernel headers", "prebuilt", "free pages available", "hugepage information", "free hugepages", "pages_needed", "kvm", "nvme_", "modprobe", "rtnetlink answers", "rule set generation", "session to kernel", "kernel does", "btf", "bpf", "xdp", "iscsid", "needs kernel", "requires kernel", "needs a kernel", "requires a kernel", "kernel >=", "minimum kernel",
 		},
-		Regexp: `(?i)kernel modules?\b.{0,60}not (?:be )?(?:loaded|found|available|inserted)|(?:^|\s)module \S{1,40} (?:is )?not loaded|make sure .{0,80}module is loaded|(?:find|missing|without|no) (?:the )?kernel headers|(?:find|no|missing|without) (?:a |any )?prebuilt (?:driver|probe|module|ebpf)|insufficient (?:free )?(?:huge ?)?pages|no free (?:\d+ kB )?hugepages|cannot get hugepage information|KVM is not (?:supported|available)|could not access KVM|failed to initialize KVM|nvme_(?:core|tcp)\b.{0,60}(?:no such file|not (?:loaded|found))|try ['"]?modprobe|RTNETLINK answers: (?:operation|protocol) not supported|could not fetch rule set generation id|cannot open session to kernel|kernel (?:does not|doesn't) (?:support|have)|(?:no|missing|without|find) (?:kernel |vmlinux )?BTF\b|BTF (?:is )?not (?:found|supported|available)|\b(?:e?bpf|xdp)\b.{0,40}\bnot supported|iscsid\b.{0,30}not running`,
+		Regexp: `(?i)kernel modules?\b.{0,60}not (?:be )?(?:loaded|found|available|inserted)|(?:^|\s)module \S{1,40} (?:is )?not loaded|make sure .{0,80}module is loaded|(?:find|missing|without|no) (?:the )?kernel headers|(?:find|no|missing|without) (?:a |any )?prebuilt (?:driver|probe|module|ebpf)|insufficient (?:free )?(?:huge ?)?pages|no free (?:\d+ kB )?hugepages|cannot get hugepage information|KVM is not (?:supported|available)|could not access KVM|failed to initialize KVM|nvme_(?:core|tcp)\b.{0,60}(?:no such file|not (?:loaded|found))|try ['"]?modprobe|RTNETLINK answers: (?:operation|protocol) not supported|could not fetch rule set generation id|cannot open session to kernel|kernel (?:does not|doesn't) (?:support|have)|(?:no|missing|without|find) (?:kernel |vmlinux )?BTF\b|BTF (?:is )?not (?:found|supported|available)|\b(?:e?bpf|xdp)\b.{0,40}\bnot supported|iscsid\b.{0,30}not running|(?:needs|requires) (?:a |at least )?(?:linux )?kernel (?:version )?(?:>=? ?)?v?\d|kernel >=? ?v?\d[\d.]+ (?:is )?(?:required|needed)|minimum (?:supported |required )?kernel version`,
 	}}
 }
 
@@ -26,7 +26,7 @@ func memberWords() []diagnose.Pattern {
 func adviceWords() []diagnose.Pattern {
 	return []diagnose.Pattern{{
 		Name:   "advice",
-		Words:  []string{"is set but", "is set, but", "you can define one in", "you can set it in", "you can configure it in", "you can specify it in"},
-		Regexp: `(?i)(?:variable|option|flag|setting|parameter) ['"]?[\w.-]+['"]? is set,? but\b|you can (?:define|set|specify|configure) (?:one|it|this|that) in .{0,40}config`,
+		Words:  []string{"is unknown", "unknown admission", "openid", "oidc", "is set but", "is set, but", "you can define one in", "you can set it in", "you can configure it in", "you can specify it in"},
+		Regexp: `(?i)(?:variable|option|flag|setting|parameter) ['"]?[\w.-]+['"]? is set,? but\b|you can (?:define|set|specify|configure) (?:one|it|this|that) in .{0,40}config|\bplugin \\*"[^"\\]{1,60}\\*" is unknown|unknown admission (?:plugin|controller)|\b(?:oidc|openid)\b.{0,80}(?:unexpected status|returned(?: status)?(?: code)?|status code:?|: )\W*404\b`,
 	}}
 }
