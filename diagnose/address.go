@@ -113,7 +113,7 @@ func (p *addressPatterns) find(text string) []Address {
 		add(m[1], m[2])
 	}
 	for _, m := range p.quoted.FindAllStringSubmatch(text, 8) {
-		if quoted := strings.ContainsAny(m[0], `'"`); commonWord(m[1]) && (m[3] == "" && !namesHost(m[0]) || !quoted) {
+		if quoted := strings.ContainsAny(m[0], `'"`); commonWord(m[1]) && (m[3] == "" && !namesHost(m[0]) || !quoted && !strings.Contains(text, "curl: (")) {
 			continue
 		}
 		add(m[1], m[3])

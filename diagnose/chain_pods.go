@@ -61,7 +61,8 @@ func (c *Case) followPods(a Address, h Hit, f Finding, s *corev1.Service, pods [
 	if !looping {
 		condition = CannotStart
 	}
-	cycle := c.visited[workload+"|"+pod.Namespace] || c.depth >= c.engine.options.Depth
+	cycle := c.visited[workload+"|"+pod.Namespace]
+	far := c.depth >= c.engine.options.Depth
 	switch {
 	case looping && cycle:
 		f.Cause = "dependency.crash-looping"
@@ -77,19 +78,24 @@ func (c *Case) followPods(a Address, h Hit, f Finding, s *corev1.Service, pods [
 		f.Summary = fmt.Sprintf("%s: %s crash-loops", said, where)
 		f.Advice = "Mend " + where + " first"
 		f.Evidence = append(f.Evidence, Evidence{"status of pod " + pod.Namespace + "/" + pod.Name, podState(pod)})
-		if ok {
-			f.Summary = fmt.Sprintf("%s because %s crash-loops: %s", said, where, strings.TrimSuffix(sub.headline, "."))
-			f.Advice = "Mend " + where + " first, and this one recovers. There: " + lowerFirst(sub.advice)
-			if sub.advice == "" {
-				f.Advice = "Mend " + where + " first, and this one recovers"
-			}
-			if len(f.Chain) > 0 {
-				f.Chain[len(f.Chain)-1].Says = "crash-loops (" + sub.Cause + "): " + strings.TrimSuffix(sub.headline, ".")
-			}
-			f = c.extend(f, sub)
+		if !ok {
+			return f, true
 		}
-		return f, true
-	case cycle:
+		link := &f.Chain[len(f.Chain)-1]
+		link.Says = "crash-loops (" + sub.Cause + ")"
+		if f.origin = sub.origin; f.origin == nil {
+			f.origin = &origin{where, strings.TrimSuffix(sub.headline, "."), sub.advice}
+			f.Summary = fmt.Sprintf("%s because %s crash-loops: %s", said, where, f.origin.headline)
+			link.Says += ": " + f.origin.headline
+		} else {
+			f.Summary = fmt.Sprintf("%s because %s crash-loops; it begins with %s: %s", said, where, f.origin.who, f.origin.headline)
+		}
+		f.Advice = "Mend " + f.origin.who + " first, and this one recovers"
+		if f.origin.advice != "" {
+			f.Advice += ". There: " + lowerFirst(f.origin.advice)
+		}
+		return c.extend(f, sub), true
+	case cycle || far:
 		return Finding{}, false
 	}
 	pending := pod.Status.Phase == corev1.PodPending
@@ -194,9 +200,13 @@ func notReady(c *Case, p *corev1.Pod) string {
 	return "its pods are not ready"
 }
 
+// origin is the workload with which a chain of crash loops begins, and the two sentences of its own diagnosis.
+type origin struct{ who, headline, advice string }
+
 // other is another workload's diagnosis with its two sentences apart.
 type other struct {
 	Diagnosis
+	origin           *origin // where its own chain of crash loops begins
 	headline, advice string
 	proof            Proof
 }
@@ -219,7 +229,7 @@ func (c *Case) diagnoseOther(subject Subject, condition Condition) (other, bool)
 	if len(findings) == 0 {
 		return other{}, false
 	}
-	return other{c.engine.conclude(sub, findings), findings[0].Summary, findings[0].Advice, findings[0].Proof}, true
+	return other{c.engine.conclude(sub, findings), findings[0].origin, findings[0].Summary, findings[0].Advice, findings[0].Proof}, true
 }
 
 // adopt makes the other workload's cause the cause of this failure too: it is the deepest link that is proven.

@@ -113,6 +113,7 @@ type Finding struct {
 	Unchanged bool
 
 	elsewhere *Diagnosis // of the other workload that the failure comes from
+	origin    *origin    // where the chain of crash loops begins
 	borrowed  int        // how many of Fixes, the last ones, are that workload's
 }
 

@@ -32,6 +32,7 @@ func TestClusters(t *testing.T) {
 	cases := map[string]fstest.MapFS{"healthy": {}}
 	wants := map[string][]string{}
 	alone := map[string]bool{}
+	never := map[string]string{} // what no summary of the case may say
 	for _, a := range archives {
 		archive, err := txtar.ParseFile(a)
 		if err != nil {
@@ -44,6 +45,8 @@ func TestClusters(t *testing.T) {
 			}
 			switch file {
 			case "from":
+			case "never":
+				never[name] = strings.TrimSpace(string(f.Data))
 			case "alone":
 				alone[name] = true
 			case "want":
@@ -68,6 +71,9 @@ func TestClusters(t *testing.T) {
 				}
 				got = append(got, fmt.Sprintf("%s/%s %s %s %s", d.Subject.Namespace, d.Subject.Workload, d.Subject.Container, d.Cause, root))
 				t.Logf("%s (%s): %s", d.Cause, d.Confidence, d.Summary)
+				if words := never[name]; words != "" && strings.Contains(d.Summary, words) {
+					t.Errorf("%s: the summary says %q: %s", d.Subject.Workload, words, d.Summary)
+				}
 			}
 			want := wants[name]
 			slices.Sort(want)
