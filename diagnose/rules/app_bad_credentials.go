@@ -51,7 +51,8 @@ func appBadCredentials() diagnose.Rule {
 				}
 				says = firstOf(shorten(answer, 160), says)
 			}
-			f.Summary += ": " + says
+			// A colon behind the word credentials would make what follows look like one.
+			f.Summary += "; its log says: " + says
 			var secrets []string
 			for _, e := range c.Container.Env {
 				if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil && credential(e.Name) {

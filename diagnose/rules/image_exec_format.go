@@ -9,6 +9,7 @@ import (
 
 func imageExecFormat() diagnose.Rule {
 	re := regexp.MustCompile(`(?i)exec format error`)
+	library := regexp.MustCompile(`(?i)(?P<path>/[^\s:'"]+): (?:invalid ELF header|wrong ELF class|incorrect ELF machine|cannot open shared object file: Exec format)`)
 	return diagnose.Rule{
 		ID: "image.exec-format", Category: "bad-image", Title: "The image is built for another CPU architecture",
 		Doc: diagnose.Doc{
@@ -17,12 +18,14 @@ func imageExecFormat() diagnose.Rule {
 			Mend:    "Build for the node's architecture (`docker buildx build --platform linux/amd64,linux/arm64`), or keep the pods on nodes that suit with a nodeSelector on kubernetes.io/arch.",
 			Source:  "execve(2), ENOEXEC; docs.docker.com/build/building/multi-platform",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"exec format error", "cannot execute binary file"}}},
+		Log: []diagnose.Pattern{{Words: []string{"exec format error", "cannot execute binary file", "invalid elf header", "wrong elf class"}}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			var f diagnose.Finding
+			hitText := ""
 			if s, _, ok := said(c, re); ok {
 				f = fromStatement(s)
 			} else if len(hits) > 0 {
+				hitText = hits[len(hits)-1].Text
 				f = diagnose.FromHit(hits[len(hits)-1], diagnose.Certain, diagnose.Words)
 				f.Weight = 90
 				if c.Log().Len() > 5 && c.Ran().Seconds() > 5 {
@@ -33,6 +36,10 @@ func imageExecFormat() diagnose.Rule {
 			}
 			f.Settle = "The architectures of the image and of the node."
 			f.Summary = fmt.Sprintf("%s cannot run: image %s is built for another CPU architecture than its node's", c.Who(), image(c))
+			if m := groups(library, hitText); m["path"] != "" {
+				f.Confidence = diagnose.Likely
+				f.Summary = fmt.Sprintf("%s cannot load %s: it is built for another system or CPU architecture than its node's", c.Who(), m["path"])
+			}
 			platform := "linux/amd64"
 			if n := c.Node(); n != nil {
 				arch := n.Status.NodeInfo.Architecture

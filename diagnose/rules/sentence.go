@@ -101,7 +101,7 @@ func quote(line string) string {
 	}
 	rest = strings.Join(strings.Fields(rest), " ")
 	fields := logfmt.FindAllStringSubmatch(rest, 6)
-	if len(fields) == 0 || len(fields) == 1 && !strings.Contains(rest, " msg=") {
+	if len(fields) == 0 || len(fields) == 1 && !strings.Contains(rest, " msg=") && !strings.Contains(rest, "level=") {
 		return rest
 	}
 	var words []string
@@ -132,9 +132,9 @@ func unquoted(value string) string {
 	return strings.Trim(value, `"`)
 }
 
-// isTime says that a word is a date, a time or the name of UTC.
+// isTime says that a word is a date, a time or the name of universal time.
 func isTime(word string) bool {
-	if word == "UTC" {
+	if word == "UTC" || word == "GMT" {
 		return true
 	}
 	digits := 0

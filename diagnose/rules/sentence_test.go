@@ -16,6 +16,8 @@ func TestQuote(t *testing.T) {
 		"2026-03-01 09:59:27.978 UTC [1] LOG:  unrecognized configuration parameter":                        "unrecognized configuration parameter",
 		"[ALERT]    (1) : config : parsing [/usr/local/etc/haproxy/haproxy.cfg:12] : unknown keyword":       "config : parsing [/usr/local/etc/haproxy/haproxy.cfg:12] : unknown keyword",
 		"E0301 09:59:27.978123       1 run.go:74] \"command failed\" err=\"x\"":                             "\"command failed\" err=\"x\"",
+		`2026-03-01 09:59:29.113 GMT [1] LOG:  invalid value`:                                               "invalid value",
+		`ts=2026-03-01T09:59:29.113Z caller=main.go:1180 level=error err="opening storage failed"`:          "opening storage failed",
 		"error: 7 rows are wrong":       "error: 7 rows are wrong",
 		"Error: no such file":           "Error: no such file",
 		"3 of 5 checks failed":          "3 of 5 checks failed",
