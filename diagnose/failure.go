@@ -23,11 +23,10 @@ func connectionRule() Rule {
 	return Rule{ID: "connection", Log: []Pattern{
 		{Name: failedRefused, Words: []string{
 			"connection refused", "econnrefused", "connectionrefused", "actively refused", "os error 111", "[errno 111]", "refused. check that", "unabletoconnect", "could not be established. broker",
-			"communications link failure", "econnaborted", "' (111)", "couldn't connect to server", "connect: refused", "server selection timed out", "serverselectionerror", "unable to connect to redis",
-			"node may not be available", "no brokers available", "nobrokersavailable", "unable to obtain connection from database", "none of the configured nodes", "no living connections",
-			"could not connect to server", "failed to connect to /", "client has run out of available brokers",
+			"econnaborted", "' (111)", "connect: refused",
 		}},
 		{Name: failedSomehow, Words: []string{
+			"server selection timed out", "serverselectionerror", "node may not be available", "no brokers available", "nobrokersavailable", "unable to obtain connection from database", "none of the configured nodes", "no living connections", "client has run out of available brokers", "communications link failure",
 			"could not connect to the endpoint", "can't reach database server", "could not open a connection to sql server", "network-related or instance-specific", "failed to obtain jdbc connection", "unable to acquire jdbc connection",
 			"the connection attempt failed", "connection attempt failed", "amqpconnectionerror", "brokernotavailable", "no servers available for connection", "unable to bootstrap from", "no resolvable bootstrap", "broker transport failure",
 			"brokers are down", "could not connect to", "couldn't connect to", "cannot connect to", "can't connect to", "unable to connect to", "failed to connect to", "not possible to connect", "failed to open tcp connection", "error connecting to", "connection error",
