@@ -241,6 +241,13 @@ func (c *Case) Events() []Event {
 		for _, rs := range c.replicaSets() {
 			take("ReplicaSet", rs.Name, time.Time{})
 		}
+	} else if c.Subject.Kind() == "CronJob" {
+		jobs, _ := c.List(Jobs, c.Subject.Namespace)
+		for _, job := range jobs {
+			if owner := metav1.GetControllerOf(job); owner != nil && owner.Kind+"/"+owner.Name == c.Subject.Workload {
+				take("Job", job.GetName(), time.Time{})
+			}
+		}
 	}
 	if c.Subject.Kind() != "Pod" {
 		take(c.Subject.Kind(), c.Subject.Name(), time.Time{})

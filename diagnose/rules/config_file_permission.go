@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"regexp"
 
 	"crashloop/diagnose"
 )
@@ -43,6 +44,19 @@ func configFilePermission() diagnose.Rule {
 			if mode&0o111 == 0 && mode&0o004 != 0 {
 				f.Advice = "If it is a script to run, give the volume defaultMode 0555; if it wants to write, copy the file to an emptyDir first"
 			}
+			if tooOpen.MatchString(f.Log.Line(f.At)) {
+				f.Summary = fmt.Sprintf("%s does not take %s because others may read it: %s is mounted with mode %04o", c.Who(), file, words, mode)
+				f.Advice = "Give the volume defaultMode 0400; with fsGroup set the kubelet adds the group's right to read, so then let the start copy the file and chmod 0600 the copy"
+				kind := "secret"
+				switch {
+				case m.volume.ConfigMap != nil:
+					kind = "configMap"
+				case m.volume.Projected != nil:
+					kind = "projected"
+				}
+				f.Fixes = []diagnose.Fix{{Title: "Let nobody else read it", Patch: podPatch(c, fmt.Sprintf("volumes:\n- name: %s\n  %s:\n    defaultMode: 0400", diagnose.Scalar(m.Name), kind))}}
+				return []diagnose.Finding{f}
+			}
 			uid, known := user(c)
 			if !known {
 				uid = 1000
@@ -52,3 +66,6 @@ func configFilePermission() diagnose.Rule {
 		},
 	}
 }
+
+// tooOpen is how programs refuse a key that others may read, too.
+var tooOpen = regexp.MustCompile(`(?i)too open|owner only|group or world access|too permissive`)
