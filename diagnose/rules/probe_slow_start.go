@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/intstr"
+
 	"crashloop/diagnose"
 )
 
@@ -96,24 +98,32 @@ func startTook(text string) time.Duration {
 func handler(p probing) string {
 	switch {
 	case p.probe.HTTPGet != nil:
-		s := fmt.Sprintf("httpGet:\n  path: %s\n  port: %s", p.probe.HTTPGet.Path, p.probe.HTTPGet.Port.String())
+		s := fmt.Sprintf("httpGet:\n  path: %s\n  port: %s", diagnose.Scalar(p.probe.HTTPGet.Path), port(p.probe.HTTPGet.Port))
 		if p.probe.HTTPGet.Scheme == "HTTPS" {
 			s += "\n  scheme: HTTPS"
 		}
 		return s
 	case p.probe.TCPSocket != nil:
-		return "tcpSocket:\n  port: " + p.probe.TCPSocket.Port.String()
+		return "tcpSocket:\n  port: " + port(p.probe.TCPSocket.Port)
 	case p.probe.GRPC != nil:
 		return fmt.Sprintf("grpc:\n  port: %d", p.probe.GRPC.Port)
 	case p.probe.Exec != nil:
 		var b strings.Builder
 		b.WriteString("exec:\n  command:")
 		for _, a := range p.probe.Exec.Command {
-			fmt.Fprintf(&b, "\n  - %q", a)
+			b.WriteString("\n  - " + diagnose.Scalar(a))
 		}
 		return b.String()
 	}
 	return "tcpSocket:\n  port: 8080"
+}
+
+// port writes a port as a YAML value: a number stays one.
+func port(p intstr.IntOrString) string {
+	if p.Type == intstr.Int {
+		return p.String()
+	}
+	return diagnose.Scalar(p.StrVal)
 }
 
 // refused says that a probe's failure is a refused connection.

@@ -41,7 +41,7 @@ func probeWrongPath() diagnose.Rule {
 			}
 			f.Summary = fmt.Sprintf("%s, because GET %s answers with HTTP %d%s", p.says(c), firstOf(p.probe.HTTPGet.Path, "/"), code, what)
 			f.Advice = "Point the probe at a path that answers 200 without a login"
-			f.Fixes = []diagnose.Fix{{Title: "Point the probe at another path", Patch: containerPatch(c, fmt.Sprintf("%sProbe:\n  httpGet:\n    path: /\n    port: %s", p.which, p.probe.HTTPGet.Port.String()))}}
+			f.Fixes = []diagnose.Fix{{Title: "Point the probe at another path", Patch: containerPatch(c, fmt.Sprintf("%sProbe:\n  httpGet:\n    path: /\n    port: %s", p.which, port(p.probe.HTTPGet.Port)))}}
 			return []diagnose.Finding{f}
 		},
 	}
