@@ -43,7 +43,7 @@ func newAddressPatterns() *addressPatterns {
 		// libpq's host=db port=5432, HTTPConnectionPool(host='db', port=80)
 		keyword: regexp.MustCompile(`(?i)\b(?:(?:host|hostname|hostaddr)\s*[=:]|(?:\bserver|\bdata source|\baddr|\bnetwork address)\s*=\s*(?:tcp:)?)\s*['"]?([a-z0-9][a-z0-9._-]*)['"]?(?:(?:[,;\s]+port\s*[=:]\s*['"]?|,)(\d{1,5})\b)?`),
 		// db:5432, 10.96.0.12:5432, [fd00::1]:5432
-		hostPort: regexp.MustCompile(`(?i)(?:^|[\s"'(\[{=,@/#<])(\[[0-9a-f:]{2,45}\]|[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?):(\d{2,5})(?:[^0-9a-z:.]|\.(?:[^0-9]|$)|:[^0-9]|$)`),
+		hostPort: regexp.MustCompile(`(?i)(?:^|[\s"'\x60(\[{=,@/#<])(\[[0-9a-f:]{2,45}\]|[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?):(\d{2,5})(?:[^0-9a-z:.]|\.(?:[^0-9]|$)|:[^0-9]|$)`),
 		// server at "db" (10.96.0.12), port 5432; on host "db" ... port 5432; connect to db port 5432; server on 'db'
 		quoted: regexp.MustCompile(`(?i)(?:connection to server at|connect to server at|connect to server:? on|server at|on host|to host|for host|server on|connect to|connecting to|connection to|host)\s+['"]?([a-z0-9][a-z0-9._-]*)['"]?(?:\s+\(([0-9a-f.:]+)\))?(?:,?\s+(?:and accepting TCP/IP connections on\s+)?port:?\s+(\d{1,5}))?`),
 		// port 5432 on host db; port:50000 is not reachable on host jenkins

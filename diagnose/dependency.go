@@ -387,10 +387,13 @@ func (c *Case) Addresses() []SourcedAddress {
 		if len(out) > before || v == "" || strings.ContainsAny(v, " /:") {
 			continue
 		}
-		// DB_HOST=postgres, with DB_PORT=5432 beside it.
-		for _, suffix := range []string{"_HOST", "_HOSTNAME", "_SERVER", "_ADDR", "_ADDRESS", "_ENDPOINT", "_SERVICE"} {
+		// DB_HOST=postgres, with DB_PORT=5432 beside it; DBHOST and DBPORT.
+		for _, suffix := range []string{"HOST", "HOSTNAME", "_SERVER", "_ADDR", "_ADDRESS", "_ENDPOINT", "_SERVICE"} {
 			if stem, ok := strings.CutSuffix(strings.ToUpper(k), suffix); ok {
-				port := env[stem+"_PORT"]
+				port := env[strings.TrimSuffix(stem, "_")+"_PORT"]
+				if port == "" {
+					port = env[stem+"PORT"]
+				}
 				if port == "" {
 					add(sources[k], "host="+v)
 				} else {

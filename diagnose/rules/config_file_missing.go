@@ -47,7 +47,7 @@ func configFileMissing() diagnose.Rule {
 				if dirs := strings.Fields(h.Group("dirs")); h.Pattern == "viper" && len(dirs) > 0 && !strings.Contains(file, "/") {
 					file = path.Join(dirs[0], file) // it takes any of yaml, json, toml, ...
 				}
-				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) || isCommand(h.Text) || consequence(h) || strings.Contains(h.Text, "opening storage failed") || exit(c) == 127 && strings.Contains(h.Text, file+": No such file") || deniedBefore(h, file) {
+				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) || isCommand(h.Text) || consequence(h) || strings.Contains(h.Text, "opening storage failed") || strings.Contains(h.Text, "extension control file") || exit(c) == 127 && strings.Contains(h.Text, file+": No such file") || deniedBefore(h, file) {
 					continue
 				}
 				seen[file] = true
