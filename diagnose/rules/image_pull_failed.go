@@ -46,6 +46,11 @@ func imagePullFailed() diagnose.Rule {
 				}
 				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "spec.imagePullSecrets", Text: s.Name})
 			}
+			if !aboutName.MatchString(why) {
+				// Another name mends nothing.
+				f.Fixes = []diagnose.Fix{{Title: "Read all that is said of the pull", Command: c.Kubectl("describe", "pod", c.Subject.Pod)}}
+				return []diagnose.Finding{f}
+			}
 			f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Set an image that there is", Command: c.Kubectl("set", "image", c.Target(), c.Subject.Container+"="+strings.ToLower(repository(image(c)))+":TAG")})
 			if strings.Contains(advice, "imagePullSecret") {
 				f.Fixes = append([]diagnose.Fix{
@@ -57,6 +62,9 @@ func imagePullFailed() diagnose.Rule {
 		},
 	}
 }
+
+// aboutName finds the reasons for which another image, or another name for it, would help.
+var aboutName = regexp.MustCompile(`no such|not a valid|no variant|stored in a format|is not on the node|refuses it|wants a login`)
 
 // pullFailure says in words why an image cannot be pulled, and what to do.
 func pullFailure(c *diagnose.Case, reason, text string) (why, advice string) {
