@@ -67,21 +67,26 @@ func (e *Engine) rank(c *Case, findings []Finding) []ranked {
 // blameDependency puts a dependency that is proven to be down, and of which the program complains to the end, before the probe that kills the
 // program for it. out are the findings with their numbers, in the same order; last is the log's last line.
 func (c *Case) blameDependency(out []ranked, findings []Finding, last int) {
+	var probe *ranked
 	for i := range out {
-		probe := &out[i]
-		if probe.Killing == "" {
+		if out[i].Killing != "" && (probe == nil || out[i].score > probe.score) {
+			probe = &out[i]
+		}
+	}
+	if probe == nil {
+		return
+	}
+	for j := range out {
+		d, f := &out[j], &findings[j]
+		if !f.connection || f.Proof < Corroborated || f.Confidence == Possible || d.Confidence == Possible && (f.At == 0 || last-f.At > 2) {
 			continue
 		}
-		for j := range out {
-			d, f := &out[j], &findings[j]
-			if !f.connection || f.Proof < Corroborated || f.Confidence == Possible || d.score >= probe.score || d.Confidence == Possible && (f.At == 0 || last-f.At > 2) {
-				continue
-			}
-			d.Confidence = f.Confidence
+		d.Confidence = f.Confidence
+		if d.score <= probe.score {
 			d.score = probe.score + 1 + d.score/10
-			d.Summary = probe.Killing + ": " + strings.Replace(d.Summary, c.Who()+" ", "it ", 1)
-			d.Evidence = append(d.Evidence, probe.Evidence...)
 		}
+		d.Summary = probe.Killing + ": " + strings.Replace(d.Summary, c.Who()+" ", "it ", 1)
+		d.Evidence = append(d.Evidence, probe.Evidence...)
 	}
 }
 

@@ -42,7 +42,7 @@ func componentCloudIdentity() diagnose.Rule {
 					f.Confidence = diagnose.Certain
 				}
 			}
-			if metadata.MatchString(h.Text) {
+			if metadata.MatchString(h.Text) && !strings.Contains(h.Text, "googleapi: Error") {
 				f.Root = ""
 				f.Summary = fmt.Sprintf("%s ends because the cloud's metadata service does not answer it: %s", c.Who(), what)
 				f.Advice = "Tell it region and VPC by its arguments and its role by its ServiceAccount, or let pods reach the service: on AWS, a hop limit of 2 (httpPutResponseHopLimit)"
