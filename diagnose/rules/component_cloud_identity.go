@@ -67,6 +67,9 @@ func componentCloudIdentity() diagnose.Rule {
 				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "ServiceAccount " + name + " metadata.annotations", Text: annotation})
 			}
 			f.Fixes = []diagnose.Fix{{Title: "Name the role (on AWS)", Command: c.Kubectl("annotate", "serviceaccount", name, "eks.amazonaws.com/role-arn=arn:aws:iam::ACCOUNT:role/ROLE", "--overwrite")}}
+			if strings.Contains(h.Text, "googleapi") || strings.Contains(h.Text, "iam.serviceAccounts") {
+				f.Fixes = []diagnose.Fix{{Title: "Name the Google service account that it is to act as", Command: c.Kubectl("annotate", "serviceaccount", name, "iam.gke.io/gcp-service-account=NAME@PROJECT.iam.gserviceaccount.com", "--overwrite")}}
+			}
 			return []diagnose.Finding{f}
 		},
 	}

@@ -108,8 +108,45 @@ func resourcesOOMJVMHeap() diagnose.Rule {
 				f.Advice = fmt.Sprintf("Let the heap take 75 %% of the limit (%dMi), and raise the limit if that is too little", limit.Value()*3/4>>20)
 				f.Fixes = append(f.Fixes, raiseMemory(c, moreMemory(limit)))
 			}
-			f.Fixes = append([]diagnose.Fix{{Title: "Size the heap by the limit", Command: c.Kubectl("set", "env", c.Target(), "-c", c.Subject.Container, "JAVA_TOOL_OPTIONS=-XX:MaxRAMPercentage=75")}}, f.Fixes...)
+			f.Fixes = append([]diagnose.Fix{sizeHeap(c, heap, limit.Value()*3/4>>20)}, f.Fixes...)
 			return []diagnose.Finding{f}
 		},
 	}
 }
+
+// sizeHeap is the fix that makes the heap three quarters of the limit, want mebibytes (0 when there is no limit): where a flag sizes it now, that
+// flag has to change, as -Xmx prevails over MaxRAMPercentage and the last of two flags over the first.
+func sizeHeap(c *diagnose.Case, heap heapFlag, want int64) diagnose.Fix {
+	const title = "Size the heap by the limit"
+	const option = "-XX:MaxRAMPercentage=75"
+	name, value := "JAVA_TOOL_OPTIONS", ""
+	for _, e := range c.Container.Env {
+		if heap.flag != "" && heap.where == c.SpecField("env["+e.Name+"]") || heap.flag == "" && e.Name == name {
+			name, value = e.Name, e.Value
+			if e.ValueFrom != nil {
+				return diagnose.Fix{Title: "See where the heap is sized", Command: c.Kubectl("get", c.Target(), "-o", "yaml")}
+			}
+		}
+	}
+	switch {
+	case heap.flag == "":
+		value = strings.TrimSpace(value + " " + option)
+	case value == "": // it stands in the arguments
+		return diagnose.Fix{Title: "See where " + heap.flag + " is set, and change it", Command: c.Kubectl("get", c.Target(), "-o", "yaml")}
+	case strings.HasPrefix(heap.flag, "-Xmx") && want > 0:
+		size := fmt.Sprintf("%dm", want)
+		value = initialHeap.ReplaceAllString(strings.ReplaceAll(value, heap.flag, "-Xmx"+size), "-Xms"+size)
+	default:
+		value = strings.ReplaceAll(value, heap.flag, option)
+	}
+	if secretWord.MatchString(value) {
+		return diagnose.Fix{Title: "See where the heap is sized, in " + name, Command: c.Kubectl("get", c.Target(), "-o", "yaml")}
+	}
+	return diagnose.Fix{Title: title, Command: c.Kubectl("set", "env", c.Target(), "-c", c.Subject.Container, name+"="+value)}
+}
+
+// initialHeap is the flag for the heap that a JVM begins with, which may not exceed what it may grow to.
+var initialHeap = regexp.MustCompile(`-Xms\d+[kKmMgG]?`)
+
+// secretWord marks options that no command should repeat.
+var secretWord = regexp.MustCompile(`(?i)pass|secret|token|redacted|\*\*\*`)
