@@ -83,6 +83,9 @@ func (c *Case) Dependencies() []Dependency {
 		if len(c.dependencies) == 0 {
 			c.followProtocol(c.failures[silent])
 		}
+		if len(c.dependencies) == 0 {
+			c.followOutside(c.failures[silent])
+		}
 	}
 	return c.dependencies
 }
@@ -110,7 +113,7 @@ func (c *Case) EndsWaiting(h Hit) bool {
 // waitsForPeer says that what took too long was another program's answer.
 func waitsForPeer(text string) bool {
 	text = strings.ToLower(text)
-	return strings.Contains(text, "connect") || strings.Contains(text, "node assignment") || strings.Contains(text, "broker")
+	return strings.Contains(text, "connect") || strings.Contains(text, "node assignment") || strings.Contains(text, "request timeout after") || strings.Contains(text, "broker")
 }
 
 // toldBetter says that a line which only tells that there is no connection says why, or that the lines around it do.
@@ -171,15 +174,7 @@ var protocols = []struct {
 // followProtocol tries the one Service of the namespace that serves the protocol of which the failure tells, when neither the log nor the
 // configuration names an address. Only one that is proven to be broken counts, and what it leads to is never certain.
 func (c *Case) followProtocol(h Hit) {
-	text := h.Text
-	for _, t := range c.Traces() {
-		if h.Line >= t.First && h.Line <= t.Last {
-			for n := t.First; n <= t.Last && n < t.First+60; n++ {
-				text += " " + h.Log.Line(n)
-			}
-		}
-	}
-	text = strings.ToLower(text)
+	text := c.failureText(h)
 	port := 0
 	for _, p := range protocols {
 		if slices.ContainsFunc(p.words, func(w string) bool { return strings.Contains(text, w) }) {
