@@ -115,7 +115,7 @@ func inSentence(text, name string, from, to int) bool {
 
 func commonName(w string) bool {
 	switch w {
-	case "failed", "host", "hostname", "name", "address", "the", "error", "for", "in", "to", "service", "server", "addresses", "dns", "DNS", "symbol", "module", "on", "not", "or", "and", "was", "is":
+	case "failed", "specified", "given", "configured", "host", "hostname", "name", "address", "the", "error", "for", "in", "to", "service", "server", "addresses", "dns", "DNS", "symbol", "module", "on", "not", "or", "and", "was", "is":
 		return true
 	}
 	return len(w) < 2

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -201,11 +202,18 @@ func (e *Engine) place(r *ranked, final *Trace, last int) {
 
 func lineLevelAt(l *Log, n int) Level { return readEntry(l.Line(n)).level }
 
+// auxiliary is what programs send their traces, metrics and errors to, and run well without.
+var auxiliary = regexp.MustCompile(`(?i)\b(?:traces?|metrics?|spans?|logs?) (?:export|push|upload)|\b(?:otel|otlp|opentelemetry|telemetry|jaeger|zipkin|sentry|statsd)\b`)
+
 // related says that a finding speaks of what a trace carries: it stands inside it or right before it, or the trace's words name what
 // the finding turns on.
 func related(f *Finding, t *Trace) bool {
 	if f.At >= t.First {
 		return true // in it, or said on the way out
+	}
+	says := strings.ToLower(t.Message + " " + t.CauseMessage + " " + t.Class + " " + t.CauseClass)
+	if f.connection && auxiliary.MatchString(f.Log.Line(f.At)) && !tellsOfConnection(says) {
+		return false
 	}
 	if level := lineLevelAt(f.Log, f.At); saidBetween(f.Log, f.At, t.First) < 3 && (level >= Error || level == NoLevel) && !wentOnBetween(f.Log, f.At, t.First) {
 		return true
@@ -214,7 +222,6 @@ func related(f *Finding, t *Trace) bool {
 	if t.Language == "Erlang" && f.At >= t.First-40 && lineLevelAt(f.Log, f.At) >= Error {
 		return true
 	}
-	says := strings.ToLower(t.Message + " " + t.CauseMessage + " " + t.Class + " " + t.CauseClass)
 	for _, k := range f.Keys {
 		if len(k) > 2 && strings.Contains(says, strings.ToLower(k)) {
 			return true
