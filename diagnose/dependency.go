@@ -61,8 +61,11 @@ func (c *Case) Dependencies() []Dependency {
 			continue
 		}
 		addresses := c.failedAddresses(h)
-		if len(addresses) == 0 && silent < 0 && (h.Pattern != failedTimeout || c.Subject.ContainerType == Init || waitsForPeer(h.Text)) {
-			silent = i
+		if len(addresses) == 0 && (h.Pattern != failedTimeout || c.Subject.ContainerType == Init || waitsForPeer(h.Text)) {
+			// Of lines near each other the one counts that says how it failed.
+			if silent < 0 || c.failures[silent].Pattern == failedSomehow && h.Pattern != failedSomehow && c.failures[silent].Line-h.Line <= 12 {
+				silent = i
+			}
 		}
 		for _, a := range addresses {
 			key := a.String() + " " + h.Pattern

@@ -135,7 +135,7 @@ func unanswered(text string) bool {
 // answered says that a line tells of a connection that came to be and of what the other side then objected to.
 func answered(text string) bool {
 	text = strings.ToLower(text)
-	for _, w := range []string{"password", "authenticat", "denied", "certificate", "x509", "ssl", "tls", "handshake", "does not exist", "unauthorized", "forbidden", "wrongpass", "noauth", "unknown database", "too many connections", "too many clients", "permission", "remaining connection slots"} {
+	for _, w := range []string{"password", "authenticat", "denied", "certificate", "x509", "ssl", "tls", "handshake", "does not exist", "unauthorized", "forbidden", "wrongpass", "noauth", "unknown database", "authorization", "credential", "too many connections", "too many clients", "permission", "remaining connection slots"} {
 		if strings.Contains(text, w) {
 			return true
 		}

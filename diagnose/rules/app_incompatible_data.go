@@ -11,6 +11,7 @@ import (
 func appIncompatibleData() diagnose.Rule {
 	// What could happen to the data has not happened.
 	warned := regexp.MustCompile(`(?i)\b(?:can|could|may|might|will) be(?:come)? (?:corrupt|lost|incompatible)`)
+	constraint := regexp.MustCompile(`(?i)constraint failed|violates .{3,12} constraint`)
 	return diagnose.Rule{
 		ID: "app.incompatible-data", Category: "app-error", Title: "It cannot use the data that it finds",
 		Doc: diagnose.Doc{
@@ -46,7 +47,7 @@ func appIncompatibleData() diagnose.Rule {
 			proven := ok
 			if !ok {
 				f, h, ok = lastHit(c, hits, func(h diagnose.Hit) bool {
-					return h.Level != diagnose.Info && h.Level != diagnose.Debug && !strings.Contains(h.Text, "role \"") && !warned.MatchString(h.Text)
+					return h.Level != diagnose.Info && h.Level != diagnose.Debug && !strings.Contains(h.Text, "role \"") && !warned.MatchString(h.Text) && (h.Pattern != "end" || atEnd(h) && (!constraint.MatchString(h.Text) || migrating(h)))
 				})
 			}
 			if !ok {
@@ -60,6 +61,12 @@ func appIncompatibleData() diagnose.Rule {
 				f.Advice = "Run the migration that makes it, or go back to the version that the schema is of"
 			} else if strings.Contains(t, "extension control file") {
 				f.Advice = "The database's image lacks that extension: use one that has it"
+			} else if strings.Contains(t, "encryption key") || strings.Contains(t, "decrypt") || strings.Contains(t, "authentication failed") || strings.Contains(t, "passphrase") {
+				f.Advice = "Give it the key that the data was written with"
+			} else if strings.Contains(t, "different cluster") || strings.Contains(t, "another cluster") || strings.Contains(t, "cluster id") {
+				f.Advice = "See whether the volume is the right one: it holds another cluster's data"
+			} else if strings.Contains(t, "already exists") || strings.Contains(t, "duplicate column") {
+				f.Advice = "A migration stopped half-way, or two ran at once: undo what it made, or mark it as done, as the migration tool documents"
 			} else if strings.Contains(t, "symbolic link") {
 				f.Advice = "An earlier run left it in the pod's volume: delete the pod, so that it starts with an empty one"
 			} else if strings.Contains(t, "lock") || strings.Contains(t, "pid file") || strings.Contains(t, "pidfile") || strings.Contains(t, "running") {
@@ -83,4 +90,14 @@ func appIncompatibleData() diagnose.Rule {
 			return []diagnose.Finding{f}
 		},
 	}
+}
+
+// migrating says that lines around a hit speak of a migration.
+func migrating(h diagnose.Hit) bool {
+	for n := h.Line - 20; n <= h.Line+20; n++ {
+		if strings.Contains(strings.ToLower(h.Log.Line(n)), "migrat") {
+			return true
+		}
+	}
+	return false
 }

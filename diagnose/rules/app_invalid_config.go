@@ -16,7 +16,7 @@ func appInvalidConfig() diagnose.Rule {
 	read := newReader()
 	place := regexp.MustCompile(`(?i)\bline:? (?P<line>\d+)|:(?P<line2>\d+)(?::\d+)?\b`)
 	// What a configuration error is only the messenger of.
-	other := regexp.MustCompile(`(?i)host not found in|bind\(\) to|address already in use|no such file or directory|permission denied|cannot load certificate|no such host|connection refused|i/o timeout|no route to host|context deadline exceeded|dial tcp|is forbidden: User|invalid path: /|EACCES|ENOENT|could not build .* hash|error parsing regexp|from flags: |Error loading [\w.]+ (?:or [\w.]+ )?module|JavaScript heap|rate limit|unknown host|UnknownHostException|could not resolve|No resolvable bootstrap|changesets? check ?sum|out of memory`)
+	other := regexp.MustCompile(`(?i)host not found in|bind\(\) to|address already in use|no such file or directory|permission denied|cannot load certificate|no such host|connection refused|i/o timeout|no route to host|context deadline exceeded|dial tcp|is forbidden: User|invalid path: /|EACCES|ENOENT|could not build .* hash|error parsing regexp|from flags: |Error loading [\w.]+ (?:or [\w.]+ )?module|JavaScript heap|rate limit|unknown host|UnknownHostException|could not resolve|No resolvable bootstrap|changesets? check ?sum|out of memory|storage engine: InnoDB|command not found`)
 	return diagnose.Rule{
 		ID: "app.invalid-config", Category: "app-error", Title: "Its configuration is there but wrong",
 		Doc: diagnose.Doc{
@@ -60,7 +60,13 @@ func appInvalidConfig() diagnose.Rule {
 				return nil
 			}
 			for _, h := range slices.Backward(hits) {
+				if h.Pattern == "end" && !atEnd(h) {
+					continue
+				}
 				quiet := h.Level == diagnose.Info && !strings.Contains(h.Text, "LOG: ") || h.Level == diagnose.Debug || h.Level == diagnose.Warn && h.Pattern == "place"
+				if strings.Contains(h.Text, "failed_to_prepare_configuration") && slices.ContainsFunc(hits, func(o diagnose.Hit) bool { return o.Line < h.Line && strings.Contains(o.Text, "unknown variable") }) {
+					continue // RabbitMQ said before what is wrong with it
+				}
 				if other.MatchString(h.Text) && h.Pattern != "local" || quiet || h.Pattern == "link" || strings.Contains(h.Text, "SyntaxError: ") && !strings.Contains(h.Text, "JSON") && h.Pattern == "parse" || len(out) == 2 {
 					continue
 				}
@@ -69,11 +75,11 @@ func appInvalidConfig() diagnose.Rule {
 				if len(out) > 0 && out[len(out)-1].At == h.Line {
 					continue
 				}
-				if t, ok := traceAt(c, h.Line); ok && h.Pattern == "setting" && bug(t) {
+				if t, ok := traceAt(c, h.Line); ok && (h.Pattern == "setting" || h.Pattern == "end") && bug(t) {
 					continue // a function's parameter, not a setting
 				}
 				f := diagnose.FromHit(h, diagnose.Likely, diagnose.Words)
-				if h.Pattern == "setting" && c.Ran().Minutes() > 5 {
+				if (h.Pattern == "setting" || h.Pattern == "end") && c.Ran().Minutes() > 5 {
 					f.Confidence = diagnose.Possible
 				}
 				switch {

@@ -16,14 +16,14 @@ func configCRDMissing() diagnose.Rule {
 			Mend:    "Apply the CustomResourceDefinitions of the very release that runs. Helm installs those in a chart's crds folder once and never upgrades them. For a removed version of a built-in kind, take a release of the program that knows the new one.",
 			Source:  "kubernetes.io/docs/tasks/extend-kubernetes/custom-resources, kubernetes.io/docs/reference/using-api/deprecation-guide, helm.sh/docs/chart_best_practices/custom_resource_definitions",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"no matches for kind", "could not find the requested resource (", "customresourcedefinitions.apiextensions.k8s.io", "crds not installed", "ensure crds exist", "caches to sync", "cache to be synced", "failed to sync cache", "cache to sync", "could not find the requested resource"},
-			Regexp: `no matches for kind \\*"(?P<kind>\w+)\\*" in (?:version|group) \\*"(?P<version>[\w./-]+)|could not find the requested resource \((?:\w+ )(?P<crd>[a-z]+\.[\w.-]+)\)|customresourcedefinitions\.apiextensions\.k8s\.io \\*"(?P<crd2>[\w.-]+)\\*" not found|(?:CRDs not installed|ensure CRDs exist)|(?P<asked>(?i:unable|failed|error|cannot|could not)\b.{0,160}the server could not find the requested resource(?:$|["\\]))|failed to wait for (?P<cache>[\w.-]+) caches? to sync|(?P<waited>timed out waiting for (?:the )?caches? to (?:be synced|sync)|failed to sync caches?: timed out)`}},
+		Log: []diagnose.Pattern{{Words: []string{"no matches for kind", "could not find the requested resource (", "customresourcedefinitions.apiextensions.k8s.io", "crds not installed", "ensure crds exist", "caches to sync", "cache to be synced", "failed to sync cache", "cache to sync", "could not find the requested resource", "custom resources not found", "custom resource definitions", "missing crd"},
+			Regexp: `no matches for kind \\*"(?P<kind>\w+)\\*" in (?:version|group) \\*"(?P<version>[\w./-]+)|could not find the requested resource \((?:\w+ )(?P<crd>[a-z]+\.[\w.-]+)\)|customresourcedefinitions\.apiextensions\.k8s\.io \\*"(?P<crd2>[\w.-]+)\\*" not found|(?:CRDs not installed|ensure CRDs exist|custom resources not found|[Cc]ustom [Rr]esource [Dd]efinitions? .{0,60}not (?:found|installed))(?:.*[Mm]issing: \[?(?P<crd3>[a-z]+\.[a-z][\w.-]+\.[a-z]+))?|(?P<asked>(?i:unable|failed|error|cannot|could not)\b.{0,160}the server could not find the requested resource(?:$|["\\]))|failed to wait for (?P<cache>[\w.-]+) caches? to sync|(?P<waited>timed out waiting for (?:the )?caches? to (?:be synced|sync)|failed to sync caches?: timed out)`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Level != diagnose.Info && h.Level != diagnose.Debug })
 			if !ok {
 				return nil
 			}
-			kind, version, crd := h.Group("kind"), h.Group("version"), firstOf(h.Group("crd"), h.Group("crd2"))
+			kind, version, crd := h.Group("kind"), h.Group("version"), firstOf(h.Group("crd"), h.Group("crd2"), h.Group("crd3"))
 			for i := len(hits) - 1; i >= 0 && kind == "" && crd == ""; i-- { // the last line may only say that it gives up
 				kind, version, crd = hits[i].Group("kind"), hits[i].Group("version"), firstOf(hits[i].Group("crd"), hits[i].Group("crd2"))
 			}

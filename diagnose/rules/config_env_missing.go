@@ -64,6 +64,9 @@ func configEnvMissing() diagnose.Rule {
 			// Rust: env::VarError, "NotPresent"; the variable stands in the expect message, if anywhere.
 			// A licence that must be accepted by a variable, and the variable that the hint sets.
 			{Name: "accept", Words: []string{"eula", "license agreement", "licence agreement", "accept_"}, Regexp: `(?i:accept\b.{0,120}(?:eula|licen[cs]e)|(?:eula|licen[cs]e)\b.{0,120}accept|-e "?)(?:.{0,120}?[\s"'` + "`" + `](?P<env>[A-Z][A-Z0-9_]{3,60})(?:=|['"` + "`" + `]|\s(?i:to|is|environment|must)\b))?`},
+			// The names stand in a list on the lines below.
+			{Name: "no", Words: []string{" set", " provided", " configured", " specified", " defined"}, Regexp: `\b[Nn]o ` + name + ` (?:was |is |has been )?(?:set|provided|configured|specified|defined)\b`},
+			{Name: "list", Words: []string{"variables"}, Regexp: `(?i)(?:(?:these|following|required|missing|necessary|mandatory) (?:required |mandatory )?(?:environment |env )?variables|variables? (?:are |is )?(?:missing|required|not set|must be set|need to be set))\b.{0,80}:\s*$`},
 			{Name: "authentik", Words: []string{"secret key missing"}},
 			{Name: "rust", Words: []string{"notpresent", "environment variable not found"}, Regexp: `\b` + name + `\b.*(?:NotPresent|environment variable not found)`},
 		},
@@ -116,6 +119,8 @@ func configEnvMissing() diagnose.Rule {
 					if h.Group("conn") == "" && slices.ContainsFunc(envNames(c), func(n string) bool { return strings.HasPrefix(strings.ToLower(n), "connectionstrings_") }) {
 						continue // some are set, and it does not say which is not
 					}
+				case "list":
+					env = listed(h)
 				case "authentik":
 					env = "AUTHENTIK_SECRET_KEY"
 				case "accept":
@@ -128,7 +133,7 @@ func configEnvMissing() diagnose.Rule {
 						env = "MARIADB_ROOT_PASSWORD"
 					}
 				}
-				if (h.Pattern == "words" || h.Pattern == "before") && !lacking.MatchString(h.Text) {
+				if (h.Pattern == "words" || h.Pattern == "before") && !lacking.MatchString(h.Text) || h.Pattern != "accept" && h.Pattern != "shell" && suggested(h.Text, env) {
 					continue // it only speaks of variables
 				}
 				if env == "" || h.Pattern == "unset" && notAVariable(env) || h.Pattern == "missing" && notAVariable(env) {
@@ -148,6 +153,21 @@ func configEnvMissing() diagnose.Rule {
 		},
 	}
 }
+
+// listed is the first variable of a list on the lines below.
+func listed(h diagnose.Hit) string {
+	for n := h.Line + 1; n <= h.Line+3; n++ {
+		if name := strings.TrimRight(strings.TrimLeft(h.Log.Line(n), " \t-*•"), " :,;"); name != "" {
+			if variableRE.MatchString(name) && !notAVariable(name) {
+				return name
+			}
+			return ""
+		}
+	}
+	return ""
+}
+
+var variableRE = regexp.MustCompile(`^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$`)
 
 // hinted is the variable that one of the next lines shows how to set, "-e EULA=TRUE".
 func hinted(h diagnose.Hit) string {
@@ -187,6 +207,14 @@ func zodPath(h diagnose.Hit) string {
 	}
 	return ""
 }
+
+// suggested says that a line offers a variable as a way to change what the program does, "set X=debug to see more", instead of asking for it.
+func suggested(text, env string) bool {
+	_, after, ok := strings.Cut(text, env)
+	return ok && env != "" && purposeRE.MatchString(after)
+}
+
+var purposeRE = regexp.MustCompile(`^['"` + "`" + `]?(?:=['"]?(?i:true|yes|on|1|debug|false|0|off)\b|['"` + "`" + `)]* (?:=|to [\w'"]+ )?(?:in order )?to (?:turn|help|debug|suppress|avoid|override|increase|disable|enable|force|proceed|silence|ignore|allow|skip|bypass|see|get more|change)\b)`)
 
 // lacking says that a line tells of something that is not there.
 var lacking = regexp.MustCompile(`(?i)\b(?:not|n't|no|none|cannot|unset|undefined|missing|misses|required?s?|empty|blank|must|should|needs?|please|without|absent|null|nil|lacks?|lost|provide|specify|define|unable|fail(?:ed|ure)?|error|invalid|expected?|have you|did you|set the)\b`)

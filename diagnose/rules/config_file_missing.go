@@ -23,7 +23,7 @@ func configFileMissing() diagnose.Rule {
 		Log: []diagnose.Pattern{
 			{Name: "open", Words: []string{"no such file or directory"}, Regexp: `(?i)(?:^|[^/\w.-])(?:open|stat|lstat|read|load|loading|reading|opening|access|find|readfile|file|config(?:uration)?(?: file)?|cannot open|can't open|can't read|cannot read|cannot load(?: certificate(?: key)?)?|BIO_new_file\(|open\(\)|failed to (?:open|load|read)|cat|from|python3?: can't open file) ?:?\(?` + quote + file + quote + `\)?[^/]{0,40}?(?i:no such file or directory)`},
 			{Name: "errno", Words: []string{"no such file or directory"}, Regexp: `(?i)no such file or directory(?: \(os error 2\))?\)?:?,? ?(?:@ rb_sysopen - |open |stat |lstat |scandir |access |cannot open )?` + quote + file + quote},
-			{Name: "path", Words: []string{"no such file or directory"}, Regexp: `(?:^|[\s'"])(?P<path>/[^\s'":,;()]+)['"]?:? \(?(?i:no such file or directory)`},
+			{Name: "path", Words: []string{"no such file or directory"}, Regexp: `(?:^|[\s'"])(?P<path>/[^\s'":,;()]+)['"]?:? \(?(?:error:[0-9A-Fa-f]+:[^/]{0,60}?)?(?i:no such file or directory)`},
 			// Rust's errors name the path in a field.
 			{Name: "field", Words: []string{"no such file or directory"}, Regexp: `\b(?:path|file|filename): "(?P<path>[^"]+)".{0,120}[Nn]o such file or directory`},
 			{Name: "after", Words: []string{"file does not exist", "file doesn't exist", "file not found"}, Regexp: `(?i)\bfile (?:does not exist|doesn't exist|not found): ` + quote + file},
@@ -34,6 +34,7 @@ func configFileMissing() diagnose.Rule {
 			{Name: "find", Words: []string{"cannot find", "can't find", "unable to find", "could not find", "failed to find", "couldn't find", "missing"}, Regexp: `(?i)(?:cannot find|can't find|unable to find|could not find|failed to find|couldn't find|missing)(?: the)? (?:config(?:uration)?|settings|certificate|credentials?|key|license)?(?: ?file)?:? ?['"(]?(?P<path>/[^\s'",;()]+\.[a-z0-9]{1,12})`},
 			// GHC names the file first: "app: /etc/app.yml: openFile: does not exist (No such file or directory)".
 			{Name: "ghc", Words: []string{"file: does not exist ("}, Regexp: `(?:^|[\s:])` + file + `: (?:open|with|read|get)\w*: does not exist \(`},
+			{Name: "no", Words: []string{"no config", "no settings", "no certificate", "no license"}, Regexp: `(?i)\bno (?:config\w*|settings|certificate|license)(?: file)? (?:(?:is |was )?(?:available|found|present|exists) )?(?:at|in|under) ['"]?(?P<path>/[^\s'",;()]+\.[a-z0-9]{1,12})`},
 			{Name: "viper", Words: []string{"not found in \"["}, Regexp: `Config File "(?P<path>[^"]+)" Not Found in "\[(?P<dirs>[^\]]*)\]"`},
 			// Envoy of a path in its configuration that cannot be read.
 			{Name: "envoy", Words: []string{"invalid path: /"}, Regexp: `Invalid path: (?P<path>/[^\s'",;()]+)`},
@@ -91,7 +92,7 @@ func firstOf(texts ...string) string {
 
 // likelyFile tells a path from a word: it holds a slash or a dot.
 func likelyFile(s string) bool {
-	return strings.ContainsAny(s, "/.") && !strings.HasSuffix(s, ".sock") && !strings.HasPrefix(s, "/proc/") && !strings.HasPrefix(s, "/sys/") && !strings.HasPrefix(s, "/lib/modules") && !strings.HasPrefix(s, "//") && !strings.Contains(s, ".so.") && !strings.HasSuffix(s, ".so")
+	return strings.ContainsAny(s, "/.") && !strings.HasSuffix(s, ".sock") && !strings.HasPrefix(s, "/dev/") && !strings.HasPrefix(s, "/proc/") && !strings.HasPrefix(s, "/sys/") && !strings.HasPrefix(s, "/lib/modules") && !strings.HasPrefix(s, "//") && !strings.Contains(s, ".so.") && !strings.HasSuffix(s, ".so")
 }
 
 // isCommand says that a line speaks of a program that cannot be run rather than of a file that cannot be read.

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"slices"
+	"strings"
 
 	"crashloop/diagnose"
 )
@@ -23,6 +24,21 @@ func lastHit(c *diagnose.Case, hits []diagnose.Hit, takes func(diagnose.Hit) boo
 		}
 	}
 	return diagnose.Finding{}, diagnose.Hit{}, false
+}
+
+// atEnd says that a line stands where a program ends: it calls itself an error, or hardly anything is said after it. Words that many a program
+// says without dying of them count there only.
+func atEnd(h diagnose.Hit) bool {
+	if h.Level >= diagnose.Error {
+		return true
+	}
+	said := 0
+	for n := h.Line + 1; n <= h.Log.Len() && said <= 8; n++ {
+		if line := strings.TrimSpace(h.Log.Line(n)); line != "" && !strings.HasPrefix(line, "at ") && !strings.HasPrefix(line, "/") && !strings.HasPrefix(line, "#") {
+			said++
+		}
+	}
+	return said <= 8 && h.Level != diagnose.Info && h.Level != diagnose.Debug
 }
 
 // user is the numeric user that the container runs as, as far as the spec says; known is false when the image decides.

@@ -19,7 +19,7 @@ func denied() []diagnose.Pattern {
 		{Name: "owner", Words: []string{"must be accessible by owner only", "permissions are too open", "are too open", "too open", "has group or world access", "too permissive"}, Regexp: file + `['"]? .{0,40}(?:must be accessible by owner only|permissions are too open|has group or world access|too permissive)|(?:permissions for|permissions on|Permissions \d+ for) ['"]?(?P<path2>/[^\s'"]+)`},
 		// A path that begins at the working directory: mkdir: cannot create directory 'data/x': Permission denied; EACCES: permission denied, mkdir './data'.
 		{Name: "relative", Words: []string{"permission denied", "operation not permitted"}, Regexp: `(?i:permission denied|operation not permitted)[^/'"‘]{0,40}['"‘](?P<rel>(?:\./)?[\w.-]+(?:/[\w.-]*)*)['"’]|['"‘](?P<rel2>(?:\./)?[\w.-]+(?:/[\w.-]*)*)['"’]: (?i:permission denied|operation not permitted)|\b(?:open|mkdir|create|unlink|stat|chmod|chown|mkdirat) (?P<rel3>(?:\./)?[\w.-]+(?:/[\w.-]*)*): (?i:permission denied|operation not permitted)`},
-		{Name: "bare", Words: []string{"permission denied", "operation not permitted", "eacces", "permissionerror"}, Regexp: `(?i:permission denied|operation not permitted)|\bEACCES\b|PermissionError`},
+		{Name: "bare", Words: []string{"permission denied", "operation not permitted", "eacces", "permissionerror", "attempt to write a readonly database"}, Regexp: `(?i:permission denied|operation not permitted|attempt to write a readonly database)|\bEACCES\b|PermissionError`},
 	}
 }
 
@@ -32,7 +32,8 @@ func deniedAt(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, string, 
 		return strings.Contains(t, "exec ") && strings.Contains(t, "exec:") || strings.Contains(t, "bind") || strings.Contains(t, "listen") || strings.Contains(t, "for user") || strings.Contains(t, "docker.sock") || strings.Contains(t, "publickey")
 	}
 	if f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
-		return h.Pattern != "bare" && !skip(h) && len(h.Group("path")+h.Group("path2")) > 2
+		path := h.Group("path") + h.Group("path2")
+		return h.Pattern != "bare" && !skip(h) && len(path) > 2 && !strings.Contains(h.Text, "."+path) // ../x is no whole path
 	}); ok {
 		file := strings.TrimRight(firstOf(h.Group("path"), h.Group("path2")), ".")
 		f.Keys = []string{file}
