@@ -15,6 +15,8 @@ func appInvalidConfig() diagnose.Rule {
 	anyPath := regexp.MustCompile(`(?P<path>/[\w.@+-]+(?:/[\w.@+-]+)+)`)
 	read := newReader()
 	place := regexp.MustCompile(`(?i)\bline:? (?P<line>\d+)|:(?P<line2>\d+)(?::\d+)?\b`)
+	// A variable that is missing has a cause of its own.
+	variable := regexp.MustCompile(`\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b.{0,60}(?:must be|is|are) (?:set|provided|specified|supplied|given|missing|required)\b`)
 	// What a configuration error is only the messenger of.
 	other := regexp.MustCompile(`(?i)host not found in|bind\(\) to|address already in use|no such file or directory|permission denied|cannot load certificate|no such host|connection refused|i/o timeout|no route to host|context deadline exceeded|dial tcp|is forbidden: User|invalid path: /|EACCES|ENOENT|could not build .* hash|error parsing regexp|from flags: |Error loading [\w.]+ (?:or [\w.]+ )?module|JavaScript heap|rate limit|unknown host|UnknownHostException|could not resolve|No resolvable bootstrap|changesets? check ?sum|out of memory|storage engine: InnoDB|command not found`)
 	return diagnose.Rule{
@@ -60,7 +62,7 @@ func appInvalidConfig() diagnose.Rule {
 				return nil
 			}
 			for _, h := range slices.Backward(hits) {
-				if h.Pattern == "end" && !atEnd(h) {
+				if h.Pattern == "end" && (!atEnd(h) || variable.MatchString(h.Text)) {
 					continue
 				}
 				quiet := h.Level == diagnose.Info && !strings.Contains(h.Text, "LOG: ") || h.Level == diagnose.Debug || h.Level == diagnose.Warn && h.Pattern == "place"
