@@ -220,8 +220,8 @@ func labelOfNumber(w string) bool {
 
 // commonWord says that a word after "connect to" is no name of a host.
 func commonWord(w string) bool {
-	switch strings.ToLower(w) {
-	case "the", "a", "an", "local", "server", "host", "port", "database", "db-server", "remote", "tcp", "udp", "it", "any", "all", "this", "your", "our", "upstream", "localhost:", "server:", "at", "on", "in", "is", "was", "failed",
+	switch strings.TrimRight(strings.ToLower(w), ".") {
+	case "the", "a", "an", "local", "specified", "given", "configured", "server", "host", "port", "database", "db-server", "remote", "tcp", "udp", "it", "any", "all", "this", "your", "our", "upstream", "localhost:", "server:", "at", "on", "in", "is", "was", "failed",
 		"refused", "peer", "node", "broker", "cluster", "name", "and", "or", "with", "via", "socket", "unix", "http", "https", "endpoint", "service", "backend", "not", "found", "unreachable", "down", "connect", "connection", "sql", "api", "redis", "mysql", "postgres", "postgresql", "rabbitmq", "mongodb", "kafka", "elasticsearch":
 		// A product's name after "connect to" is as often the product as the host: a form with a port will tell.
 		return true
