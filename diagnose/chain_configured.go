@@ -3,7 +3,47 @@ package diagnose
 import (
 	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 )
+
+// nameNothing says that the program cannot reach what it needs when that is the last thing it tells, by the words of a client, and nothing
+// that can be read names a host: it often stands in a Secret.
+func (c *Case) nameNothing(h Hit) {
+	if c.Subject.ContainerType == Init || !c.lastTells(h) {
+		return
+	}
+	words, ports, what := c.speaksOf(h)
+	if words == nil || slices.ContainsFunc(c.Addresses(), func(s SourcedAddress) bool { return s.isFor(words, ports) }) {
+		return
+	}
+	services, _ := c.List(Services, c.Subject.Namespace)
+	for _, o := range services {
+		if s, ok := o.(*corev1.Service); ok && slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool { return slices.Contains(ports, int(p.Port)) }) {
+			return // it may well be that one, or one of those
+		}
+	}
+	f := FromHit(h, Possible, Words)
+	f.Cause = "dependency.external"
+	f.Summary = c.Who() + " cannot reach " + what + ": its log does not name the host, and nothing that can be read here does"
+	f.Advice = "See which host its configuration or Secret names, and whether that answers"
+	f.Settle = "The host and port that its configuration names, and whether they answer from a pod of the namespace."
+	c.dependencies = append(c.dependencies, Dependency{Hit: h, How: h.Pattern, Finding: f})
+}
+
+// lastTells says that a failure is in the last thing that its log tells: its last line, or the stack trace that ends it but for a few fields.
+func (c *Case) lastTells(h Hit) bool {
+	last := h.Log.lastText()
+	if h.Line >= last-1 {
+		return true
+	}
+	for _, t := range c.Traces() {
+		if h.Line >= t.First && h.Line <= t.Last && t.Last >= last-8 {
+			return true
+		}
+	}
+	return false
+}
 
 // failureText is a line that tells of a failure, with the stack trace that it stands in, in lower case.
 func (c *Case) failureText(h Hit) string {
@@ -21,27 +61,39 @@ func (c *Case) failureText(h Hit) string {
 // databasePorts are where what Java's connection pools talk to listens: they do not say which of them it is.
 var databasePorts = []int{5432, 3306, 1433, 1521}
 
-// followOutside takes the one host outside the cluster that the configuration names for the protocol of which the failure tells, when the log
-// names none and nothing in the cluster is proven to be broken: "timed out waiting for a node assignment", with one broker configured.
-func (c *Case) followOutside(h Hit) {
+// speaksOf gives the words and ports of the one protocol of which a failure tells, and what to call the other side.
+func (c *Case) speaksOf(h Hit) (words []string, ports []int, what string) {
 	text := c.failureText(h)
-	var words []string
-	var ports []int
 	for _, p := range protocols {
 		if slices.ContainsFunc(p.words, func(w string) bool { return strings.Contains(text, w) }) {
 			if words != nil {
-				return // it speaks of more than one
+				return nil, nil, "" // it speaks of more than one
 			}
-			words, ports = p.words, []int{p.port}
+			words, ports, what = p.words, []int{p.port}, p.name
 		}
 	}
 	if words == nil && (strings.Contains(text, "hikari") || strings.Contains(text, "jdbc")) {
-		words, ports = []string{"jdbc", "datasource", "database"}, databasePorts
+		return []string{"jdbc", "datasource", "database"}, databasePorts, "its database"
+	}
+	return words, ports, what
+}
+
+// isFor says that an address that the configuration names is for one of these ports, or is called by one of these words.
+func (s SourcedAddress) isFor(words []string, ports []int) bool {
+	source := strings.ToLower(s.Source)
+	return slices.Contains(ports, s.Address.Port) || slices.ContainsFunc(words, func(w string) bool { return strings.Contains(source, w) || strings.Contains(s.Address.Host, w) })
+}
+
+// followOutside takes the one host outside the cluster that the configuration names for the protocol of which the failure tells, when the log
+// names none and nothing in the cluster is proven to be broken: "timed out waiting for a node assignment", with one broker configured.
+func (c *Case) followOutside(h Hit) {
+	words, ports, _ := c.speaksOf(h)
+	if words == nil {
+		return
 	}
 	var only *Dependency
 	for _, s := range c.Addresses() {
-		source := strings.ToLower(s.Source)
-		if !slices.Contains(ports, s.Address.Port) && !slices.ContainsFunc(words, func(w string) bool { return strings.Contains(source, w) || strings.Contains(s.Address.Host, w) }) {
+		if !s.isFor(words, ports) {
 			continue
 		}
 		if only != nil {

@@ -89,6 +89,9 @@ func (c *Case) Dependencies() []Dependency {
 		if len(c.dependencies) == 0 {
 			c.followOutside(c.failures[silent])
 		}
+		if len(c.dependencies) == 0 {
+			c.nameNothing(c.failures[silent])
+		}
 	}
 	return c.dependencies
 }
@@ -116,7 +119,7 @@ func (c *Case) EndsWaiting(h Hit) bool {
 // waitsForPeer says that what took too long was another program's answer.
 func waitsForPeer(text string) bool {
 	text = strings.ToLower(text)
-	return strings.Contains(text, "connect") || strings.Contains(text, "node assignment") || strings.Contains(text, "request timeout after") || strings.Contains(text, "broker")
+	return strings.Contains(text, "connect") || strings.Contains(text, "node assignment") || strings.Contains(text, "server selection") || strings.Contains(text, "request timeout after") || strings.Contains(text, "broker")
 }
 
 // toldBetter says that a line which only tells that there is no connection says why, or that the lines around it do.
@@ -156,22 +159,23 @@ func (c *Case) followConfigured(h Hit) {
 	}
 }
 
-// protocols are the words by which programs call what they talk to, and the ports on which that listens.
+// protocols are the words by which programs call what they talk to, the ports on which that listens, and its name in a sentence.
 var protocols = []struct {
 	words []string
 	port  int
+	name  string
 }{
-	{[]string{"amqp", "rabbit"}, 5672},
-	{[]string{"mongo"}, 27017},
-	{[]string{"redis", "jedis", "lettuce"}, 6379},
-	{[]string{"mysql", "mariadb"}, 3306},
-	{[]string{"postgres", "psycopg", "npgsql", "pgsql"}, 5432},
-	{[]string{"kafka"}, 9092},
-	{[]string{"zookeeper"}, 2181},
-	{[]string{"elasticsearch", "opensearch"}, 9200},
-	{[]string{"cassandra"}, 9042},
-	{[]string{"nats"}, 4222},
-	{[]string{"memcache"}, 11211},
+	{[]string{"amqp", "rabbit"}, 5672, "its RabbitMQ broker"},
+	{[]string{"mongo"}, 27017, "MongoDB"},
+	{[]string{"redis", "jedis", "lettuce"}, 6379, "Redis"},
+	{[]string{"mysql", "mariadb"}, 3306, "its MySQL server"},
+	{[]string{"postgres", "psycopg", "npgsql", "pgsql"}, 5432, "its PostgreSQL server"},
+	{[]string{"kafka"}, 9092, "its Kafka brokers"},
+	{[]string{"zookeeper"}, 2181, "ZooKeeper"},
+	{[]string{"elasticsearch", "opensearch"}, 9200, "Elasticsearch"},
+	{[]string{"cassandra"}, 9042, "Cassandra"},
+	{[]string{"nats"}, 4222, "its NATS server"},
+	{[]string{"memcache"}, 11211, "memcached"},
 }
 
 // followProtocol tries the one Service of the namespace that serves the protocol of which the failure tells, when neither the log nor the
