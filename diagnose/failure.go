@@ -67,7 +67,6 @@ func namePatterns() []*regexp.Regexp {
 		`\((?:ENOTFOUND|EAI_AGAIN)[^)]*\)[^\n]*['" ]hostname['"]?: ?['"]` + host + `['"]`,
 		`(?i)(?:translate host name|server host|host not found in (?:upstream|resolver)|bad address|resolve host:?|resolve address|resolve|resolve server|resolve hostname|unknown host:?|resolving|getaddrinfo for) ['"]?` + host + `['"]?`,
 		`UnknownHostException: (?:Failed to resolve ')?` + host,
-		`(?:^|[\s:"'(])` + host + `: (?:Name or service not known|No address associated with hostname|Temporary failure in name resolution|Name does not resolve)`,
 		`(?i)can't find ` + host + `: NXDOMAIN`,
 		`(?i)(?:not known|no such host is known\.?|in name resolution|name does not resolve) \(` + host + `(?::\d+)?\)`,
 		`\(` + host + `:\d+\): non-existing domain`,
@@ -79,17 +78,21 @@ func namePatterns() []*regexp.Regexp {
 		`address of host: ` + host, // ClickHouse
 		`(?i)host name ['"]?` + host + `['"]?`,
 		`(?i)hostname ['"]?` + host + `['"]?`,
+		`(?:^|[\s:"'(])` + host + `: (?:Name or service not known|No address associated with hostname|Temporary failure in name resolution|Name does not resolve)`,
 	} {
 		out = append(out, regexp.MustCompile(p))
 	}
 	return out
 }
 
+// exceptionName is the class of an exception, which stands before the words as a host would.
+var exceptionName = regexp.MustCompile(`(?:Exception|Error)$`)
+
 // unresolved returns the name that a line says does not resolve, "" when it does not say.
 func (e *Engine) unresolved(text string) string {
 	for _, re := range e.names {
 		for _, m := range re.FindAllStringSubmatchIndex(text, 4) {
-			if name := text[m[2]:m[3]]; !commonName(name) && !inSentence(text, name, m[2], m[3]) {
+			if name := text[m[2]:m[3]]; !commonName(name) && !exceptionName.MatchString(name) && !inSentence(text, name, m[2], m[3]) {
 				return name
 			}
 		}

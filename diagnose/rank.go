@@ -249,9 +249,12 @@ func saidBetween(l *Log, from, to int) int {
 // wentOnBetween says that an ordinary line stands between two lines: what the first complained of was over.
 func wentOnBetween(l *Log, from, to int) bool {
 	for n := from + 1; n < to; n++ {
-		if level := lineLevelAt(l, n); level == Info || level == Debug {
+		if level := lineLevelAt(l, n); level == Info || level == Debug || gotOver.MatchString(l.Line(n)) {
 			return true
 		}
 	}
 	return false
 }
+
+// gotOver is a line that says that a failure is over.
+var gotOver = regexp.MustCompile(`(?i)\b(?:recovered|reconnected|succeeded|restored)\b`)

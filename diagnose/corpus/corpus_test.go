@@ -228,8 +228,8 @@ func (s score) log(t *testing.T) {
 	}
 }
 
-// TestCorpus prints the scoreboard. It fails where a wrong cause is called certain, where something is found although nothing is
-// wrong, and when fewer cases of the catalogue's own causes are right than were before.
+// TestCorpus prints the scoreboard. It fails where a case is not right that does not say why it is open, and when fewer cases of the
+// catalogue's own causes are right than were before.
 func TestCorpus(t *testing.T) {
 	e := engine(t)
 	board := score{}
@@ -239,7 +239,7 @@ func TestCorpus(t *testing.T) {
 			verdict, says := c.judge(t, e)
 			board.add(category, verdict)
 			switch {
-			case verdict == wrongCertain && c.open == "":
+			case verdict != rightFirst && verdict != missing && c.open == "":
 				t.Errorf("%s: %s", verdict, says)
 			case verdict == rightFirst && c.open != "":
 				t.Logf("it is right now: take the line \"open\" away")
@@ -263,7 +263,7 @@ func TestCorpus(t *testing.T) {
 }
 
 // floor is how many of 100 cases whose cause the catalogue has must be right first. It only ever rises.
-const floor = 90
+const floor = 97
 
 // judge compares what is found with what is expected.
 func (c *crash) judge(t *testing.T, e *diagnose.Engine) (verdict, says string) {

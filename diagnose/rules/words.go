@@ -35,6 +35,14 @@ func (r *reader) whole(h diagnose.Hit) string {
 		if next := strings.TrimSpace(h.Log.Line(h.Line + 1)); r.where.MatchString(next) {
 			text += " " + next
 		}
+		if before := strings.TrimSpace(h.Log.Line(h.Line - 1)); before != "" && strings.HasPrefix(text, "Please check") {
+			return before + " " + text
+		}
+		for n := h.Line + 1; n <= h.Line+2; n++ {
+			if strings.TrimSpace(h.Log.Line(n)) == "Caused by:" {
+				return text + ": " + strings.TrimSpace(h.Log.Line(n+1))
+			}
+		}
 		return text
 	}
 	for n := h.Line + 1; n <= h.Line+3; n++ {
