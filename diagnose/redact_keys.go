@@ -93,6 +93,15 @@ func keyStrength(key string) strength {
 	return notSecret
 }
 
+// beginsPort says that a text begins with a port of an address with a path or nothing behind it.
+func beginsPort(text string) bool {
+	n := 0
+	for n < len(text) && isDigit(text[n]) {
+		n++
+	}
+	return n > 0 && n < 6 && (n == len(text) || strings.IndexByte("/?#\"' \n),", text[n]) >= 0)
+}
+
 // form says how a value is written, which tells an assignment from a sentence.
 type form int
 
@@ -152,6 +161,9 @@ func (s *scan) assignment(i int) int {
 		return s.randomValue(i, value, key)
 	}
 	start, end, inQuotes := s.valueAt(value, true)
+	if text[i] == ':' && strings.HasSuffix(text[:keyStart], "//") && beginsPort(text[i+1:]) {
+		return i // https://my-secrets.example.com:443/path
+	}
 	if start >= end || text[i] == ':' && isSystemError(text[value:]) {
 		return i
 	}

@@ -12,6 +12,7 @@ func appIncompatibleData() diagnose.Rule {
 	// What could happen to the data has not happened.
 	warned := regexp.MustCompile(`(?i)\b(?:can|could|may|might|will) be(?:come)? (?:corrupt|lost|incompatible)`)
 	constraint := regexp.MustCompile(`(?i)constraint failed|violates .{3,12} constraint`)
+	held := regexp.MustCompile(`\b(?:lock|locked|locks|lockfile|lock\w*\.lock|\w*lockexception|lockobtainfailed)\b|\block file|\.lock\b|pid ?file|\.pid\b|already running|is running|another (?:instance|process)`)
 	return diagnose.Rule{
 		ID: "app.incompatible-data", Category: "app-error", Title: "It cannot use the data that it finds",
 		Doc: diagnose.Doc{
@@ -69,7 +70,7 @@ func appIncompatibleData() diagnose.Rule {
 				f.Advice = "A migration stopped half-way, or two ran at once: undo what it made, or mark it as done, as the migration tool documents"
 			} else if strings.Contains(t, "symbolic link") {
 				f.Advice = "An earlier run left it in the pod's volume: delete the pod, so that it starts with an empty one"
-			} else if strings.Contains(t, "lock") || strings.Contains(t, "pid file") || strings.Contains(t, "pidfile") || strings.Contains(t, "running") {
+			} else if held.MatchString(t) {
 				f.Advice = "See that no other instance uses the volume; then remove what the killed run left behind"
 			}
 			// The line before often holds the other half: PostgreSQL says the versions in its DETAIL.
