@@ -126,7 +126,7 @@ var (
 	clause = regexp.MustCompile(`: |; |[.] | - `)
 	// logHead is one piece of what loggers put before their words: [main], (1), FATAL:, startup.go 586:, server.go:12], a lone hyphen or colon.
 	logHead = regexp.MustCompile(`^(?:\[Nest\] +\d+ +- [\d/]+, [\d:]+ [AP]M|<\d+\.\d+\.\d+>|Caused by:|(?:\[[\w .:/#,-]{1,40}\])+|\(\d+\)|(?:EMERG|ALERT|CRIT|CRITICAL|FATAL|SEVERE|ERROR|ERR|WARN|WARNING|NOTICE|INFO|LOG|PANIC|DETAIL)(?::|\b)|[\w/.-]+\.(?:go|java|cc|cpp|py|rs|c|rb)[: ]\d+(?:[:\]]| -)?|[IWEF]\d{4} [\d:.]+\s+\d+ [\w.-]+:\d+\]|[A-Z]+ +\d+ --- \[[^\]]*\] [\w.$\[\]/]+ +:|\[(?:error|fatal)\]:?|\|(?: (?:CORE|TRACE|PROCESS|CLUSTER))? \| (?:ERROR|CRITICAL|WARN|INFO) \||\([\w/.-]+\.go:\d+ in \w+\) \||\([\w -]+\) ERROR:|[-:]+)(?:\s|:\s|$)`)
-	key = regexp.MustCompile(`^\s+[\w.-]+=`)
+	key     = regexp.MustCompile(`^\s+[\w.-]+=`)
 	// logfmt is the words or the error in a line of key=value pairs.
 	logfmt = regexp.MustCompile(`(?:^|\s)(?:msg|err|error|error_class)=("(?:[^"\\]|\\.)*"|\S+)`)
 )
