@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -16,7 +17,7 @@ func lastHit(c *diagnose.Case, hits []diagnose.Hit, takes func(diagnose.Hit) boo
 	// A program that ends well ends of nothing, unless an error is the last that it says.
 	well := t.ExitCode == 0 && t.Reason == "Completed" && !probeKilled(c).killed
 	for _, h := range slices.Backward(hits) {
-		if well && (h.Level < diagnose.Error || h.Line < h.Log.Len()-3) {
+		if well && (!inError(h) || h.Line < beforeStopping(h.Log)-3) {
 			continue
 		}
 		if takes == nil || takes(h) {
@@ -25,6 +26,30 @@ func lastHit(c *diagnose.Case, hits []diagnose.Hit, takes func(diagnose.Hit) boo
 	}
 	return diagnose.Finding{}, diagnose.Hit{}, false
 }
+
+// inError says that a line calls itself an error, or belongs to one that begins a few lines above.
+func inError(h diagnose.Hit) bool {
+	level := h.Level
+	for n := h.Line - 1; level == diagnose.NoLevel && n > 0 && n >= h.Line-4; n-- {
+		level = diagnose.LineLevel(h.Log.Line(n))
+	}
+	return level >= diagnose.Error
+}
+
+// beforeStopping is the last line of a log that does more than tell that the program stops.
+func beforeStopping(l *diagnose.Log) int {
+	n := l.Len()
+	for ; n > 1; n-- {
+		line := l.Line(n)
+		if strings.TrimSpace(line) != "" && (diagnose.LineLevel(line) >= diagnose.Error || !stopping.MatchString(line)) {
+			break
+		}
+	}
+	return n
+}
+
+// stopping is how programs tell that they, or what they started, come to an end.
+var stopping = regexp.MustCompile(`(?i)\b(?:stopp?(?:ed|ing)|shut(?:ting)? ?down|exited|exiting|terminat(?:ed|ing)|clos(?:ed|ing)|bye)\b`)
 
 // atEnd says that a line stands where a program ends: it calls itself an error, or hardly anything is said after it. Words that many a program
 // says without dying of them count there only.

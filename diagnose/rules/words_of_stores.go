@@ -7,7 +7,7 @@ import "crashloop/diagnose"
 func storesWords() []diagnose.Pattern {
 	return []diagnose.Pattern{
 		// The version that wrote the data, against the version that reads it.
-		{Name: "proven", Words: []string{"for running version", "of the data (", "upgrading from", "downgrad", "upgrade from", "upgrade path", "out-of-date database schema", "database schema is", "schema version", "database version", "written by", "created by", "created with", "saved with", "too old to", "is too old", "too old. please", "require upgrading", "cannot be downgraded", "last used with", "but the required version", "file format", "format version", "metadata.version", "database does not match", "does not match current requirements", "minimum required", "legacy data", "appears to be postgresql data in", "required to upgrade to"}, Regexp: `(?i)` +
+		{Name: "proven", Words: []string{"for running version", "current version is too old", "of the data (", "upgrading from", "downgrad", "upgrade from", "upgrade path", "out-of-date database schema", "database schema is", "schema version", "database version", "written by", "created by", "created with", "saved with", "too old to", "is too old", "too old. please", "require upgrading", "cannot be downgraded", "last used with", "but the required version", "file format", "format version", "metadata.version", "database does not match", "does not match current requirements", "minimum required", "legacy data", "appears to be postgresql data in", "required to upgrade to"}, Regexp: `(?i)` +
 			`is too (?:high|new|low|old) for (?:running|this) version` + // CockroachDB
 			`|version of the data \(\S+\) is (?:higher|lower|newer|older) than` + // Nextcloud
 			`|upgrad(?:e|ing) from (?:version |major version )?v?\d\S* to (?:version )?v?\d\S*:? is not (?:supported|possible|allowed)` +
@@ -15,7 +15,7 @@ func storesWords() []diagnose.Pattern {
 			`|out[- ]of[- ]date database schema` + // MLflow
 			`|database version does not match|your database version: ?\S+\. required` + // Zabbix
 			`|database files require upgrading` + // Neo4j
-			`|(?:version|release) .{0,60}(?:trying to )?upgrad(?:e|ing) from is too old` + // SonarQube
+			`|(?:version|release) .{0,60}(?:trying to )?upgrad(?:e|ing) from is too old|current version is too old` + // SonarQube
 			`|extension version is \S+, but the required version` + // Immich
 			`|(?:unsupported|unknown|incompatible) (?:\w+ )?(?:file|data|store|storage|index|segment|meta|on-disk|disk|snapshot) (?:format|version)` +
 			`|metadata\.version \S+ is not supported` + // Kafka
