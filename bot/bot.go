@@ -118,11 +118,24 @@ type file struct {
 	over     bool      // it is to be dropped
 }
 
-// measurable says when a run that begins now is worth a look for what it uses of its limits: late in it, as the runs before it went.
-// metrics-server measures only what runs, and knows a container that has just started only after its second look at it.
-func (f *file) measurable(now time.Time) (time.Time, bool) {
-	if f.diagnosis == nil || f.measures >= measures || diagnose.Measured(f.diagnosis.Evidence) {
-		return time.Time{}, false
+// look plans a diagnosis.
+func (f *file) look(at time.Time) {
+	f.due = append(f.due, at)
+	slices.SortFunc(f.due, time.Time.Compare)
+}
+
+// lookBy plans a diagnosis, unless there is one until then.
+func (f *file) lookBy(at time.Time) {
+	if len(f.due) == 0 || f.due[0].After(at) {
+		f.look(at)
+	}
+}
+
+// lateInRun is how long after its start a run is worth a look for what it uses of its limits: shortly before its end, as the runs before it
+// went. metrics-server measures only what runs, and knows a container only after its second look at it. It is false once that is known.
+func (f *file) lateInRun() (after time.Duration, ok bool) {
+	if f.diagnosis == nil || diagnose.Measured(f.diagnosis.Evidence) {
+		return 0, false
 	}
 	var lives []time.Duration
 	for _, r := range f.diagnosis.Timeline {
@@ -131,15 +144,11 @@ func (f *file) measurable(now time.Time) (time.Time, bool) {
 		}
 	}
 	if len(lives) == 0 {
-		return time.Time{}, false
+		return 0, false
 	}
 	slices.Sort(lives)
-	late := lives[len(lives)/2] * 4 / 5
-	if late < measured || late > time.Hour {
-		return time.Time{}, false
-	}
-	f.measures++
-	return now.Add(late), true
+	after = lives[len(lives)/2] * 4 / 5
+	return after, measured <= after && after <= time.Hour
 }
 
 // New returns a Bot, or an error that names what is missing.
@@ -180,19 +189,17 @@ func (b *Bot) Incident(inc diagnose.Incident) {
 		}
 	case inc.Fingerprint != f.inc.Fingerprint:
 		f.diagnose = true
-		f.due = append(f.due, now.Add(lookAgain[0]))
-		slices.SortFunc(f.due, time.Time.Compare)
+		f.look(now.Add(lookAgain[0]))
 	case inc.Restarts != f.inc.Restarts:
-		soon := f.at.Add(refresh)
-		if !soon.After(now) {
+		if soon := f.at.Add(refresh); soon.After(now) {
+			f.lookBy(soon)
+		} else {
 			f.diagnose = true
-		} else if len(f.due) == 0 || f.due[0].After(soon) {
-			f.due = append(f.due, soon)
 		}
-		if t, ok := f.measurable(now); ok {
-			f.due = append(f.due, t)
+		if late, ok := f.lateInRun(); ok && f.measures < measures {
+			f.measures++
+			f.look(now.Add(late))
 		}
-		slices.SortFunc(f.due, time.Time.Compare)
 	}
 	f.inc = inc
 	if inc.State != diagnose.Open && f.forget.IsZero() {

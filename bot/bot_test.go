@@ -164,6 +164,28 @@ func TestUsageIsLookedForWhileItRuns(t *testing.T) {
 	}
 }
 
+// TestFailureIsTriedAgainBeforeALaterLook holds that a look planned for late in a long run does not put off the one that makes up for a failure.
+func TestFailureIsTriedAgainBeforeALaterLook(t *testing.T) {
+	tell(t, newMemory(), func(s *story) {
+		s.finder.mu.Lock()
+		s.finder.answer.Timeline = []diagnose.Run{{Started: time.Now().Add(-50 * time.Minute), Ended: time.Now()}}
+		s.finder.mu.Unlock()
+		s.Incident(s.inc)
+		time.Sleep(10 * time.Minute)
+		s.finder.mu.Lock()
+		s.finder.err = errors.New("the API server is away")
+		s.finder.mu.Unlock()
+		s.inc.Restarts++
+		s.Incident(s.inc)
+		synctest.Wait()
+		before := s.finder.count()
+		time.Sleep(refresh + time.Second)
+		if again := s.finder.count() - before; again != 1 {
+			t.Errorf("looked %d times within %s of a failure, want once", again, refresh)
+		}
+	})
+}
+
 func TestEvidenceIsKeptAfterThePost(t *testing.T) {
 	tell(t, newMemory(), func(s *story) {
 		s.Incident(s.inc)

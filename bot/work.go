@@ -116,10 +116,8 @@ func (b *Bot) rediagnose(ctx context.Context, f *file, inc diagnose.Incident, kn
 func (b *Bot) again(f *file) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(f.due) == 0 {
-		f.due = append(f.due, time.Now().Add(refresh))
-		b.rouse()
-	}
+	f.lookBy(time.Now().Add(refresh))
+	b.rouse()
 }
 
 // adopt takes a new diagnosis over, unless it only knows less than the one that stands; it says whether it did.

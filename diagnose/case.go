@@ -273,7 +273,7 @@ func (c *Case) EventsOf(kind, namespace, name string) []Event {
 	var out []Event
 	for _, o := range objects {
 		if e, ok := o.(*corev1.Event); ok && e.InvolvedObject.Kind == kind && e.InvolvedObject.Name == name {
-			out = append(out, readEvent(e))
+			out = append(out, ReadEvent(e))
 		}
 	}
 	out = mergeEvents(out)

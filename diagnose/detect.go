@@ -199,7 +199,7 @@ func Holdup(objects []Object, pod string, created time.Time) (Event, bool) {
 		if !ok || e.InvolvedObject.Kind != "Pod" || e.InvolvedObject.Name != pod {
 			continue
 		}
-		if r := readEvent(e); r.Last.IsZero() || created.IsZero() || !r.Last.Before(created.Add(-5*time.Second)) {
+		if r := ReadEvent(e); r.Last.IsZero() || created.IsZero() || !r.Last.Before(created.Add(-5*time.Second)) {
 			all = append(all, r)
 		}
 	}

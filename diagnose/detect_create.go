@@ -128,7 +128,7 @@ func FailedCreate(objects []Object, kind, name string) (Event, bool) {
 	var all []Event
 	for _, o := range objects {
 		if e, ok := o.(*corev1.Event); ok && e.InvolvedObject.Kind == kind && e.InvolvedObject.Name == name {
-			all = append(all, readEvent(e))
+			all = append(all, ReadEvent(e))
 		}
 	}
 	var found Event

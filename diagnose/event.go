@@ -40,9 +40,9 @@ func (e Event) Has(texts ...string) bool {
 	return false
 }
 
-// readEvent takes an event's times and count from whichever of its fields are set: the scheduler and other users of the newer API leave
+// ReadEvent takes an event's times and count from whichever of its fields are set: the scheduler and other users of the newer API leave
 // firstTimestamp, lastTimestamp and count empty and write eventTime and series.
-func readEvent(e *corev1.Event) Event {
+func ReadEvent(e *corev1.Event) Event {
 	out := Event{
 		Warning: e.Type == corev1.EventTypeWarning, Reason: e.Reason, Message: e.Message,
 		Kind: e.InvolvedObject.Kind, Name: e.InvolvedObject.Name, Container: fieldContainer(e.InvolvedObject.FieldPath),

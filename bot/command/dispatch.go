@@ -163,7 +163,7 @@ func (d *Dispatcher) reply(ctx context.Context, to notify.Replier, who notify.Pe
 	case errors.Is(err, context.DeadlineExceeded):
 		m = say("That took too long: the cluster's API is slow or does not answer. Try again in a moment.")
 	case err != nil:
-		m = say(sentence(d.o.Redact(cut(err.Error(), 1000))))
+		m = say(sentence(cut(d.o.Redact(err.Error()), 1000)))
 	}
 	// An answer that took all its time must still be sent.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), replyLimit)

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -264,7 +263,7 @@ func (c *call) keptLogs(ctx context.Context, e evidence.Evidence) []notify.Block
 			blocks = append(blocks, notify.Block{Text: []notify.Span{notify.B(l.title), notify.T(": the node had dropped it already.")}})
 			continue
 		case err != nil:
-			blocks = append(blocks, notify.Block{Text: []notify.Span{notify.B(l.title), notify.T(" could not be captured: " + sentence(c.o.Redact(cut(err.Error(), 300))))}})
+			blocks = append(blocks, notify.Block{Text: []notify.Span{notify.B(l.title), notify.T(" could not be captured: " + sentence(cut(c.o.Redact(err.Error()), 300)))}})
 			continue
 		}
 		text, shown, all := c.tailOf(raw)
@@ -333,18 +332,18 @@ func (c *call) keptEvents(ctx context.Context, e evidence.Evidence) ([]notify.Bl
 	}
 	objects, err := e.View.List(ctx, diagnose.Events, s.Namespace, diagnose.Where{})
 	if err != nil {
-		return []notify.Block{{Context: []notify.Span{notify.T("Events could not be captured: " + sentence(c.o.Redact(cut(err.Error(), 300))))}}}, nil
+		return []notify.Block{{Context: []notify.Span{notify.T("Events could not be captured: " + sentence(cut(c.o.Redact(err.Error()), 300)))}}}, nil
 	}
-	var events []*corev1.Event
+	var events []diagnose.Event
 	for _, o := range objects {
 		if ev, ok := o.(*corev1.Event); ok && (ev.InvolvedObject.Name == s.Pod || ev.InvolvedObject.Kind == s.Kind() && ev.InvolvedObject.Name == s.Name()) {
-			events = append(events, ev)
+			events = append(events, diagnose.ReadEvent(ev))
 		}
 	}
 	if len(events) == 0 {
 		return nil, nil
 	}
-	slices.SortStableFunc(events, func(a, b *corev1.Event) int { return cmp.Compare(eventTime(a).UnixNano(), eventTime(b).UnixNano()) })
+	slices.SortStableFunc(events, func(a, b diagnose.Event) int { return a.Last.Compare(b.Last) })
 	title := "Events"
 	if all := len(events); all > maxKeptEvents {
 		events = events[all-maxKeptEvents:]
@@ -352,32 +351,13 @@ func (c *call) keptEvents(ctx context.Context, e evidence.Evidence) ([]notify.Bl
 	}
 	var list [][]notify.Span
 	for _, ev := range events {
-		line := []notify.Span{{Time: eventTime(ev).Unix()}, notify.T(" "), notify.B(cut(notify.Clean(ev.Reason), 60))}
-		if n := eventCount(ev); n > 1 {
-			line = append(line, notify.T(fmt.Sprintf(" ×%d", n)))
+		line := []notify.Span{{Time: ev.Last.Unix()}, notify.T(" "), notify.B(cut(notify.Clean(ev.Reason), 60))}
+		if ev.Count > 1 {
+			line = append(line, notify.T(fmt.Sprintf(" ×%d", ev.Count)))
 		}
 		list = append(list, append(line, notify.T(" "+cut(c.o.Redact(strings.Join(strings.Fields(notify.Clean(ev.Message)), " ")), 220))))
 	}
 	return []notify.Block{{Text: []notify.Span{notify.B(title)}}, {List: list}}, nil
-}
-
-func eventTime(e *corev1.Event) time.Time {
-	switch {
-	case e.Series != nil && !e.Series.LastObservedTime.IsZero():
-		return e.Series.LastObservedTime.Time
-	case !e.LastTimestamp.IsZero():
-		return e.LastTimestamp.Time
-	case !e.EventTime.IsZero():
-		return e.EventTime.Time
-	}
-	return e.CreationTimestamp.Time
-}
-
-func eventCount(e *corev1.Event) int32 {
-	if e.Series != nil {
-		return max(e.Count, e.Series.Count)
-	}
-	return e.Count
 }
 
 // archive sends a recording as a file, without what the person may not get. What was left out is forbidden in a replay, not missing.

@@ -56,22 +56,23 @@ func (k *Keeper) young(have []Recording) []Recording {
 
 // Open reads a recording.
 func (k *Keeper) Open(ctx context.Context, r Recording) (Evidence, error) {
+	key := r.key()
 	k.mu.Lock()
-	raw, unsaved := k.unsaved[r.key()]
+	raw, unsaved := k.unsaved[key]
 	k.mu.Unlock()
 	if !unsaved {
-		stored, err := k.o.Store.List(ctx, r.key())
+		stored, err := k.o.Store.List(ctx, key)
 		if err != nil {
 			return Evidence{}, fmt.Errorf("reading a recording: %w", err)
 		}
-		raw = stored[r.key()]
+		raw = stored[key]
 	}
 	if raw == nil {
 		return Evidence{}, ErrGone
 	}
-	r, packed, err := decode(r.key(), raw)
+	r, packed, err := decode(key, raw)
 	if err != nil {
-		k.o.Log.Warn("a recording of an incident's evidence is damaged", "key", r.key(), "error", err)
+		k.o.Log.Warn("a recording of an incident's evidence is damaged", "key", key, "error", err)
 		return Evidence{}, fmt.Errorf("the recording is damaged: %w", err)
 	}
 	files, err := snapshot.ReadArchive(bytes.NewReader(packed))
