@@ -275,15 +275,12 @@ func run(r diagnose.Run) []Span {
 	return []Span{{Time: r.Ended.Unix()}, T(fmt.Sprintf(" ended after %s with %s", span(r.Ended.Sub(r.Started)), how))}
 }
 
-// span is a duration for people: "4s", "2m10s", "3h5m".
+// span is how long something lasted. A pod's status tells no less than a second.
 func span(d time.Duration) string {
-	switch {
-	case d < time.Second:
+	if d < time.Second {
 		return "less than 1s"
-	case d < time.Hour:
-		return strings.TrimSuffix(d.Round(time.Second).String(), "0s")
 	}
-	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	return diagnose.Duration(d)
 }
 
 func alternatives(all []diagnose.Alternative) Block {

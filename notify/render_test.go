@@ -257,3 +257,19 @@ func FuzzClean(f *testing.F) {
 		}
 	})
 }
+
+func TestARunIsAsLongAsItWas(t *testing.T) {
+	for lasted, want := range map[time.Duration]string{
+		0: "less than 1s", 3 * time.Second: "3s", 10 * time.Second: "10s", 40 * time.Second: "40s", 130 * time.Second: "2m10s", 20 * time.Minute: "20m", time.Hour: "1h", 3*time.Hour + 5*time.Minute: "3h5m",
+	} {
+		inc, d := incident(), envMissing()
+		d.Timeline = []diagnose.Run{{Started: noon.Add(-lasted), Ended: noon, ExitCode: 1}}
+		if text := notify.Detail(inc, d, notify.RenderOptions{}).Plain(); !strings.Contains(text, " ended after "+want+" with exit code 1") {
+			t.Errorf("a run of %s does not read %q:\n%s", lasted, want, text)
+		}
+		inc.State, inc.Since, inc.Ended, inc.EndedSays = diagnose.Recovered, noon.Add(-lasted), noon, "it runs"
+		if text := notify.End(inc).Plain(); lasted > 0 && !strings.Contains(text, "It lasted "+want+", with 3 restarts.") {
+			t.Errorf("an incident of %s does not read %q:\n%s", lasted, want, text)
+		}
+	}
+}
