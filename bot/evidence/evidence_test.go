@@ -88,9 +88,10 @@ func newKeeper(t *testing.T, store Store, change func(*Options)) *Keeper {
 	return k
 }
 
-// runs lets a keeper work until the returned function ends it.
-func runs(t *testing.T, k *Keeper) (stop func()) {
+// begin makes a keeper over a store, which works until stop is called.
+func begin(t *testing.T, store Store, change func(*Options)) (k *Keeper, stop func()) {
 	t.Helper()
+	k = newKeeper(t, store, change)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -99,7 +100,7 @@ func runs(t *testing.T, k *Keeper) (stop func()) {
 			t.Error(err)
 		}
 	}()
-	return func() { cancel(); <-done }
+	return k, func() { cancel(); <-done }
 }
 
 // crash is a cluster in which container web of a pod has crashed and left this log; no log when it is empty.
@@ -166,8 +167,7 @@ func logOf(t *testing.T, k *Keeper, r Recording) string {
 func TestALogOutlivesItsPodAndTheBot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newLedger()
-		k := newKeeper(t, store, nil)
-		stop := runs(t, k)
+		k, stop := begin(t, store, nil)
 		looks(t, k, "i1", crash(t, "fatal: no DATABASE_URL\n"), "config.env-missing")
 		synctest.Wait()
 		have := k.Of("i1")
@@ -184,8 +184,7 @@ func TestALogOutlivesItsPodAndTheBot(t *testing.T) {
 		}
 		stop()
 
-		k = newKeeper(t, store, nil)
-		stop = runs(t, k)
+		k, stop = begin(t, store, nil)
 		have = k.Of("i1")
 		if len(have) != 1 || have[0].Cause != "config.env-missing" || have[0].Summary != "It is config.env-missing." || have[0].Subject.Pod != "web-1" || !have[0].Log {
 			t.Fatalf("after a restart there is %+v", have)
@@ -213,8 +212,7 @@ func TestALogOutlivesItsPodAndTheBot(t *testing.T) {
 func TestStoppingWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newLedger()
-		k := newKeeper(t, store, nil)
-		stop := runs(t, k)
+		k, stop := begin(t, store, nil)
 		looks(t, k, "i1", crash(t, "a\n"), "x")
 		stop()
 		if len(store.stored(t)) != 1 {
@@ -228,8 +226,8 @@ func TestALostWriteIsRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newLedger()
 		store.breaks(errors.New("the API server is away"))
-		k := newKeeper(t, store, nil)
-		defer runs(t, k)()
+		k, stop := begin(t, store, nil)
+		defer stop()
 		looks(t, k, "i1", crash(t, "a\n"), "x")
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
@@ -249,8 +247,7 @@ func TestALostWriteIsRepeated(t *testing.T) {
 func TestDamagedEntries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newLedger()
-		k := newKeeper(t, store, nil)
-		stop := runs(t, k)
+		k, stop := begin(t, store, nil)
 		looks(t, k, "good", crash(t, "a\n"), "x")
 		looks(t, k, "cut", crash(t, "b\n"), "x")
 		stop()
@@ -269,8 +266,7 @@ func TestDamagedEntries(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		k = newKeeper(t, store, nil)
-		stop = runs(t, k)
+		k, stop = begin(t, store, nil)
 		synctest.Wait()
 		if got := slices.Sorted(maps.Keys(store.stored(t))); !slices.Equal(got, []string{"evidence/good/1"}) {
 			t.Errorf("left are %q", got)
@@ -290,8 +286,7 @@ func TestStorm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const total, incidents = 1 << 20, 2000
 		store := newLedger()
-		k := newKeeper(t, store, func(o *Options) { o.Total, o.PerIncident = total, 64<<10 })
-		stop := runs(t, k)
+		k, stop := begin(t, store, func(o *Options) { o.Total, o.PerIncident = total, 64<<10 })
 		random := rand.New(rand.NewPCG(1, 2))
 		noise := make([]byte, 6<<10)
 		for i := range incidents {
@@ -370,8 +365,7 @@ func TestStoredEvidenceHoldsNoSecret(t *testing.T) {
 		t.Fatalf("only %d secrets", len(secrets))
 	}
 	store := newLedger()
-	k := newKeeper(t, store, nil)
-	stop := runs(t, k)
+	k, stop := begin(t, store, nil)
 	inc := incident("i1")
 	inc.Says = "said password=hunter2hunter2"
 	through, keep := k.Witness(crash(t, log.String()), inc)

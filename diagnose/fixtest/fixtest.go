@@ -140,8 +140,8 @@ func commandProblems(p parsed) (kind string, wrong []string) {
 				wrong = append(wrong, fmt.Sprintf("%q is no NAME=VALUE", a))
 			}
 		}
-	case "exec", "debug":
-		if p.name == "exec" && len(p.after) == 0 {
+	case "exec":
+		if len(p.after) == 0 {
 			wrong = append(wrong, "it runs nothing")
 		}
 	case "patch":
