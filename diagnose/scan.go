@@ -46,6 +46,9 @@ func newScanner(rules []Rule) (*scanner, error) {
 			s.patterns = append(s.patterns, c)
 			for _, w := range p.Words {
 				w = lowerWord(w)
+				if w == "" || strings.Contains(w, "\n") {
+					return nil, fmt.Errorf("rule %q: pattern %q: the word %q is empty or goes beyond a line", rules[r].ID, p.Name, w)
+				}
 				i, ok := words[w]
 				if !ok {
 					i = len(list)
@@ -87,19 +90,17 @@ func (q *lastLines) add(line int32) {
 func (s *scanner) scan(l *Log) map[int][]Hit {
 	candidates := map[int32]*lastLines{}
 	line := 0 // index into l.starts of the line that holds the position
-	s.filter.scan(l.text, func(end int, words []int32) {
-		for line+1 < len(l.starts) && int(l.starts[line+1]) <= end {
+	s.filter.scan(l.text, func(at int, word int32) {
+		for line+1 < len(l.starts) && int(l.starts[line+1]) <= at {
 			line++
 		}
-		for _, w := range words {
-			for _, p := range s.byWord[w] {
-				q := candidates[p]
-				if q == nil {
-					q = &lastLines{}
-					candidates[p] = q
-				}
-				q.add(int32(line + 1))
+		for _, p := range s.byWord[word] {
+			q := candidates[p]
+			if q == nil {
+				q = &lastLines{}
+				candidates[p] = q
 			}
+			q.add(int32(line + 1))
 		}
 	})
 	entries := map[int32]entry{}
