@@ -33,6 +33,7 @@ type api struct {
 
 	mu        sync.Mutex
 	server    *httptest.Server
+	away      bool // a watch that comes while the server leaves is not begun
 	rv        int64
 	oldest    int64 // revisions before this one are forgotten
 	objects   map[string]map[string]map[string]any
@@ -75,17 +76,17 @@ func (a *api) serve(l net.Listener) {
 	s := httptest.NewUnstartedServer(a)
 	s.Listener.Close()
 	s.Listener = l
-	s.Start()
 	a.mu.Lock()
-	a.server = s
+	a.server, a.away = s, false
 	a.mu.Unlock()
+	s.Start()
 }
 
 // leave makes the server go away: watches end and connections are refused.
 func (a *api) leave() {
 	a.mu.Lock()
 	s := a.server
-	a.server = nil
+	a.server, a.away = nil, true
 	a.cutLocked()
 	a.mu.Unlock()
 	if s != nil {
@@ -379,6 +380,10 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, resource, namespace 
 	if !initial && at < a.oldest {
 		a.mu.Unlock()
 		fail(w, 410, metav1.StatusReasonExpired, "too old resource version")
+		return
+	}
+	if a.away {
+		a.mu.Unlock()
 		return
 	}
 	a.watchers[me] = true
