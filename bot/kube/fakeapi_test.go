@@ -82,7 +82,8 @@ func (a *api) serve(l net.Listener) {
 	s.Start()
 }
 
-// leave makes the server go away: watches end and connections are refused.
+// leave makes the server go away: watches end and connections are refused. A watch that is asked for meanwhile is not begun: the server waits
+// for those that stand.
 func (a *api) leave() {
 	a.mu.Lock()
 	s := a.server
@@ -372,6 +373,10 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, resource, namespace 
 	at, _ := strconv.ParseInt(q.Get("resourceVersion"), 10, 64)
 	initial := q.Get("sendInitialEvents") == "true"
 	a.mu.Lock()
+	if a.server == nil {
+		a.mu.Unlock()
+		panic(http.ErrAbortHandler)
+	}
 	if initial && a.noStream {
 		a.mu.Unlock()
 		fail(w, 422, metav1.StatusReasonInvalid, "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled")
