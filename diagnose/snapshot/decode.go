@@ -10,7 +10,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"crashloop/diagnose"
@@ -95,7 +94,7 @@ func (r *reader) addObject(at place, raw json.RawMessage, apiVersion, kind strin
 		return
 	}
 	gvk := served(gv.WithKind(o.Kind))
-	obj, err := decode(r.scheme, gvk, raw)
+	obj, err := decode(r.schemes, gvk, raw)
 	if err != nil {
 		r.fail(at, fmt.Errorf("%s %q: %w", o.Kind, joinName(o.Metadata.Namespace, o.Metadata.Name), err))
 		return
@@ -143,11 +142,11 @@ func served(gvk schema.GroupVersionKind) schema.GroupVersionKind {
 
 // decode makes the object: typed where the kind is built in, unstructured otherwise or where the version is one that the types do not
 // know.
-func decode(scheme *runtime.Scheme, gvk schema.GroupVersionKind, raw json.RawMessage) (diagnose.Object, error) {
+func decode(schemes schemes, gvk schema.GroupVersionKind, raw json.RawMessage) (diagnose.Object, error) {
 	if gvk.Group == "events.k8s.io" && gvk.Kind == "Event" {
 		return decodeNewEvent(raw)
 	}
-	typed := newTyped(scheme, gvk)
+	typed := schemes.newTyped(gvk)
 	if typed == nil {
 		u := &unstructured.Unstructured{}
 		if err := u.UnmarshalJSON(raw); err != nil {
@@ -181,19 +180,6 @@ func decodeError(err error) error {
 		return fmt.Errorf("field %s is a %s, which does not fit there", m.Field, m.Value)
 	}
 	return err
-}
-
-// newTyped gives an empty object of a built-in kind, or nil.
-func newTyped(scheme *runtime.Scheme, gvk schema.GroupVersionKind) diagnose.Object {
-	made, err := scheme.New(gvk)
-	if err != nil {
-		return nil
-	}
-	obj, ok := made.(diagnose.Object)
-	if !ok {
-		return nil
-	}
-	return obj
 }
 
 // namespaced says whether a kind lives in namespaces. Of kinds that are not built in only the object itself can tell.

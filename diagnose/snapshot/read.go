@@ -13,7 +13,6 @@ import (
 	"time"
 
 	goyaml "go.yaml.in/yaml/v2"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 )
 
@@ -22,15 +21,15 @@ const maxFile = 1 << 30
 
 // reader gathers the objects of a snapshot.
 type reader struct {
-	files  fs.FS
-	scheme *runtime.Scheme
-	notes  func(string)
-	header header
-	now    time.Time
-	newest time.Time // of all objects that were seen
-	found  map[objectKey]*document
-	logs   map[dumpedLogKey][]byte
-	errs   []error
+	files   fs.FS
+	schemes schemes
+	notes   func(string)
+	header  header
+	now     time.Time
+	newest  time.Time // of all objects that were seen
+	found   map[objectKey]*document
+	logs    map[dumpedLogKey][]byte
+	errs    []error
 
 	any     bool // an object or a list was read, be it an empty one
 	foreign bool // the file that is read names no apiVersion: what cannot be parsed in it is none of ours

@@ -14,19 +14,68 @@ import (
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"crashloop/diagnose"
 )
 
-// newScheme holds the built-in kinds, as k8s.io/api types them.
-func newScheme() *runtime.Scheme {
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{
-		corev1.AddToScheme, appsv1.AddToScheme, batchv1.AddToScheme, autoscalingv2.AddToScheme, discoveryv1.AddToScheme,
-		networkingv1.AddToScheme, storagev1.AddToScheme, policyv1.AddToScheme, rbacv1.AddToScheme, schedulingv1.AddToScheme,
-		coordinationv1.AddToScheme, admissionregistrationv1.AddToScheme,
-	} {
-		if err := add(scheme); err != nil {
-			panic(err) // the same kind twice: cannot happen with the list above
-		}
+// builtIn adds to a scheme the built-in kinds of a group and version, as k8s.io/api types them; it is nil for all others.
+func builtIn(gv schema.GroupVersion) func(*runtime.Scheme) error {
+	switch gv {
+	case corev1.SchemeGroupVersion:
+		return corev1.AddToScheme
+	case appsv1.SchemeGroupVersion:
+		return appsv1.AddToScheme
+	case batchv1.SchemeGroupVersion:
+		return batchv1.AddToScheme
+	case autoscalingv2.SchemeGroupVersion:
+		return autoscalingv2.AddToScheme
+	case discoveryv1.SchemeGroupVersion:
+		return discoveryv1.AddToScheme
+	case networkingv1.SchemeGroupVersion:
+		return networkingv1.AddToScheme
+	case storagev1.SchemeGroupVersion:
+		return storagev1.AddToScheme
+	case policyv1.SchemeGroupVersion:
+		return policyv1.AddToScheme
+	case rbacv1.SchemeGroupVersion:
+		return rbacv1.AddToScheme
+	case schedulingv1.SchemeGroupVersion:
+		return schedulingv1.AddToScheme
+	case coordinationv1.SchemeGroupVersion:
+		return coordinationv1.AddToScheme
+	case admissionregistrationv1.SchemeGroupVersion:
+		return admissionregistrationv1.AddToScheme
 	}
-	return scheme
+	return nil
+}
+
+// schemes make the objects of built-in kinds. Each group and version has its own, filled when the first object of it is met: filling all takes
+// longer than reading most snapshots.
+type schemes map[schema.GroupVersion]*runtime.Scheme
+
+// newTyped gives an empty object of a built-in kind, or nil.
+func (s schemes) newTyped(gvk schema.GroupVersionKind) diagnose.Object {
+	gv := gvk.GroupVersion()
+	scheme := s[gv]
+	if scheme == nil {
+		add := builtIn(gv)
+		if add == nil {
+			return nil
+		}
+		scheme = runtime.NewScheme()
+		if err := add(scheme); err != nil {
+			panic(err) // the same kind twice: cannot happen with one version
+		}
+		s[gv] = scheme
+	}
+	made, err := scheme.New(gvk)
+	if err != nil {
+		return nil
+	}
+	obj, ok := made.(diagnose.Object)
+	if !ok {
+		return nil
+	}
+	return obj
 }

@@ -75,7 +75,7 @@ func FromFS(files fs.FS, opts Options) (*Snapshot, error) {
 	if notes == nil {
 		notes = func(string) {}
 	}
-	r := &reader{files: files, scheme: newScheme(), notes: notes, found: map[objectKey]*document{}}
+	r := &reader{files: files, schemes: schemes{}, notes: notes, found: map[objectKey]*document{}}
 	if err := r.readAll(); err != nil {
 		return nil, err
 	}
