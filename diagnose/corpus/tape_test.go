@@ -12,50 +12,40 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestTapesReplay diagnoses every case as the bot does, through a tape, and again from what the tape packed: the same answer, byte for byte.
-func TestTapesReplay(t *testing.T) {
-	e := engine(t)
-	replayed := 0
-	for _, c := range load(t) {
-		view := openFiles(t, c.files)
-		symptoms, err := diagnose.Find(t.Context(), view, diagnose.Scope{}, diagnose.DefaultThresholds())
-		if err != nil {
-			t.Fatal(err)
+// replayTapes diagnoses as the bot does, through a tape each, and again from what the tape packed: the same answer. It counts them.
+func replayTapes(t *testing.T, e *diagnose.Engine, view diagnose.View) int {
+	t.Helper()
+	symptoms := find(t, view)
+	for _, s := range symptoms {
+		tape, first := record(t, e, view, s)
+		again, leftOut := replay(t, e, tape)
+		if diff := cmp.Diff(first, again); diff != "" {
+			t.Errorf("%s: from its tape it says something else (-first +replay):\n%s", s.Subject.Key(), diff)
 		}
-		for _, s := range symptoms {
-			tape := snapshot.NewTape(view, s)
-			first, err := e.Diagnose(t.Context(), tape, s)
-			if err != nil {
-				t.Fatal(err)
-			}
-			again, leftOut := replay(t, e, tape)
-			if diff := cmp.Diff(jsonOf(t, first), again); diff != "" {
-				t.Errorf("%s/%s, %s: the replay says something else (-first +replay):\n%s", c.file, c.name, s.Subject.Key(), diff)
-			}
-			if len(leftOut) > 0 {
-				t.Errorf("%s/%s: something was left out: %q", c.file, c.name, leftOut)
-			}
-			replayed++
+		if len(leftOut) > 0 {
+			t.Errorf("%s: something was left out: %q", s.Subject.Key(), leftOut)
 		}
 	}
-	if replayed < 120 {
-		t.Errorf("only %d diagnoses were replayed", replayed)
+	return len(symptoms)
+}
+
+// record diagnoses through a tape, and gives the tape and the JSON.
+func record(t *testing.T, e *diagnose.Engine, view diagnose.View, s diagnose.Symptom) (*snapshot.Tape, string) {
+	t.Helper()
+	tape := snapshot.NewTape(view, s)
+	d, err := e.Diagnose(t.Context(), tape, s)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return tape, asJSON(t, d)
 }
 
 // taped diagnoses through tapes, as the bot does, and returns the files that they pack.
 func taped(t *testing.T, e *diagnose.Engine, view diagnose.View) map[string][]byte {
 	t.Helper()
-	symptoms, err := diagnose.Find(t.Context(), view, diagnose.Scope{}, diagnose.DefaultThresholds())
-	if err != nil {
-		t.Fatal(err)
-	}
 	all := map[string][]byte{}
-	for i, s := range symptoms {
-		tape := snapshot.NewTape(view, s)
-		if _, err := e.Diagnose(t.Context(), tape, s); err != nil {
-			t.Fatal(err)
-		}
+	for i, s := range find(t, view) {
+		tape, _ := record(t, e, view, s)
 		files := unpack(t, tape)
 		err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 			if err == nil && !entry.IsDir() {
@@ -98,14 +88,5 @@ func replay(t *testing.T, e *diagnose.Engine, tape *snapshot.Tape) (string, []st
 	if err != nil {
 		t.Fatal(err)
 	}
-	return jsonOf(t, d), notes
-}
-
-func jsonOf(t *testing.T, d diagnose.Diagnosis) string {
-	t.Helper()
-	var out bytes.Buffer
-	if err := diagnose.WriteJSON(&out, []diagnose.Diagnosis{d}); err != nil {
-		t.Fatal(err)
-	}
-	return out.String()
+	return asJSON(t, d), notes
 }

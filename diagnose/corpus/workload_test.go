@@ -2,6 +2,7 @@ package corpus
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -107,13 +108,19 @@ status: {{.PodStatus}}
 
 var objectsTemplate = template.Must(template.New("objects").Parse(objects))
 
-// expand gives the objects that a short form stands for, as YAML.
-func expand(t *testing.T, text []byte) []byte {
+// parseWorkload reads a short form.
+func parseWorkload(t *testing.T, text []byte) workload {
 	t.Helper()
 	w := workload{Kind: "Deployment", Name: "web", Namespace: "shop", Image: "registry.example/web:1.4.2", Ran: "3s", Phase: "Running"}
 	if err := yaml.UnmarshalStrict(text, &w); err != nil {
 		t.Fatalf("workload.yaml: %v", err)
 	}
+	return w
+}
+
+// expand gives the objects that a short form stands for, as YAML.
+func (w workload) expand(t *testing.T) []byte {
+	t.Helper()
 	var b bytes.Buffer
 	if err := objectsTemplate.Execute(&b, struct {
 		workload
@@ -122,7 +129,7 @@ func expand(t *testing.T, text []byte) []byte {
 		t.Fatal(err)
 	}
 	for i, e := range w.events() {
-		fmt.Fprintf(&b, "---\n%s", e.yaml(t, w, i))
+		fmt.Fprintf(&b, "---\n%s\n", e.flow(t, w, i))
 	}
 	return b.Bytes()
 }
@@ -236,7 +243,7 @@ func (w workload) events() []event {
 	return list
 }
 
-func (e event) yaml(t *testing.T, w workload, i int) []byte {
+func (e event) flow(t *testing.T, w workload, i int) string {
 	namespace := w.Namespace
 	about := map[string]any{"kind": "Pod", "name": w.podName(), "namespace": w.Namespace, "uid": "pod-1"}
 	if kind, name, ok := strings.Cut(e.About, "/"); ok {
@@ -256,25 +263,18 @@ func (e event) yaml(t *testing.T, w workload, i int) []byte {
 	if kind == "" {
 		kind = "Warning"
 	}
-	raw, err := yaml.Marshal(map[string]any{
+	return flow(t, map[string]any{
 		"apiVersion": "v1", "kind": "Event", "metadata": map[string]any{"name": fmt.Sprintf("%s.%d", w.podName(), i), "namespace": namespace, "creationTimestamp": "2026-03-01T09:51:00Z"},
 		"involvedObject": about, "reason": e.Reason, "message": e.Message, "type": kind, "count": max(e.Count, 1),
 		"firstTimestamp": "2026-03-01T09:51:00Z", "lastTimestamp": "2026-03-01T09:59:40Z", "source": map[string]any{"component": "kubelet", "host": w.node()},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
 }
 
 // flow writes a value as JSON, which is YAML on one line.
 func flow(t *testing.T, v any) string {
 	t.Helper()
-	raw, err := yaml.Marshal(v)
+	raw, err := json.Marshal(v)
 	if err != nil {
-		t.Fatal(err)
-	}
-	if raw, err = yaml.YAMLToJSON(raw); err != nil {
 		t.Fatal(err)
 	}
 	return string(raw)
