@@ -107,14 +107,16 @@ func (s *search) pods() error {
 	if err != nil {
 		return err
 	}
-	s.owners = ownerFinder{view: s.view, above: map[string]string{}}
+	s.owners = newOwnerFinder(func(kind Kind, namespace, name string) (Object, error) {
+		return s.view.Get(s.ctx, kind, namespace, name)
+	})
 	for _, o := range objects {
 		pod, ok := o.(*corev1.Pod)
 		if !ok {
 			continue
 		}
 		rec := RecordPod(pod)
-		rec.Workload = s.owners.workload(s.ctx, pod)
+		rec.Workload = s.owners.workload(pod)
 		if !s.scope.holds(rec.Workload, rec.Name, rec.OwnerKind+"/"+rec.OwnerName) {
 			continue
 		}

@@ -1,20 +1,23 @@
 package diagnose
 
 import (
-	"context"
 	"errors"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// ownerFinder resolves the topmost built-in controller of pods through a View and remembers each answer.
+// ownerFinder resolves the topmost built-in controller of pods and remembers each answer.
 type ownerFinder struct {
-	view  View
+	get   func(kind Kind, namespace, name string) (Object, error)
 	above map[string]string // namespace|Kind/name -> topmost
 }
 
-// builtIn lists Kubernetes' own controllers and the API groups that they belong to: other groups have a Job or a StatefulSet, too.
+func newOwnerFinder(get func(kind Kind, namespace, name string) (Object, error)) ownerFinder {
+	return ownerFinder{get: get, above: map[string]string{}}
+}
+
+// builtInGroup is the API group of one of Kubernetes' own controllers: other groups have a Job or a StatefulSet, too.
 func builtInGroup(kind string) (group string, ok bool) {
 	switch kind {
 	case "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet":
@@ -46,7 +49,7 @@ func controllerOf(o metav1.Object) (kind, name string, ok bool) {
 }
 
 // workload names the topmost built-in controller of a pod, "Deployment/web"; a pod without one is its own.
-func (f *ownerFinder) workload(ctx context.Context, pod metav1.Object) string {
+func (f ownerFinder) workload(pod metav1.Object) string {
 	kind, name, ok := controllerOf(pod)
 	if !ok {
 		return "Pod/" + pod.GetName()
@@ -58,18 +61,18 @@ func (f *ownerFinder) workload(ctx context.Context, pod metav1.Object) string {
 	top := kind + "/" + name
 	switch kind {
 	case "ReplicaSet", "Job":
-		top = f.climb(ctx, pod, kind, name)
+		top = f.climb(pod, kind, name)
 	}
 	f.above[key] = top
 	return top
 }
 
-func (f *ownerFinder) climb(ctx context.Context, pod metav1.Object, kind, name string) string {
+func (f ownerFinder) climb(pod metav1.Object, kind, name string) string {
 	k := ReplicaSets
 	if kind == "Job" {
 		k = Jobs
 	}
-	o, err := f.view.Get(ctx, k, pod.GetNamespace(), name)
+	o, err := f.get(k, pod.GetNamespace(), name)
 	if err == nil && o != nil {
 		if above, aboveName, ok := controllerOf(o); ok {
 			return above + "/" + aboveName
@@ -84,7 +87,7 @@ func (f *ownerFinder) climb(ctx context.Context, pod metav1.Object, kind, name s
 	}
 	// A CronJob names its Jobs after itself and the minute that they are due.
 	if i := strings.LastIndexByte(name, '-'); kind == "Job" && i > 0 && len(name)-i > 7 && isDigits(name[i+1:]) {
-		if _, err := f.view.Get(ctx, CronJobs, pod.GetNamespace(), name[:i]); err == nil || !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrForbidden) {
+		if _, err := f.get(CronJobs, pod.GetNamespace(), name[:i]); err == nil || !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrForbidden) {
 			return "CronJob/" + name[:i]
 		}
 	}

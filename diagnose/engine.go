@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"regexp"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -232,33 +231,7 @@ func failing(p *corev1.Pod) bool {
 }
 
 // workloadOf names the topmost built-in controller of a pod, "Deployment/web".
-func (c *Case) workloadOf(p *corev1.Pod) string {
-	kind, name := "Pod", p.Name
-	owner := metav1.GetControllerOf(p)
-	for range 3 {
-		if owner == nil {
-			break
-		}
-		k, ok := workloadKind(owner.Kind)
-		if !ok {
-			break
-		}
-		kind, name = owner.Kind, owner.Name
-		if kind != "ReplicaSet" && kind != "Job" {
-			break
-		}
-		o, err := c.Get(k, p.Namespace, owner.Name)
-		if err != nil {
-			// A Deployment's ReplicaSet is named after it and the hash that its pods carry.
-			if hash := p.Labels["pod-template-hash"]; kind == "ReplicaSet" && hash != "" && strings.HasSuffix(name, "-"+hash) {
-				return "Deployment/" + strings.TrimSuffix(name, "-"+hash)
-			}
-			break
-		}
-		owner = metav1.GetControllerOf(o)
-	}
-	return kind + "/" + name
-}
+func (c *Case) workloadOf(p *corev1.Pod) string { return c.read.owners.workload(p) }
 
 // findings asks every rule.
 func (e *Engine) findings(c *Case) []Finding {

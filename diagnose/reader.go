@@ -19,7 +19,8 @@ type reader struct {
 	// namespaces are those of the objects that were read.
 	namespaces map[string]bool
 	// mute says that the metrics API did not answer: metrics-server is a program of the cluster like any other, and nothing waits for it twice.
-	mute bool
+	mute   bool
+	owners ownerFinder
 }
 
 type got struct {
@@ -35,7 +36,9 @@ type listed struct {
 var errMute = errors.New("the metrics API does not answer")
 
 func newReader(ctx context.Context, view View) *reader {
-	return &reader{ctx: ctx, view: view, gets: map[string]got{}, lists: map[string]listed{}, gaps: map[string]bool{}, namespaces: map[string]bool{}}
+	r := &reader{ctx: ctx, view: view, gets: map[string]got{}, lists: map[string]listed{}, gaps: map[string]bool{}, namespaces: map[string]bool{}}
+	r.owners = newOwnerFinder(r.get)
+	return r
 }
 
 // get reads one object. An error other than "not found" becomes a gap.

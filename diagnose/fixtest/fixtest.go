@@ -171,6 +171,8 @@ func object(kind string) any {
 		return &appsv1.StatefulSet{}
 	case "daemonset":
 		return &appsv1.DaemonSet{}
+	case "replicationcontroller":
+		return &corev1.ReplicationController{}
 	case "replicaset":
 		return &appsv1.ReplicaSet{}
 	case "job":
