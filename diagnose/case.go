@@ -104,12 +104,10 @@ func kubectlTarget(workload string) string {
 }
 
 // Kubectl writes a kubectl command in the subject's namespace, each argument quoted for a shell where it has to be.
-func (c *Case) Kubectl(args ...string) string { return kubectl(c.Subject.Namespace, args...) }
+func (c *Case) Kubectl(args ...string) string { return Kubectl(c.Subject.Namespace, args...) }
 
 // Kubectl writes a kubectl command in any namespace, or in none for what belongs to the whole cluster.
-func Kubectl(namespace string, args ...string) string { return kubectl(namespace, args...) }
-
-func kubectl(namespace string, args ...string) string {
+func Kubectl(namespace string, args ...string) string {
 	if namespace != "" {
 		args = append([]string{"-n", namespace}, args...)
 	}
@@ -244,7 +242,7 @@ func (c *Case) Events() []Event {
 	} else if c.Subject.Kind() == "CronJob" {
 		jobs, _ := c.List(Jobs, c.Subject.Namespace)
 		for _, job := range jobs {
-			if owner := metav1.GetControllerOf(job); owner != nil && owner.Kind+"/"+owner.Name == c.Subject.Workload {
+			if controlledBy(job, "CronJob", c.Subject.Name()) {
 				take("Job", job.GetName(), time.Time{})
 			}
 		}
@@ -329,7 +327,7 @@ func (c *Case) readLogs() {
 		return
 	}
 	// terminationMessagePolicy FallbackToLogsOnError, or a program that writes /dev/termination-log.
-	if t := c.Last(); t != nil && strings.TrimSpace(t.Message) != "" && c.ranAtAll(t) {
+	if t := c.Last(); t != nil && strings.TrimSpace(t.Message) != "" && ranAtAll(t) {
 		l := NewLog(c.StatusField("lastState.terminated.message"), []byte(c.engine.options.Redact(t.Message)))
 		l.Container, l.message = c.Subject.Container, true
 		c.primary, c.secondary = l, c.primary
@@ -353,7 +351,7 @@ func (c *Case) otherLog() bool {
 }
 
 // ranAtAll tells a program's own termination message from the runtime's, which says why nothing ran.
-func (c *Case) ranAtAll(t *corev1.ContainerStateTerminated) bool {
+func ranAtAll(t *corev1.ContainerStateTerminated) bool {
 	switch t.Reason {
 	case "StartError", "ContainerCannotRun", "ContainerStatusUnknown", "DeadlineExceeded":
 		return false
@@ -456,11 +454,7 @@ func (c *Case) replicaSets() []*appsv1.ReplicaSet {
 	objects, _ := c.List(ReplicaSets, c.Subject.Namespace)
 	var out []*appsv1.ReplicaSet
 	for _, o := range objects {
-		rs, ok := o.(*appsv1.ReplicaSet)
-		if !ok {
-			continue
-		}
-		if owner := metav1.GetControllerOf(rs); owner != nil && owner.Kind == "Deployment" && owner.Name == c.Subject.Name() {
+		if rs, ok := o.(*appsv1.ReplicaSet); ok && controlledBy(rs, "Deployment", c.Subject.Name()) {
 			out = append(out, rs)
 		}
 	}
@@ -493,11 +487,7 @@ func (c *Case) Siblings() []*corev1.Pod {
 	objects, _ := c.List(Pods, c.Subject.Namespace)
 	var out []*corev1.Pod
 	for _, o := range objects {
-		p, ok := o.(*corev1.Pod)
-		if !ok || p.Name == c.Pod.Name {
-			continue
-		}
-		if other := metav1.GetControllerOf(p); other != nil && other.Kind == owner.Kind && other.Name == owner.Name {
+		if p, ok := o.(*corev1.Pod); ok && p.Name != c.Pod.Name && controlledBy(p, owner.Kind, owner.Name) {
 			out = append(out, p)
 		}
 	}

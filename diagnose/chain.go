@@ -3,6 +3,7 @@ package diagnose
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"regexp"
 	"slices"
@@ -368,7 +369,7 @@ func (c *Case) noEndpoints(a Address, h Hit, f Finding, s *corev1.Service) (Find
 		f.Cause, f.Root = "dependency.no-endpoints", object
 		f.Summary = fmt.Sprintf("%s: Service %s/%s has no endpoint, and no selector that would find one", couldNot(c, a, h.Pattern), s.Namespace, s.Name)
 		f.Advice = "Give the Service a selector, or an EndpointSlice with the address of what it stands for"
-		f.Fixes = []Fix{{Title: "See what stands behind the Service", Command: kubectl(s.Namespace, "get", "endpointslices", "-l", discoveryv1.LabelServiceName+"="+s.Name)}}
+		f.Fixes = []Fix{{Title: "See what stands behind the Service", Command: Kubectl(s.Namespace, "get", "endpointslices", "-l", discoveryv1.LabelServiceName+"="+s.Name)}}
 		return f, true
 	}
 	pods, err := c.podsOf(s)
@@ -376,7 +377,7 @@ func (c *Case) noEndpoints(a Address, h Hit, f Finding, s *corev1.Service) (Find
 		f.Cause, f.Root = "dependency.no-endpoints", object
 		f.Summary = fmt.Sprintf("%s: Service %s/%s has no ready endpoint; its pods may not be read", couldNot(c, a, h.Pattern), s.Namespace, s.Name)
 		f.Advice = "Look at the pods that it selects"
-		f.Fixes = []Fix{{Title: "Look at the pods behind the Service", Command: kubectl(s.Namespace, "get", "pods", "-l", labels.FormatLabels(s.Spec.Selector))}}
+		f.Fixes = []Fix{{Title: "Look at the pods behind the Service", Command: Kubectl(s.Namespace, "get", "pods", "-l", labels.FormatLabels(s.Spec.Selector))}}
 		return f, true
 	}
 	if len(pods) > 0 {
@@ -412,7 +413,7 @@ func (c *Case) noPods(a Address, h Hit, f Finding, s *corev1.Service) Finding {
 				f.Advice = "Scale it up"
 				f.Chain = append(f.Chain, Link{root, "is scaled to 0 replicas"})
 				f.Evidence = append(f.Evidence, Evidence{workload + " spec.replicas", "0"})
-				f.Fixes = []Fix{{Title: "Scale " + o.GetName() + " up", Command: kubectl(s.Namespace, "scale", kubectlTarget(workload), "--replicas=1")}}
+				f.Fixes = []Fix{{Title: "Scale " + o.GetName() + " up", Command: Kubectl(s.Namespace, "scale", kubectlTarget(workload), "--replicas=1")}}
 				return f
 			}
 			if sub, ok := c.diagnoseOther(Subject{Namespace: s.Namespace, Workload: workload}, CannotCreate); ok && sub.Cause != "" {
@@ -425,13 +426,13 @@ func (c *Case) noPods(a Address, h Hit, f Finding, s *corev1.Service) Finding {
 				f.Advice = "See what holds it"
 				f.Chain = append(f.Chain, Link{root, "its pod " + leaving.Name + " is being deleted since " + Duration(c.Now.Sub(leaving.DeletionTimestamp.Time))})
 				f.Evidence = append(f.Evidence, Evidence{"Pod " + s.Namespace + "/" + leaving.Name + " metadata.deletionTimestamp", leaving.DeletionTimestamp.UTC().Format(time.RFC3339)})
-				f.Fixes = []Fix{{Title: "See what holds the pod", Command: kubectl(s.Namespace, "describe", "pod", leaving.Name)}}
+				f.Fixes = []Fix{{Title: "See what holds the pod", Command: Kubectl(s.Namespace, "describe", "pod", leaving.Name)}}
 				return f
 			}
 			f.Summary = fmt.Sprintf("%s: %s behind Service %s has no pod", said, workload, service)
-			f.Advice = "See why its pods are not created: " + kubectl(s.Namespace, "describe", kubectlTarget(workload))
+			f.Advice = "See why its pods are not created: " + Kubectl(s.Namespace, "describe", kubectlTarget(workload))
 			f.Chain = append(f.Chain, Link{root, "wants pods and has none"})
-			f.Fixes = []Fix{{Title: "See why its pods are not created", Command: kubectl(s.Namespace, "describe", kubectlTarget(workload))}}
+			f.Fixes = []Fix{{Title: "See why its pods are not created", Command: Kubectl(s.Namespace, "describe", kubectlTarget(workload))}}
 			return f
 		}
 	}
@@ -447,7 +448,7 @@ func (c *Case) noPods(a Address, h Hit, f Finding, s *corev1.Service) Finding {
 		f.Evidence = append(f.Evidence,
 			Evidence{"Service " + service + " spec.selector", labels.FormatLabels(s.Spec.Selector)},
 			Evidence{"Pod " + near.Namespace + "/" + near.Name + " metadata.labels", labels.FormatLabels(near.Labels)})
-		f.Fixes = []Fix{{Title: "Let the Service select the pods that there are", Command: kubectl(s.Namespace, "patch", "service", s.Name, "--type=merge", "-p", selectorJSON(s, near))}}
+		f.Fixes = []Fix{{Title: "Let the Service select the pods that there are", Command: Kubectl(s.Namespace, "patch", "service", s.Name, "--type=merge", "-p", selectorJSON(s, near))}}
 		return f
 	}
 	f.Cause = "dependency.no-endpoints"
@@ -459,13 +460,13 @@ func (c *Case) noPods(a Address, h Hit, f Finding, s *corev1.Service) Finding {
 	f.Summary = fmt.Sprintf("%s: Service %s selects %s, and there is no such pod", said, service, labels.FormatLabels(s.Spec.Selector))
 	f.Advice = "Deploy what the Service stands for, or correct its selector"
 	f.Evidence = append(f.Evidence, Evidence{"Service " + service + " spec.selector", labels.FormatLabels(s.Spec.Selector)})
-	f.Fixes = []Fix{{Title: "See which pods there are and how they are labelled", Command: kubectl(s.Namespace, "get", "pods", "--show-labels")}}
+	f.Fixes = []Fix{{Title: "See which pods there are and how they are labelled", Command: Kubectl(s.Namespace, "get", "pods", "--show-labels")}}
 	return f
 }
 
 func selectorJSON(s *corev1.Service, near *corev1.Pod) string {
 	var parts []string
-	for _, k := range sortedKeys(s.Spec.Selector) {
+	for _, k := range slices.Sorted(maps.Keys(s.Spec.Selector)) {
 		if v, ok := near.Labels[k]; ok {
 			parts = append(parts, fmt.Sprintf("%q:%q", k, v))
 		} else {
@@ -488,7 +489,7 @@ func (c *Case) nearSelector(s *corev1.Service) (near *corev1.Pod, differs string
 		}
 		shared, score := 0, 0
 		var diff []string
-		for _, k := range sortedKeys(s.Spec.Selector) {
+		for _, k := range slices.Sorted(maps.Keys(s.Spec.Selector)) {
 			v := s.Spec.Selector[k]
 			got, has := p.Labels[k]
 			switch {
@@ -504,7 +505,7 @@ func (c *Case) nearSelector(s *corev1.Service) (near *corev1.Pod, differs string
 				diff = append(diff, fmt.Sprintf("%s is %s, not %s", k, got, v))
 			default:
 				under := ""
-				for _, key := range sortedKeys(p.Labels) {
+				for _, key := range slices.Sorted(maps.Keys(p.Labels)) {
 					if p.Labels[key] == v && !releaseWide(key) {
 						under = key
 					}
@@ -560,13 +561,4 @@ func declares(p *corev1.Pod, s *corev1.Service) bool {
 		}
 	}
 	return false
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

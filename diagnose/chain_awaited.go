@@ -172,6 +172,6 @@ func (c *Case) noMember(a Address, h Hit, f Finding, s *corev1.Service, member s
 	f.Summary = fmt.Sprintf("%s: StatefulSet %s/%s has %s, and so no pod %s", couldNot(c, a, h.Pattern), s.Namespace, o.GetName(), has, member)
 	f.Advice = "Name a member that there is, or scale it up"
 	f.Evidence = append(f.Evidence, Evidence{"StatefulSet/" + o.GetName() + " spec.replicas", fmt.Sprint(replicas(o))})
-	f.Fixes = []Fix{{Title: "See the members that there are", Command: kubectl(s.Namespace, "get", "pods", "-o", "wide")}}
+	f.Fixes = []Fix{{Title: "See the members that there are", Command: Kubectl(s.Namespace, "get", "pods", "-o", "wide")}}
 	return f, true
 }

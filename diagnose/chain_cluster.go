@@ -189,6 +189,6 @@ func (c *Case) unreadable(a Address, h Hit, f Finding, t serviceTarget) (Finding
 	f.Chain = []Link{{f.Root, "may not be read"}}
 	f.Summary = fmt.Sprintf("%s; Service %s/%s may not be read here", couldNot(c, a, h.Pattern), t.namespace, t.name)
 	f.Advice = "See what stands behind it"
-	f.Fixes = []Fix{{Title: "See what stands behind the Service", Command: kubectl(t.namespace, "get", "service,endpointslices,pods", "-o", "wide")}}
+	f.Fixes = []Fix{{Title: "See what stands behind the Service", Command: Kubectl(t.namespace, "get", "service,endpointslices,pods", "-o", "wide")}}
 	return f, true
 }

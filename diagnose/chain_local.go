@@ -34,7 +34,7 @@ func (c *Case) followLocal(a Address, h Hit, f Finding) (Finding, bool) {
 func (c *Case) neighbours() []corev1.Container {
 	var out []corev1.Container
 	for _, ct := range c.Spec.InitContainers {
-		if ct.RestartPolicy != nil && *ct.RestartPolicy == corev1.ContainerRestartPolicyAlways && ct.Name != c.Subject.Container {
+		if isSidecar(&ct) && ct.Name != c.Subject.Container {
 			out = append(out, ct)
 		}
 	}

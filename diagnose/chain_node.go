@@ -55,7 +55,7 @@ func (c *Case) onLostNode(a Address, h Hit, f Finding, p *corev1.Pod) (Finding, 
 		f.Advice += "; a StatefulSet's pod is not replaced elsewhere before the node is back or is removed from the cluster"
 	}
 	f.Evidence = append(f.Evidence, Evidence{"Node " + n.Name + " status.conditions[Ready]", string(ready.Status) + ": " + ready.Message})
-	f.Fixes = []Fix{{Title: "See the node's conditions and events", Command: kubectl("", "describe", "node", n.Name)}}
+	f.Fixes = []Fix{{Title: "See the node's conditions and events", Command: Kubectl("", "describe", "node", n.Name)}}
 	f.Unchanged = true
 	return f, true
 }

@@ -9,20 +9,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
+// replicas is how many pods a workload wants; 1 of a kind that has no such number.
 func replicas(o Object) int32 {
-	var n *int32
 	switch o := o.(type) {
 	case *appsv1.Deployment:
-		n = o.Spec.Replicas
+		return wanted(o.Spec.Replicas)
 	case *appsv1.StatefulSet:
-		n = o.Spec.Replicas
+		return wanted(o.Spec.Replicas)
 	case *appsv1.ReplicaSet:
-		n = o.Spec.Replicas
+		return wanted(o.Spec.Replicas)
 	}
-	if n == nil {
-		return 1
-	}
-	return *n
+	return 1
 }
 
 // followPods goes on from a Service to its pods, none of which is ready. s is nil when the address was a pod's own.
@@ -107,7 +104,7 @@ func (c *Case) followPods(a Address, h Hit, f Finding, s *corev1.Service, pods [
 			f.Summary = fmt.Sprintf("%s: %s, because %s is still %s", said, behind, pod.Name, podState(pod))
 			f.Advice = "See what it waits for"
 			f.Chain = append(f.Chain, Link{root, "its pod is " + podState(pod)})
-			f.Fixes = []Fix{{Title: "See what the pod waits for", Command: kubectl(pod.Namespace, "describe", "pod", pod.Name)}}
+			f.Fixes = []Fix{{Title: "See what the pod waits for", Command: Kubectl(pod.Namespace, "describe", "pod", pod.Name)}}
 			return f, true
 		}
 		adopted := c.adopt(f, said, root, "its pod is "+podState(pod), sub)
@@ -128,8 +125,8 @@ func (c *Case) followPods(a Address, h Hit, f Finding, s *corev1.Service, pods [
 		}
 	}
 	f.Fixes = []Fix{
-		{Title: "See its probe and what it answers", Command: kubectl(pod.Namespace, "describe", "pod", pod.Name)},
-		{Title: "Read its log", Command: kubectl(pod.Namespace, "logs", pod.Name, "--all-containers", "--tail=50")},
+		{Title: "See its probe and what it answers", Command: Kubectl(pod.Namespace, "describe", "pod", pod.Name)},
+		{Title: "Read its log", Command: Kubectl(pod.Namespace, "logs", pod.Name, "--all-containers", "--tail=50")},
 	}
 	return f, true
 }

@@ -62,7 +62,7 @@ func (c *Case) serviceMissing(a Address, h Hit, f Finding, t serviceTarget) Find
 			break
 		}
 	}
-	f.Fixes = append(f.Fixes, Fix{Title: "See which Services there are", Command: kubectl(t.namespace, "get", "services")})
+	f.Fixes = append(f.Fixes, Fix{Title: "See which Services there are", Command: Kubectl(t.namespace, "get", "services")})
 	return f
 }
 
@@ -118,7 +118,7 @@ func (c *Case) wrongPort(a Address, h Hit, f Finding, s *corev1.Service) (Findin
 		f.Summary = fmt.Sprintf("%s: Service %s serves port %s, not %d", couldNot(c, a, h.Pattern), service, strings.Join(exposed, ", "), a.Port)
 		f.Advice = "Use the port that the Service serves, or add this one to it"
 		f.Evidence = append(f.Evidence, Evidence{"Service " + service + " spec.ports", strings.Join(exposed, ", ")})
-		f.Fixes = []Fix{{Title: "See the Service's ports", Command: kubectl(s.Namespace, "get", "service", s.Name, "-o", "wide")}}
+		f.Fixes = []Fix{{Title: "See the Service's ports", Command: Kubectl(s.Namespace, "get", "service", s.Name, "-o", "wide")}}
 		return f, true
 	}
 	if port == nil {
@@ -150,7 +150,7 @@ func (c *Case) wrongPort(a Address, h Hit, f Finding, s *corev1.Service) (Findin
 	f.Summary = fmt.Sprintf("%s: Service %s sends port %d to %s of its pods, which declare only %s", couldNot(c, a, h.Pattern), service, port.Port, target, strings.Join(open, ", "))
 	f.Advice = "Set the Service's targetPort to the port that the pods listen on"
 	f.Evidence = append(f.Evidence, Evidence{"Service " + service + " spec.ports.targetPort", target}, Evidence{"Pod " + pods[0].Namespace + "/" + pods[0].Name + " containerPorts", strings.Join(open, ", ")})
-	f.Fixes = []Fix{{Title: "Set the targetPort", Command: kubectl(s.Namespace, "patch", "service", s.Name, "-p", fmt.Sprintf(`{"spec":{"ports":[{"port":%d,"targetPort":%s}]}}`, port.Port, open[0]))}}
+	f.Fixes = []Fix{{Title: "Set the targetPort", Command: Kubectl(s.Namespace, "patch", "service", s.Name, "-p", fmt.Sprintf(`{"spec":{"ports":[{"port":%d,"targetPort":%s}]}}`, port.Port, open[0]))}}
 	return f, true
 }
 
@@ -204,7 +204,7 @@ func (c *Case) denied(a Address, h Hit, f Finding, policy *networkingv1.NetworkP
 	f.Summary = fmt.Sprintf("%s: NetworkPolicy %s/%s %s", couldNot(c, a, h.Pattern), policy.Namespace, policy.Name, says)
 	f.Advice = "Allow it in the policy"
 	f.Evidence = append(f.Evidence, Evidence{"NetworkPolicy " + policy.Namespace + "/" + policy.Name + " spec", says})
-	f.Fixes = []Fix{{Title: "Read the policy", Command: kubectl(policy.Namespace, "describe", "networkpolicy", policy.Name)}}
+	f.Fixes = []Fix{{Title: "Read the policy", Command: Kubectl(policy.Namespace, "describe", "networkpolicy", policy.Name)}}
 	f.Unchanged = true
 	return f
 }

@@ -60,13 +60,13 @@ func (c *Case) unseen(a Address, h Hit, f Finding, t serviceTarget) (Finding, bo
 		f.Summary = fmt.Sprintf("%s: %s/%s is scaled to zero", couldNot(c, a, h.Pattern), kind.Kind, t.name)
 		f.Advice = "Scale it up"
 		f.Evidence = append(f.Evidence, Evidence{kind.Kind + "/" + t.name + " spec.replicas", "0"})
-		f.Fixes = []Fix{{Title: "Scale " + t.name + " up", Command: kubectl(t.namespace, "scale", kubectlTarget(kind.Kind+"/"+t.name), "--replicas=1")}}
+		f.Fixes = []Fix{{Title: "Scale " + t.name + " up", Command: Kubectl(t.namespace, "scale", kubectlTarget(kind.Kind+"/"+t.name), "--replicas=1")}}
 		return f, true
 	}
 	f.Cause, f.Proof, f.Confidence, f.Root = "dependency.no-endpoints", Words, Possible, service
 	f.Summary = fmt.Sprintf("%s; Service %s/%s is not in what was captured", couldNot(c, a, h.Pattern), t.namespace, t.name)
 	f.Advice = "See what stands behind it"
-	f.Fixes = []Fix{{Title: "See what stands behind the Service", Command: kubectl(t.namespace, "get", "service,endpointslices,pods", "-o", "wide")}}
+	f.Fixes = []Fix{{Title: "See what stands behind the Service", Command: Kubectl(t.namespace, "get", "service,endpointslices,pods", "-o", "wide")}}
 	return f, true
 }
 

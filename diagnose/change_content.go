@@ -3,6 +3,8 @@ package diagnose
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,12 +109,12 @@ func (c *Case) differingKeys(a, b string) []string {
 		return nil
 	}
 	var out []string
-	for _, k := range sortedKeys(union(x.Data, y.Data)) {
+	for _, k := range slices.Sorted(maps.Keys(union(x.Data, y.Data))) {
 		if x.Data[k] != y.Data[k] {
 			out = append(out, k)
 		}
 	}
-	for _, k := range sortedKeys(x.BinaryData) {
+	for _, k := range slices.Sorted(maps.Keys(x.BinaryData)) {
 		if other, ok := y.BinaryData[k]; ok && !bytes.Equal(x.BinaryData[k], other) {
 			out = append(out, k)
 		}

@@ -2,6 +2,8 @@ package diagnose
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,7 +51,7 @@ func (f fieldSet) has(path ...string) bool {
 // names lists the fields right below a path.
 func (f fieldSet) names(path ...string) []string {
 	var out []string
-	for _, k := range sortedKeys(f.at(path...)) {
+	for _, k := range slices.Sorted(maps.Keys(f.at(path...))) {
 		if name, ok := strings.CutPrefix(k, "f:"); ok {
 			out = append(out, name)
 		}

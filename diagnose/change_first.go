@@ -5,7 +5,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // FirstCrash estimates when the workload's container began to fail: the earliest of what its pods tell, and of the moment since which its
@@ -80,6 +79,7 @@ func (c *Case) firstCrashOf(p *corev1.Pod, events []Event) time.Time {
 	return first
 }
 
+// statusOf is the status of one of a pod's containers, nil where the kubelet has not reported it.
 func statusOf(p *corev1.Pod, container string) *corev1.ContainerStatus {
 	for _, list := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses} {
 		for i := range list {
@@ -127,10 +127,8 @@ func (c *Case) ownedBy(kind, name string) []*corev1.Pod {
 	objects, _ := c.List(Pods, c.Subject.Namespace)
 	var out []*corev1.Pod
 	for _, o := range objects {
-		if p, ok := o.(*corev1.Pod); ok && p.DeletionTimestamp == nil {
-			if owner := metav1.GetControllerOf(p); owner != nil && owner.Kind == kind && owner.Name == name {
-				out = append(out, p)
-			}
+		if p, ok := o.(*corev1.Pod); ok && p.DeletionTimestamp == nil && controlledBy(p, kind, name) {
+			out = append(out, p)
 		}
 	}
 	return out

@@ -258,10 +258,8 @@ func (c *Case) controllerVersions() ([]version, int) {
 	objects, _ := c.List(ControllerRevisions, c.Subject.Namespace)
 	var list []*appsv1.ControllerRevision
 	for _, o := range objects {
-		if r, ok := o.(*appsv1.ControllerRevision); ok {
-			if owner := metav1.GetControllerOf(r); owner != nil && owner.Kind == kind && owner.Name == name {
-				list = append(list, r)
-			}
+		if r, ok := o.(*appsv1.ControllerRevision); ok && controlledBy(r, kind, name) {
+			list = append(list, r)
 		}
 	}
 	slices.SortStableFunc(list, func(a, b *appsv1.ControllerRevision) int { return int(b.Revision - a.Revision) })
@@ -309,10 +307,8 @@ func (c *Case) cronJobVersions() ([]version, int) {
 	objects, _ := c.List(Jobs, c.Subject.Namespace)
 	var list []*batchv1.Job
 	for _, o := range objects {
-		if j, ok := o.(*batchv1.Job); ok {
-			if owner := metav1.GetControllerOf(j); owner != nil && owner.Kind == "CronJob" && owner.Name == c.Subject.Name() {
-				list = append(list, j)
-			}
+		if j, ok := o.(*batchv1.Job); ok && controlledBy(j, "CronJob", c.Subject.Name()) {
+			list = append(list, j)
 		}
 	}
 	slices.SortStableFunc(list, func(a, b *batchv1.Job) int { return b.CreationTimestamp.Compare(a.CreationTimestamp.Time) })

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -87,10 +88,10 @@ func (e *Engine) conclude(c *Case, findings []ranked) Diagnosis {
 		}
 	}
 	d.Alternatives = append(d.Alternatives, alternatives(findings)...)
-	if l := c.Log(); l.Missing != "" && c.Last() != nil && c.ranAtAll(c.Last()) {
+	if l := c.Log(); l.Missing != "" && c.Last() != nil && ranAtAll(c.Last()) {
 		c.read.gaps[l.Missing] = true
 	}
-	d.Gaps = append(d.Gaps, c.read.gapList()...)
+	d.Gaps = append(d.Gaps, slices.Sorted(maps.Keys(c.read.gaps))...)
 	d.Excerpt = c.excerpt(best.Finding)
 	d.Mentions = c.read.named(d.Summary)
 	e.clean(&d)

@@ -225,7 +225,7 @@ func (c *Case) followProtocol(h Hit) {
 // to be broken may well be it.
 func (c *Case) configuredOnly() (Finding, bool) {
 	l, t := c.Log(), c.Last()
-	if t == nil || !c.ranAtAll(t) || t.ExitCode == 0 || t.ExitCode > 125 {
+	if t == nil || !ranAtAll(t) || t.ExitCode == 0 || t.ExitCode > 125 {
 		return Finding{}, false
 	}
 	for _, s := range c.Addresses() {
@@ -377,12 +377,7 @@ func (c *Case) Addresses() []SourcedAddress {
 			sources[e.Name] = "ConfigMap " + c.Subject.Namespace + "/" + ref.Name + " key " + ref.Key
 		}
 	}
-	keys := make([]string, 0, len(env))
-	for k := range env {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	for _, k := range keys {
+	for _, k := range slices.Sorted(maps.Keys(env)) {
 		v := env[k]
 		before := len(out)
 		add(sources[k], v)
@@ -415,12 +410,7 @@ func (c *Case) Addresses() []SourcedAddress {
 			continue
 		}
 		data := c.ConfigMapData(v.ConfigMap.Name)
-		keys := make([]string, 0, len(data))
-		for k := range data {
-			keys = append(keys, k)
-		}
-		slices.Sort(keys)
-		for _, k := range keys {
+		for _, k := range slices.Sorted(maps.Keys(data)) {
 			add("ConfigMap "+c.Subject.Namespace+"/"+v.ConfigMap.Name+" key "+k, data[k])
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 )
@@ -173,13 +172,9 @@ func StuckSays(s Stuck, waited time.Duration, unknown bool) string {
 	return "cannot start since " + Duration(waited) + ": " + s.Words()
 }
 
+// subject names one of the pod's containers as the subject of an incident. The cluster's name is left to the caller.
 func (p *PodRecord) subject(container string, kind ContainerType) Subject {
 	return Subject{Namespace: p.Namespace, Workload: p.Workload, Pod: p.Name, Container: container, ContainerType: kind}
-}
-
-// Subject names one of the pod's containers as the subject of an incident. The cluster's name is left to the caller.
-func (p *PodRecord) Subject(container string, kind ContainerType) Subject {
-	return p.subject(container, kind)
 }
 
 // warning finds the newest Warning event that keeps a scheduled pod from starting. There is none when the pod went on since: its image
@@ -285,17 +280,12 @@ func (s *search) unwanted(namespace, workload string) bool {
 		}
 		if o, err := s.view.Get(s.ctx, k, namespace, name); err == nil {
 			switch o := o.(type) {
-			case *appsv1.Deployment:
-				return wanted(o.Spec.Replicas) == 0
-			case *appsv1.StatefulSet:
-				return wanted(o.Spec.Replicas) == 0
-			case *appsv1.ReplicaSet:
-				return wanted(o.Spec.Replicas) == 0
 			case *batchv1.Job:
 				return o.Spec.Suspend != nil && *o.Spec.Suspend
 			case *batchv1.CronJob:
 				return o.Spec.Suspend != nil && *o.Spec.Suspend
 			}
+			return replicas(o) == 0
 		}
 	}
 	return false

@@ -188,7 +188,7 @@ func shortfallOf(o Object) (shortfall, bool) {
 	return f, true
 }
 
-// wanted is the API's default for replicas and parallelism.
+// wanted reads a number of replicas or of a parallelism, which is 1 by default.
 func wanted(n *int32) int32 {
 	if n == nil {
 		return 1

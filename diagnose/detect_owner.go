@@ -48,6 +48,12 @@ func controllerOf(o metav1.Object) (kind, name string, ok bool) {
 	return ref.Kind, ref.Name, true
 }
 
+// controlledBy says that an object names a controller as its own.
+func controlledBy(o metav1.Object, kind, name string) bool {
+	owner := metav1.GetControllerOf(o)
+	return owner != nil && owner.Kind == kind && owner.Name == name
+}
+
 // workload names the topmost built-in controller of a pod, "Deployment/web"; a pod without one is its own.
 func (f ownerFinder) workload(pod metav1.Object) string {
 	kind, name, ok := controllerOf(pod)

@@ -221,7 +221,7 @@ func (s Stuck) Words() string {
 	return s.Reason + ": " + message
 }
 
-// startReasons are the waiting reasons with which the kubelet says that a container cannot be started (pkg/kubelet/images,
+// cannotStart knows the waiting reasons with which the kubelet says that a container cannot be started (pkg/kubelet/images,
 // pkg/kubelet/kuberuntime).
 func cannotStart(reason string) bool {
 	switch reason {

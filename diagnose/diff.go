@@ -3,6 +3,7 @@ package diagnose
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -109,7 +110,7 @@ func diffTemplates(before, now *corev1.PodTemplateSpec) []difference {
 // put there so that an edit of it rolls the pods.
 func diffAnnotations(a, b map[string]string, add func(sort, container, format string, args ...any)) {
 	checksum := false
-	for _, k := range sortedKeys(union(a, b)) {
+	for _, k := range slices.Sorted(maps.Keys(union(a, b))) {
 		if a[k] == b[k] {
 			continue
 		}
@@ -137,7 +138,7 @@ func diffFields(a, b any) []string {
 	byPath("", a, x)
 	byPath("", b, y)
 	var out []string
-	for _, k := range sortedKeys(union(x, y)) {
+	for _, k := range slices.Sorted(maps.Keys(union(x, y))) {
 		if x[k] != y[k] {
 			out = append(out, fmt.Sprintf("%s %s -> %s", k, orNone(cut(x[k], 60)), orNone(cut(y[k], 60))))
 		}
@@ -225,12 +226,8 @@ func orNone(s string) string {
 
 func union(a, b map[string]string) map[string]string {
 	out := map[string]string{}
-	for k, v := range a {
-		out[k] = v
-	}
-	for k, v := range b {
-		out[k] = v
-	}
+	maps.Copy(out, a)
+	maps.Copy(out, b)
 	return out
 }
 
@@ -351,7 +348,7 @@ func diffMounts(a, b *corev1.Container, add func(sort, format string, args ...an
 		return out
 	}
 	x, y := mounts(a), mounts(b)
-	for _, path := range sortedKeys(union(x, y)) {
+	for _, path := range slices.Sorted(maps.Keys(union(x, y))) {
 		switch {
 		case x[path] == y[path]:
 		case x[path] == "":
@@ -413,7 +410,7 @@ func diffEnvironment(a, b *corev1.Container, add func(sort, format string, args 
 	}
 	va, vb := value(a), value(b)
 	redact := NewRedactor()
-	for _, k := range sortedKeys(union(va, vb)) {
+	for _, k := range slices.Sorted(maps.Keys(union(va, vb))) {
 		x, y := va[k], vb[k]
 		switch {
 		case x == y:

@@ -176,7 +176,7 @@ func (e *Engine) open(r *reader, symptom Symptom, depth int, visited map[string]
 	for i := range c.Spec.InitContainers {
 		if ic := &c.Spec.InitContainers[i]; ic.Name == c.Subject.Container {
 			c.Container, c.Subject.ContainerType = ic, Init
-			if ic.RestartPolicy != nil && *ic.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+			if isSidecar(ic) {
 				c.Subject.ContainerType = Sidecar
 			}
 		}
@@ -190,13 +190,7 @@ func (e *Engine) open(r *reader, symptom Symptom, depth int, visited map[string]
 		c.Subject.ContainerType = symptom.Subject.ContainerType
 	}
 	if c.Pod != nil {
-		for _, list := range [][]corev1.ContainerStatus{c.Pod.Status.InitContainerStatuses, c.Pod.Status.ContainerStatuses} {
-			for i := range list {
-				if list[i].Name == c.Subject.Container {
-					c.Status = &list[i]
-				}
-			}
-		}
+		c.Status = statusOf(c.Pod, c.Subject.Container)
 	}
 	return c, nil
 }

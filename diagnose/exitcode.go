@@ -1,6 +1,6 @@
 package diagnose
 
-// signals that a container dies of (signal(7), the numbers of Linux on x86 and ARM).
+// signalName knows the signals that a container dies of (signal(7), the numbers of Linux on x86 and ARM).
 func signalName(n int32) string {
 	switch n {
 	case 1:

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 )
 
@@ -124,15 +123,5 @@ func (r *reader) named(text string) []string {
 			out = append(out, w)
 		}
 	}
-	return out
-}
-
-// gapList returns what could not be read, sorted.
-func (r *reader) gapList() []string {
-	out := make([]string, 0, len(r.gaps))
-	for g := range r.gaps {
-		out = append(out, g)
-	}
-	sort.Strings(out)
 	return out
 }

@@ -97,7 +97,7 @@ func RecordPod(pod *corev1.Pod) PodRecord {
 	for i := range pod.Spec.InitContainers {
 		c := &pod.Spec.InitContainers[i]
 		kind := Init
-		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+		if isSidecar(c) {
 			kind = Sidecar
 		}
 		r.Containers = append(r.Containers, recordContainer(c.Name, kind, pod.Status.InitContainerStatuses))
@@ -106,6 +106,11 @@ func RecordPod(pod *corev1.Pod) PodRecord {
 		r.Containers = append(r.Containers, recordContainer(pod.Spec.Containers[i].Name, App, pod.Status.ContainerStatuses))
 	}
 	return r
+}
+
+// isSidecar says that an init container is a native sidecar: it is started with the others and goes on beside the app containers.
+func isSidecar(c *corev1.Container) bool {
+	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
 func recordContainer(name string, kind ContainerType, statuses []corev1.ContainerStatus) ContainerRecord {

@@ -2,7 +2,7 @@ package diagnose
 
 import "strings"
 
-// plainWords are values that are no secrets: placeholders, and the first words of messages about one.
+// isPlainWord takes values that are no secrets: placeholders, and the first words of messages about one.
 func isPlainWord(word string) bool {
 	switch strings.ToLower(strings.TrimRight(word, ".,;:!")) {
 	case "", "null", "nil", "none", "undefined", "true", "false", "yes", "no", "empty", "unset", "missing", "required", "redacted", "not", "is", "<nil>", "(none)", "string", "n/a", "nan",
