@@ -31,7 +31,7 @@ type Case struct {
 	engine  *Engine
 	read    *reader
 	depth   int
-	visited map[string]bool // workloads whose diagnosis led here
+	visited map[string]bool // the workloads, as chains name them, whose diagnosis led here
 
 	events       []Event
 	eventsRead   bool
@@ -403,6 +403,17 @@ func (c *Case) Traces() []Trace {
 		c.traces = readTraces(c.Log())
 	}
 	return c.traces
+}
+
+// traceAround returns the trace that a line of the log stands in, nil when it stands in none.
+func (c *Case) traceAround(line int) *Trace {
+	traces := c.Traces()
+	for i := range traces {
+		if line >= traces[i].First && line <= traces[i].Last {
+			return &traces[i]
+		}
+	}
+	return nil
 }
 
 // Workload reads the object that the subject names as its workload, nil when it cannot be read.

@@ -100,10 +100,10 @@ func Job(name string) string { return "Job/" + name }
 // Below goes on from a finding that ends at another workload of the subject's namespace to what is wrong with that: its diagnosis is added to
 // the summary, the chain and the evidence, and its root becomes the finding's.
 func (c *Case) Below(f Finding, workload string) Finding {
-	if c.visited[workload+"|"+c.Subject.Namespace] {
+	subject := Subject{Namespace: c.Subject.Namespace, Workload: workload}
+	if c.visited[objectOf(subject)] {
 		return f
 	}
-	subject := Subject{Namespace: c.Subject.Namespace, Workload: workload}
 	condition := PodsFail
 	var worst *corev1.Pod
 	objects, _ := c.List(Pods, c.Subject.Namespace)
@@ -115,8 +115,7 @@ func (c *Case) Below(f Finding, workload string) Finding {
 	if worst == nil {
 		return f
 	}
-	looping, container, kind := loops(worst)
-	subject.Pod, subject.Container, subject.ContainerType = worst.Name, container, kind
+	subject, looping := c.subjectOf(worst)
 	switch {
 	case worst.Status.Phase == corev1.PodFailed:
 	case looping:

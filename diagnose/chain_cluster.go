@@ -133,16 +133,14 @@ func (c *Case) brokenProxy(f Finding, node string) (Finding, bool) {
 		if !ok || p.Spec.NodeName != node || p.Name == c.Subject.Pod || podReady(p) {
 			continue
 		}
-		workload := c.workloadOf(p)
-		kind, name, _ := strings.Cut(workload, "/")
-		looping, container, kindOf := loops(p)
-		if kind != "DaemonSet" || !isNetwork(name) || c.visited[workload+"|"+p.Namespace] {
+		subject, looping := c.subjectOf(p)
+		name, root := subject.Name(), objectOf(subject)
+		if subject.Kind() != "DaemonSet" || !isNetwork(name) || c.visited[root] {
 			continue
 		}
-		root := kind + "/" + p.Namespace + "/" + name
 		if !looping {
 			// It does not even start: its image cannot be pulled, a volume is missing.
-			if sub, ok := c.diagnoseOther(Subject{Namespace: p.Namespace, Workload: workload, Pod: p.Name, Container: container, ContainerType: kindOf}, CannotStart); ok && sub.Confidence == Certain {
+			if sub, ok := c.diagnoseOther(subject, CannotStart); ok && sub.Confidence == Certain {
 				f.Proof = Corroborated
 				f.Evidence = append(f.Evidence, Evidence{"status of pod " + p.Namespace + "/" + p.Name, podState(p)})
 				said := fmt.Sprintf("%s: %s, which connects the pods of %s, does not run", f.Summary, name, node)
@@ -157,7 +155,7 @@ func (c *Case) brokenProxy(f Finding, node string) (Finding, bool) {
 		f.Evidence = append(f.Evidence, Evidence{"status of pod " + p.Namespace + "/" + p.Name, podState(p)})
 		f.Summary = fmt.Sprintf("%s: %s, which connects the pods of %s, crash-loops", f.Summary, name, node)
 		f.Advice = "Mend " + p.Namespace + "/" + name + " first"
-		if sub, ok := c.diagnoseOther(Subject{Namespace: p.Namespace, Workload: workload, Pod: p.Name, Container: container, ContainerType: kindOf}, CrashLoop); ok {
+		if sub, ok := c.diagnoseOther(subject, CrashLoop); ok {
 			f = c.extend(f, sub)
 		}
 		return f, true

@@ -37,22 +37,16 @@ func (c *Case) lastTells(h Hit) bool {
 	if h.Line >= last-1 {
 		return true
 	}
-	for _, t := range c.Traces() {
-		if h.Line >= t.First && h.Line <= t.Last && t.Last >= last-8 {
-			return true
-		}
-	}
-	return false
+	t := c.traceAround(h.Line)
+	return t != nil && t.Last >= last-8
 }
 
 // failureText is a line that tells of a failure, with the stack trace that it stands in, in lower case.
 func (c *Case) failureText(h Hit) string {
 	text := h.Text
-	for _, t := range c.Traces() {
-		if h.Line >= t.First && h.Line <= t.Last {
-			for n := t.First; n <= t.Last && n < t.First+60; n++ {
-				text += " " + h.Log.Line(n)
-			}
+	if t := c.traceAround(h.Line); t != nil {
+		for n := t.First; n <= t.Last && n < t.First+60; n++ {
+			text += " " + h.Log.Line(n)
 		}
 	}
 	return strings.ToLower(text)

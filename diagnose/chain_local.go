@@ -71,7 +71,7 @@ func (c *Case) neighbour(f Finding, ct corev1.Container, said string) (Finding, 
 			f.Chain = append(f.Chain, Link{self, "container " + ct.Name + " crash-loops"})
 			subject := c.Subject
 			subject.Container, subject.ContainerType = ct.Name, rec.Type
-			if c.visited[c.Subject.Workload+"|"+c.Subject.Namespace] { // it was come to from the other container
+			if c.visited[self] { // it was come to from the other container
 				return f, true
 			}
 			if sub, ok := c.diagnoseOther(subject, CrashLoop); ok {

@@ -2,7 +2,6 @@ package diagnose
 
 import (
 	"fmt"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -35,9 +34,7 @@ func (c *Case) onLostNode(a Address, h Hit, f Finding, p *corev1.Pod) (Finding, 
 	if n == nil {
 		return Finding{}, false
 	}
-	workload := c.workloadOf(p)
-	kind, name, _ := strings.Cut(workload, "/")
-	object := kind + "/" + p.Namespace + "/" + name
+	subject, _ := c.subjectOf(p)
 	f.Cause, f.Root, f.Proof, f.Confidence = "node.not-ready", "Node//"+n.Name, Corroborated, Certain
 	if last := c.Last(); last != nil && ready.LastTransitionTime.After(last.FinishedAt.Time) {
 		f.Confidence = Possible // it went away later
@@ -46,12 +43,12 @@ func (c *Case) onLostNode(a Address, h Hit, f Finding, p *corev1.Pod) (Finding, 
 	if !ready.LastTransitionTime.IsZero() {
 		says += " since " + Duration(c.Now.Sub(ready.LastTransitionTime.Time))
 	}
-	if f.Chain = append(f.Chain, Link{object, "its pod " + p.Name + " is on node " + n.Name}, Link{f.Root, says}); p.DeletionTimestamp != nil {
+	if f.Chain = append(f.Chain, Link{objectOf(subject), "its pod " + p.Name + " is on node " + n.Name}, Link{f.Root, says}); p.DeletionTimestamp != nil {
 		f.Chain[len(f.Chain)-2].Says += ", and cannot be seen to end there"
 	}
 	f.Summary = fmt.Sprintf("%s: pod %s/%s is on node %s, which %s", couldNot(c, a, h.Pattern), p.Namespace, p.Name, n.Name, says)
 	f.Advice = "Find out what happened to the node and bring it back"
-	if kind == "StatefulSet" {
+	if subject.Kind() == "StatefulSet" {
 		f.Advice += "; a StatefulSet's pod is not replaced elsewhere before the node is back or is removed from the cluster"
 	}
 	f.Evidence = append(f.Evidence, Evidence{"Node " + n.Name + " status.conditions[Ready]", string(ready.Status) + ": " + ready.Message})

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -22,17 +23,18 @@ func replicas(o Object) int32 {
 	return 1
 }
 
+// subjectOf names the container of a pod that fails, or may, as a subject, and says whether it crash-loops.
+func (c *Case) subjectOf(p *corev1.Pod) (s Subject, looping bool) {
+	looping, container, kind := loops(p)
+	return Subject{Namespace: p.Namespace, Workload: c.workloadOf(p), Pod: p.Name, Container: container, ContainerType: kind}, looping
+}
+
 // followPods goes on from a Service to its pods, none of which is ready. s is nil when the address was a pod's own.
 func (c *Case) followPods(a Address, h Hit, f Finding, s *corev1.Service, pods []*corev1.Pod) (Finding, bool) {
 	pod := worst(pods)
-	workload := c.workloadOf(pod)
-	kind, name, _ := strings.Cut(workload, "/")
-	root := kind + "/" + pod.Namespace + "/" + name
+	subject, looping := c.subjectOf(pod)
+	root := objectOf(subject)
 	said := couldNot(c, a, h.Pattern)
-	behind := fmt.Sprintf("%s/%s has no ready pod", pod.Namespace, name)
-	if s != nil {
-		behind = fmt.Sprintf("Service %s/%s has no ready pod", s.Namespace, s.Name)
-	}
 	f.Proof, f.Confidence, f.Root = Corroborated, Certain, root
 	if root == objectOf(c.Subject) {
 		// It waits for itself: the Service leads to the very pods that crash.
@@ -45,79 +47,90 @@ func (c *Case) followPods(a Address, h Hit, f Finding, s *corev1.Service, pods [
 		f.Advice = "Do not make its start depend on itself; publishNotReadyAddresses helps members that must find each other"
 		return f, true
 	}
-	where := pod.Namespace + "/" + name
 	if podReady(pod) {
 		return Finding{}, false
 	}
 	if found, ok := c.onLostNode(a, h, f, pod); ok {
 		return found, true
 	}
-	looping, container, kindOf := loops(pod)
-	subject := Subject{Namespace: pod.Namespace, Workload: workload, Pod: pod.Name, Container: container, ContainerType: kindOf}
-	condition := CrashLoop
-	if !looping {
-		condition = CannotStart
+	behind := fmt.Sprintf("%s/%s has no ready pod", subject.Namespace, subject.Name())
+	if s != nil {
+		behind = fmt.Sprintf("Service %s/%s has no ready pod", s.Namespace, s.Name)
 	}
-	cycle := c.visited[workload+"|"+pod.Namespace]
-	far := c.depth >= c.engine.options.Depth
 	switch {
-	case looping && cycle:
-		f.Cause = "dependency.crash-looping"
+	case looping:
+		return c.followLooping(f, subject, pod, said, behind), true
+	case c.visited[root] || c.depth >= c.engine.options.Depth:
+		return Finding{}, false
+	case pod.Status.Phase == corev1.PodPending:
+		return c.followPending(f, subject, pod, said, behind), true
+	}
+	return c.followUnready(f, subject, pod, said), true
+}
+
+// followLooping goes on to a workload that crash-loops: its own diagnosis is told, or that the two wait for each other.
+func (c *Case) followLooping(f Finding, subject Subject, pod *corev1.Pod, said, behind string) Finding {
+	root, where := objectOf(subject), subject.Namespace+"/"+subject.Name()
+	f.Cause = "dependency.crash-looping"
+	if c.visited[root] {
 		f.Summary = fmt.Sprintf("%s: %s, because %s crash-loops too; the two wait for each other", said, behind, where)
 		f.Advice = "Start with whichever of them needs the other least"
 		f.Chain = append(f.Chain, Link{root, "crash-loops too"})
 		f.Confidence = Likely
-		return f, true
-	case looping:
-		sub, ok := c.diagnoseOther(subject, condition)
-		f.Cause = "dependency.crash-looping"
-		f.Chain = append(f.Chain, Link{root, "crash-loops"})
-		f.Summary = fmt.Sprintf("%s: %s crash-loops", said, where)
-		f.Advice = "Mend " + where + " first"
-		f.Evidence = append(f.Evidence, Evidence{"status of pod " + pod.Namespace + "/" + pod.Name, podState(pod)})
-		if !ok {
-			return f, true
-		}
-		link := &f.Chain[len(f.Chain)-1]
-		link.Says = "crash-loops (" + sub.Cause + ")"
-		if f.origin = sub.origin; f.origin == nil {
-			f.origin = &origin{where, strings.TrimSuffix(sub.headline, "."), sub.advice}
-			f.Summary = fmt.Sprintf("%s because %s crash-loops: %s", said, where, f.origin.headline)
-			link.Says += ": " + f.origin.headline
-		} else {
-			f.Summary = fmt.Sprintf("%s because %s crash-loops; it begins with %s: %s", said, where, f.origin.who, f.origin.headline)
-		}
-		f.Advice = "Mend " + f.origin.who + " first, and this one recovers"
-		if f.origin.advice != "" {
-			f.Advice += ". There: " + lowerFirst(f.origin.advice)
-		}
-		return c.extend(f, sub), true
-	case cycle || far:
-		return Finding{}, false
+		return f
 	}
-	pending := pod.Status.Phase == corev1.PodPending
-	sub, ok := c.diagnoseOther(subject, condition)
-	if pending {
+	f.Summary = fmt.Sprintf("%s: %s crash-loops", said, where)
+	f.Advice = "Mend " + where + " first"
+	f.Evidence = append(f.Evidence, Evidence{"status of pod " + pod.Namespace + "/" + pod.Name, podState(pod)})
+	link := Link{root, "crash-loops"}
+	sub, ok := c.diagnoseOther(subject, CrashLoop)
+	if !ok {
+		f.Chain = append(f.Chain, link)
+		return f
+	}
+	link.Says = "crash-loops (" + sub.Cause + ")"
+	if f.origin = sub.origin; f.origin == nil {
+		f.origin = &origin{where, strings.TrimSuffix(sub.headline, "."), sub.advice}
+		f.Summary = fmt.Sprintf("%s because %s crash-loops: %s", said, where, f.origin.headline)
+		link.Says += ": " + f.origin.headline
+	} else {
+		f.Summary = fmt.Sprintf("%s because %s crash-loops; it begins with %s: %s", said, where, f.origin.who, f.origin.headline)
+	}
+	f.Chain = append(f.Chain, link)
+	f.Advice = "Mend " + f.origin.who + " first, and this one recovers"
+	if f.origin.advice != "" {
+		f.Advice += ". There: " + lowerFirst(f.origin.advice)
+	}
+	return c.extend(f, sub)
+}
+
+// followPending goes on to a pod that is not started: what keeps it back is the cause, where that is known.
+func (c *Case) followPending(f Finding, subject Subject, pod *corev1.Pod, said, behind string) Finding {
+	root, says := objectOf(subject), "its pod is "+podState(pod)
+	f.Cause = "dependency.pod-pending"
+	f.Evidence = append(f.Evidence, Evidence{"status of pod " + pod.Namespace + "/" + pod.Name, podState(pod)})
+	sub, ok := c.diagnoseOther(subject, CannotStart)
+	if !ok || sub.Cause == "app.exit-code" {
+		f.Summary = fmt.Sprintf("%s: %s, because %s is still %s", said, behind, pod.Name, podState(pod))
+		f.Advice = "See what it waits for"
+		f.Chain = append(f.Chain, Link{root, says})
+		f.Fixes = []Fix{{Title: "See what the pod waits for", Command: Kubectl(pod.Namespace, "describe", "pod", pod.Name)}}
+		return f
+	}
+	f = c.adopt(f, said, root, says, sub)
+	// What keeps a pod from a node is the scheduler's business and has its own id for a dependency; anything deeper is the cause itself.
+	if sub.Cause == "node.unschedulable" {
 		f.Cause = "dependency.pod-pending"
-		f.Evidence = append(f.Evidence, Evidence{"status of pod " + pod.Namespace + "/" + pod.Name, podState(pod)})
-		if !ok || sub.Cause == "app.exit-code" {
-			f.Summary = fmt.Sprintf("%s: %s, because %s is still %s", said, behind, pod.Name, podState(pod))
-			f.Advice = "See what it waits for"
-			f.Chain = append(f.Chain, Link{root, "its pod is " + podState(pod)})
-			f.Fixes = []Fix{{Title: "See what the pod waits for", Command: Kubectl(pod.Namespace, "describe", "pod", pod.Name)}}
-			return f, true
-		}
-		adopted := c.adopt(f, said, root, "its pod is "+podState(pod), sub)
-		// What keeps a pod from a node is the scheduler's business and has its own id for a dependency; anything deeper is the cause itself.
-		if sub.Cause == "node.unschedulable" {
-			adopted.Cause = "dependency.pod-pending"
-		}
-		return adopted, true
 	}
+	return f
+}
+
+// followUnready ends at a pod that runs and is not ready.
+func (c *Case) followUnready(f Finding, subject Subject, pod *corev1.Pod, said string) Finding {
 	f.Cause = "dependency.not-ready"
 	state := notReady(c, pod)
-	f.Chain = append(f.Chain, Link{root, state})
-	f.Summary = fmt.Sprintf("%s: %s runs but is not ready (%s)", said, where, state)
+	f.Chain = append(f.Chain, Link{objectOf(subject), state})
+	f.Summary = fmt.Sprintf("%s: %s/%s runs but is not ready (%s)", said, subject.Namespace, subject.Name(), state)
 	f.Advice = "See why it does not become ready: its readiness probe, or its own log"
 	for _, e := range c.EventsOf("Pod", pod.Namespace, pod.Name) {
 		if e.Reason == "Unhealthy" && e.Has("readiness probe") {
@@ -128,7 +141,7 @@ func (c *Case) followPods(a Address, h Hit, f Finding, s *corev1.Service, pods [
 		{Title: "See its probe and what it answers", Command: Kubectl(pod.Namespace, "describe", "pod", pod.Name)},
 		{Title: "Read its log", Command: Kubectl(pod.Namespace, "logs", pod.Name, "--all-containers", "--tail=50")},
 	}
-	return f, true
+	return f
 }
 
 // worst picks the pod that tells most: one that crashes, then one that is pending, then any.
@@ -213,10 +226,8 @@ func (c *Case) diagnoseOther(subject Subject, condition Condition) (other, bool)
 	if c.depth >= c.engine.options.Depth {
 		return other{}, false
 	}
-	visited := map[string]bool{c.Subject.Workload + "|" + c.Subject.Namespace: true}
-	for k := range c.visited {
-		visited[k] = true
-	}
+	visited := maps.Clone(c.visited)
+	visited[objectOf(c.Subject)] = true
 	subject.Cluster = c.Subject.Cluster
 	sub, err := c.engine.open(c.read, Symptom{Subject: subject, Condition: condition}, c.depth+1, visited)
 	if err != nil {

@@ -167,11 +167,10 @@ func (c *Case) readyNow(a Address, h Hit, f Finding, s *corev1.Service) (Finding
 		}
 	}
 	p := pods[0]
-	workload := c.workloadOf(p)
-	kind, name, _ := strings.Cut(workload, "/")
+	subject, _ := c.subjectOf(p)
 	f.Cause, f.Proof, f.Confidence = "dependency.not-ready", Corroborated, Likely
-	f.Root = kind + "/" + p.Namespace + "/" + name
-	f.Summary = fmt.Sprintf("%s: %s/%s became ready only after that, and is ready now", couldNot(c, a, h.Pattern), p.Namespace, name)
+	f.Root = objectOf(subject)
+	f.Summary = fmt.Sprintf("%s: %s/%s became ready only after that, and is ready now", couldNot(c, a, h.Pattern), p.Namespace, subject.Name())
 	f.Advice = "The next start should succeed; have the program wait and try again instead of ending"
 	f.Chain[0].Says = "had no ready endpoint when the program started"
 	f.Chain = append(f.Chain, Link{f.Root, "became ready later"})

@@ -128,13 +128,11 @@ func (c *Case) toldBetter(h Hit) bool {
 		return true
 	}
 	first, last := h.Line, h.Line
-	for _, t := range c.Traces() {
-		if h.Line >= t.First && h.Line <= t.Last {
-			if answered(t.Message + " " + t.CauseMessage + " " + t.CauseClass) {
-				return true
-			}
-			first, last = t.First, t.Last
+	if t := c.traceAround(h.Line); t != nil {
+		if answered(t.Message + " " + t.CauseMessage + " " + t.CauseClass) {
+			return true
 		}
+		first, last = t.First, t.Last
 	}
 	return slices.ContainsFunc(c.failures, func(o Hit) bool { return o.Pattern != failedSomehow && o.Line >= first && o.Line <= last })
 }
@@ -270,21 +268,19 @@ func (c *Case) failedAddresses(h Hit) []Address {
 			return found
 		}
 	}
-	for _, t := range c.Traces() {
-		if h.Line >= t.First && h.Line <= t.Last {
-			for n := t.First; n <= t.Last && n < t.First+200; n++ {
-				line := readEntry(h.Log.Line(n)).text
-				if strings.HasPrefix(strings.TrimSpace(line), "at ") || strings.HasPrefix(strings.TrimSpace(line), "File ") {
-					continue
+	if t := c.traceAround(h.Line); t != nil {
+		for n := t.First; n <= t.Last && n < t.First+200; n++ {
+			line := readEntry(h.Log.Line(n)).text
+			if strings.HasPrefix(strings.TrimSpace(line), "at ") || strings.HasPrefix(strings.TrimSpace(line), "File ") {
+				continue
+			}
+			if h.Pattern == failedName {
+				if name := c.engine.unresolved(line); name != "" {
+					return c.reachable([]Address{{Host: strings.ToLower(name)}})
 				}
-				if h.Pattern == failedName {
-					if name := c.engine.unresolved(line); name != "" {
-						return c.reachable([]Address{{Host: strings.ToLower(name)}})
-					}
-				}
-				if found := c.reachable(c.engine.address.find(withoutSource(line))); len(found) > 0 {
-					return found
-				}
+			}
+			if found := c.reachable(c.engine.address.find(withoutSource(line))); len(found) > 0 {
+				return found
 			}
 		}
 	}
