@@ -35,8 +35,8 @@ type Commands interface {
 // Options are what a Bot needs. All fields but Render, Workers, Observer and Evidence are required.
 type Options struct {
 	Diagnoser Diagnoser
-	// View opens a window on the cluster as it is now, for one diagnosis.
-	View   func() diagnose.View
+	// View opens a window on the cluster as it is now, for one diagnosis of that symptom. settle ends what the View does by itself.
+	View   func(context.Context, diagnose.Symptom) (view diagnose.View, settle func())
 	Outbox Outbox
 	// Channel says where an incident is posted.
 	Channel  func(diagnose.Incident) string

@@ -166,7 +166,7 @@ func tell(t *testing.T, memory *ledger, play func(s *story)) {
 		s.finder.set("app.panic", diagnose.Certain)
 		b, err := New(Options{
 			Evidence:  s.kept,
-			Diagnoser: s.finder, View: func() diagnose.View { return nil }, Outbox: s.out, Memory: memory,
+			Diagnoser: s.finder, View: func(context.Context, diagnose.Symptom) (diagnose.View, func()) { return nil, func() {} }, Outbox: s.out, Memory: memory,
 			Channel: func(diagnose.Incident) string { return "C1" }, Log: slog.New(slog.DiscardHandler),
 		})
 		if err != nil {

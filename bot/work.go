@@ -73,14 +73,17 @@ func (b *Bot) rediagnose(ctx context.Context, f *file, inc diagnose.Incident, kn
 		d   diagnose.Diagnosis
 		err error
 	}
-	view, remember := b.o.View(), func(diagnose.Diagnosis) {}
+	symptom := diagnose.Symptom{Subject: inc.Subject, Condition: inc.Condition, Says: inc.Says}
+	view, settle := b.o.View(ctx, symptom)
+	defer settle()
+	remember := func(diagnose.Diagnosis) {}
 	if b.o.Evidence != nil {
 		view, remember = b.o.Evidence.Witness(view, inc)
 	}
 	start := time.Now()
 	done := make(chan result, 1)
 	go func() {
-		d, err := b.o.Diagnoser.Diagnose(ctx, view, diagnose.Symptom{Subject: inc.Subject, Condition: inc.Condition, Says: inc.Says})
+		d, err := b.o.Diagnoser.Diagnose(ctx, view, symptom)
 		done <- result{d, err}
 	}()
 	var r result

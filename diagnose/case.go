@@ -313,7 +313,7 @@ func (c *Case) readLogs() {
 	}
 	current, previous := func() *Log { return c.fetchLog(false) }, func() *Log { return c.fetchLog(true) }
 	first, second := previous, current
-	if c.Status != nil && c.Status.State.Terminated != nil || c.Status != nil && c.Status.RestartCount == 0 && c.Last() == nil {
+	if c.endedUnrestarted() {
 		first, second = current, previous
 	}
 	c.primary = first()
@@ -332,6 +332,11 @@ func (c *Case) readLogs() {
 		l.Container, l.message = c.Subject.Container, true
 		c.primary, c.secondary = l, c.primary
 	}
+}
+
+// endedUnrestarted says that the run which ended last, or the only one there was, is still the one that the kubelet serves as the current.
+func (c *Case) endedUnrestarted() bool {
+	return c.Status != nil && (c.Status.State.Terminated != nil || c.Status.RestartCount == 0 && c.Last() == nil)
 }
 
 // otherLog makes the other of the two logs the one that is read; false when there is none that says anything.
@@ -359,15 +364,19 @@ func ranAtAll(t *corev1.ContainerStateTerminated) bool {
 	return true
 }
 
+func (c *Case) logRequest(previous bool) LogRequest {
+	return LogRequest{
+		Namespace: c.Subject.Namespace, Pod: c.Pod.Name, Container: c.Subject.Container, Previous: previous,
+		TailLines: c.engine.options.TailLines, LimitBytes: c.engine.options.LimitBytes,
+	}
+}
+
 func (c *Case) fetchLog(previous bool) *Log {
 	source := "log " + c.Subject.Container
 	if previous {
 		source += " (previous)"
 	}
-	raw, err := c.read.view.Log(c.read.ctx, LogRequest{
-		Namespace: c.Subject.Namespace, Pod: c.Pod.Name, Container: c.Subject.Container, Previous: previous,
-		TailLines: c.engine.options.TailLines, LimitBytes: c.engine.options.LimitBytes,
-	})
+	raw, err := c.read.view.Log(c.read.ctx, c.logRequest(previous))
 	which := "log"
 	if previous {
 		which = "previous log"

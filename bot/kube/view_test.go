@@ -193,6 +193,35 @@ func TestFreshReadsOnce(t *testing.T) {
 	}
 }
 
+// TestAhead holds that what is read ahead is read once, and that settling waits for no answer.
+func TestAhead(t *testing.T) {
+	a := newAPI(t)
+	a.put(podOf("shop", "web", "", 1))
+	get := func(ctx context.Context, v diagnose.View) {
+		if _, err := v.Get(ctx, diagnose.Pods, "shop", "web"); err != nil && ctx.Err() == nil {
+			t.Error(err)
+		}
+	}
+	v := viewOf(t, a, ViewOptions{}).Fresh()
+	settle := v.Ahead(t.Context(), []func(context.Context, diagnose.View){get, get, get})
+	get(t.Context(), v)
+	settle()
+	get(t.Context(), v)
+	if calls := a.called(); len(calls) != 1 {
+		t.Errorf("read more than once: %q", calls)
+	}
+
+	hang := make(chan struct{})
+	t.Cleanup(func() { close(hang) })
+	a.set(func() { a.hang = hang })
+	begun := make(chan struct{})
+	settle = viewOf(t, a, ViewOptions{Timeout: time.Hour}).Fresh().Ahead(t.Context(), []func(context.Context, diagnose.View){
+		func(ctx context.Context, v diagnose.View) { close(begun); get(ctx, v) },
+	})
+	<-begun
+	settle()
+}
+
 // TestMetricsThatHang holds that a metrics API which does not answer holds up no diagnosis, though the API server itself is given long.
 func TestMetricsThatHang(t *testing.T) {
 	a := newAPI(t)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+
+	"crashloop/diagnose"
 )
 
 // cached remembers what was read, so that one diagnosis reads nothing twice.
@@ -17,6 +19,20 @@ type answer struct {
 	done  chan struct{}
 	value any
 	err   error
+}
+
+// Ahead starts reads whose answers a View from Fresh is to remember, all at once. settle cuts off those that are still under way and
+// returns when none is; it is to be called when the answers are no longer wanted.
+func (v *View) Ahead(ctx context.Context, reads []func(context.Context, diagnose.View)) (settle func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var under sync.WaitGroup
+	for _, read := range reads {
+		under.Go(func() { read(ctx, v) })
+	}
+	return func() {
+		cancel()
+		under.Wait()
+	}
 }
 
 // remember returns what read returned for key before, or calls it. Two that ask at once share one read. A read that was cut short by its

@@ -204,7 +204,11 @@ func runActive(ctx context.Context, c Config, cl cluster, s *server, log *slog.L
 	render.Evidence = keeper != nil
 
 	desk, err := bot.New(bot.Options{
-		Diagnoser: engine, View: func() diagnose.View { return cl.view.Fresh() }, Outbox: queue, Memory: store, Render: render, Observer: s.metrics,
+		Diagnoser: engine, View: func(ctx context.Context, s diagnose.Symptom) (diagnose.View, func()) {
+			view := cl.view.Fresh()
+			return view, view.Ahead(ctx, engine.Ahead(s))
+		},
+		Outbox: queue, Memory: store, Render: render, Observer: s.metrics,
 		Channel: func(diagnose.Incident) string { return channel }, Log: log,
 		Evidence: witness(keeper),
 	})
