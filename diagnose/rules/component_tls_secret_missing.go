@@ -9,6 +9,7 @@ import (
 )
 
 func componentTLSSecretMissing() diagnose.Rule {
+	re := regexp.MustCompile(`(?i)secrets? "(?P<name>(?:[^"]*(?:tls|cert|admission|webhook|ssl)[^"]*|(?:[^"]*[-.])?ca(?:[-.][^"]*)?))" not found`)
 	return diagnose.Rule{
 		ID: "component.tls-secret-missing", Category: "component", Title: "The TLS Secret of a controller or webhook is missing",
 		Doc: diagnose.Doc{
@@ -26,7 +27,6 @@ func componentTLSSecretMissing() diagnose.Rule {
 			}
 			var f diagnose.Finding
 			name := ""
-			re := regexp.MustCompile(`(?i)secrets? "(?P<name>(?:[^"]*(?:tls|cert|admission|webhook|ssl)[^"]*|(?:[^"]*[-.])?ca(?:[-.][^"]*)?))" not found`)
 			if s, g, ok := said(c, re); ok {
 				f, name = fromStatement(s), g["name"]
 			} else {

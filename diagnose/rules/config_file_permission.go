@@ -8,6 +8,8 @@ import (
 )
 
 func configFilePermission() diagnose.Rule {
+	// How programs refuse a key that others may read, too.
+	tooOpen := regexp.MustCompile(`(?i)too open|owner only|group or world access|too permissive`)
 	return diagnose.Rule{
 		ID: "config.file-permission", Category: "missing-config", Title: "It may not read a file of a ConfigMap or Secret",
 		Doc: diagnose.Doc{
@@ -66,6 +68,3 @@ func configFilePermission() diagnose.Rule {
 		},
 	}
 }
-
-// tooOpen is how programs refuse a key that others may read, too.
-var tooOpen = regexp.MustCompile(`(?i)too open|owner only|group or world access|too permissive`)

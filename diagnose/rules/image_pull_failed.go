@@ -9,6 +9,8 @@ import (
 )
 
 func imagePullFailed() diagnose.Rule {
+	// The reasons for which another image, or another name for it, would help.
+	aboutName := regexp.MustCompile(`no such|not a valid|no variant|stored in a format|is not on the node|refuses it|wants a login`)
 	re := regexp.MustCompile(`(?is)failed to pull (?:and unpack )?image|pulling image|pull access denied|couldn't parse image|invalid reference format|is not present with pull policy of never|ErrImagePull|back-off pulling|manifest (?:for .* )?(?:unknown|not found)|failed to resolve reference|error pulling`)
 	return diagnose.Rule{
 		ID: "image.pull-failed", Category: "bad-image", Title: "The image cannot be pulled",
@@ -62,9 +64,6 @@ func imagePullFailed() diagnose.Rule {
 		},
 	}
 }
-
-// aboutName finds the reasons for which another image, or another name for it, would help.
-var aboutName = regexp.MustCompile(`no such|not a valid|no variant|stored in a format|is not on the node|refuses it|wants a login`)
 
 // pullFailure says in words why an image cannot be pulled, and what to do.
 func pullFailure(c *diagnose.Case, reason, text string) (why, advice string) {

@@ -12,6 +12,8 @@ import (
 )
 
 func nodeSandboxFailed() diagnose.Rule {
+	// How a network plugin says that its own daemon on the node does not answer, or has not set the node up.
+	pluginSilent := regexp.MustCompile(`(?i)connection refused|\.sock\b|no such file or directory|not initialized|uninitialized|unable to connect to \w+ agent|deadline exceeded|no networks found`)
 	re := regexp.MustCompile(`(?is)failed to create pod sandbox|failed to (?:set ?up|create) (?:network for )?sandbox|networkPlugin cni failed|sandbox`)
 	return diagnose.Rule{
 		ID: "node.sandbox-failed", Category: "node", Title: "The node cannot make or keep the pod's sandbox",
@@ -133,9 +135,6 @@ func exhausted(text string) bool {
 	}
 	return false
 }
-
-// pluginSilent is how a network plugin says that its own daemon on the node does not answer, or has not set the node up.
-var pluginSilent = regexp.MustCompile(`(?i)connection refused|\.sock\b|no such file or directory|not initialized|uninitialized|unable to connect to \w+ agent|deadline exceeded|no networks found`)
 
 // pluginPods says how the network plugin's pods on the subject's node are, when one of them is not well, and whose that one is.
 func pluginPods(c *diagnose.Case) (out []diagnose.Evidence, workload string) {

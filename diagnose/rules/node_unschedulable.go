@@ -13,6 +13,7 @@ import (
 
 func nodeUnschedulable() diagnose.Rule {
 	any := regexp.MustCompile(`(?s)(?P<all>.+)`)
+	counts := regexp.MustCompile(`(?:^|[:,] )(\d+) ((?:[^,{]|\{[^}]*\})+)`)
 	return diagnose.Rule{
 		ID: "node.unschedulable", Category: "node", Title: "No node takes the pod",
 		Doc: diagnose.Doc{
@@ -42,7 +43,7 @@ func nodeUnschedulable() diagnose.Rule {
 				s = statement{"spec.schedulerName", "", c.Spec.SchedulerName}
 			}
 			f := fromStatement(s)
-			why, advice := scheduling(c, s.text)
+			why, advice := scheduling(c, s.text, counts)
 			if overlooked != "" {
 				why, advice = overlooked, "See that this scheduler is installed and runs, or take schedulerName out of the pod template"
 			}
@@ -75,10 +76,10 @@ func nodeUnschedulable() diagnose.Rule {
 }
 
 // scheduling says in words what the scheduler says in numbers.
-func scheduling(c *diagnose.Case, text string) (why, advice string) {
+func scheduling(c *diagnose.Case, text string, counts *regexp.Regexp) (why, advice string) {
 	short, _, _ := strings.Cut(text, " preemption:")
 	short = strings.TrimRight(shorten(strings.TrimSpace(short), 220), ". ")
-	t := strings.ToLower(most(short))
+	t := strings.ToLower(most(short, counts))
 	advice = "See what the nodes lack"
 	switch {
 	case strings.Contains(t, "insufficient"):
@@ -112,9 +113,9 @@ func scheduling(c *diagnose.Case, text string) (why, advice string) {
 
 // most picks the scheduler's reason that keeps out the most nodes: "1 node(s) had untolerated taint {...}, 3 node(s) didn't match ...".
 // The taint of the control plane comes last: it keeps out a node that was never meant for the pod.
-func most(text string) string {
+func most(text string, counts *regexp.Regexp) string {
 	best, top := text, -1
-	for _, m := range regexp.MustCompile(`(?:^|[:,] )(\d+) ((?:[^,{]|\{[^}]*\})+)`).FindAllStringSubmatch(text, -1) {
+	for _, m := range counts.FindAllStringSubmatch(text, -1) {
 		n, err := strconv.Atoi(m[1])
 		if err != nil {
 			continue

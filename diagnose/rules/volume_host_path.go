@@ -8,10 +8,9 @@ import (
 	"crashloop/diagnose"
 )
 
-// kubeletsOwn is a path in the folder that the kubelet keeps for a pod: its volumes, its /etc/hosts, its termination log.
-var kubeletsOwn = regexp.MustCompile(`/pods/[^/]+/(?:volume|etc-hosts|containers/)`)
-
 func volumeHostPath() diagnose.Rule {
+	// A path in the folder that the kubelet keeps for a pod: its volumes, its /etc/hosts, its termination log.
+	kubeletsOwn := regexp.MustCompile(`/pods/[^/]+/(?:volume|etc-hosts|containers/)`)
 	re := regexp.MustCompile(`(?i)hostPath type check failed: (?P<path>\S+) is not (?:an? )?(?P<type>[\w ]+)|(?:error mounting|mounting) \\*"(?P<path2>/[^"\\]+)\\*" to rootfs.*?(?P<why>not a directory|no such file or directory|permission denied|read-only file system)|bind source path does not exist: (?P<path3>\S+)`)
 	return diagnose.Rule{
 		ID: "volume.host-path", Category: "volume", Title: "A path of the node that it mounts is not what it should be",

@@ -11,6 +11,7 @@ import (
 func volumeMountFailed() diagnose.Rule {
 	re := regexp.MustCompile(`(?is)MountVolume\.|failed to mount|mount failed|unable to attach or mount volumes|failed to attach|AttachVolume\.|failed to (?:prepare|create) subpath|unable to provision subpath|driver name .* not found|MapVolume\.|mounting failed|error mounting|mounting \\*"?/var/lib/kubelet/pods/`)
 	other := regexp.MustCompile(`(?i)(?:configmap|secret)s? "[^"]+" not found|references non-existent|persistentvolumeclaims? "[^"]+" not found|hostPath type check failed|multi-attach|not registered|object "|error mounting \\?"[^"]*/pods/[^/"]+/(?:etc-hosts|containers/)|error mounting \\?"[a-z0-9]+\\?" to rootfs`)
+	named := regexp.MustCompile(`volume "(?P<v>[^"]+)"`)
 	waits := regexp.MustCompile(`(?i)timed out waiting for the condition|unmounted volumes=`)
 	return diagnose.Rule{
 		ID: "volume.mount-failed", Category: "volume", Title: "A volume cannot be mounted",
@@ -37,7 +38,7 @@ func volumeMountFailed() diagnose.Rule {
 			f.Weight = -20
 			t := strings.ToLower(best.text)
 			volume := ""
-			if m := regexp.MustCompile(`volume "(?P<v>[^"]+)"`).FindStringSubmatch(best.text); m != nil {
+			if m := named.FindStringSubmatch(best.text); m != nil {
 				volume = " " + m[1]
 			}
 			why, advice := "", "Read the driver's message in the event, and the log of its pod on that node"

@@ -10,6 +10,7 @@ import (
 )
 
 func volumeSubpathShadow() diagnose.Rule {
+	bareCommand := regexp.MustCompile(`exec:? \\?"(?P<cmd>[^"\\/]+)\\?": executable file not found in \$PATH`)
 	quoted := regexp.MustCompile(`"(?P<path>/[^"\s]+)"|(?P<bare>/[\w.@+-]+(?:/[\w.@+-]+)+)`)
 	// What the runtime prints when the file is there and what should run it is not (image.bad-interpreter): a file that is hidden is a StartError.
 	there := regexp.MustCompile(`^exec /\S+: no such file or directory$`)
@@ -48,7 +49,7 @@ func volumeSubpathShadow() diagnose.Rule {
 					break
 				}
 			}
-			if found, ok := hiddenPath(c); ok && file == "" {
+			if found, ok := hiddenPath(c, bareCommand); ok && file == "" {
 				return []diagnose.Finding{found}
 			}
 			if !found {
@@ -99,7 +100,7 @@ func isProgram(c *diagnose.Case, file, text string) bool {
 
 // hiddenPath is for a command by its bare name, of the image's own, that is not found while a volume is mounted over a directory in which
 // images keep their commands.
-func hiddenPath(c *diagnose.Case) (diagnose.Finding, bool) {
+func hiddenPath(c *diagnose.Case, bareCommand *regexp.Regexp) (diagnose.Finding, bool) {
 	s, g, ok := said(c, bareCommand)
 	if !ok || argued(c, g["cmd"]) != "" || c.Container == nil {
 		return diagnose.Finding{}, false
@@ -122,5 +123,3 @@ func hiddenPath(c *diagnose.Case) (diagnose.Finding, bool) {
 	}
 	return diagnose.Finding{}, false
 }
-
-var bareCommand = regexp.MustCompile(`exec:? \\?"(?P<cmd>[^"\\/]+)\\?": executable file not found in \$PATH`)
