@@ -22,25 +22,29 @@ type scanner struct {
 }
 
 type compiled struct {
-	rule  int
-	name  string
-	re    *regexp.Regexp
-	names []string
+	rule int
+	name string
+	re   *regexp.Regexp // nil when the words suffice
 }
 
 func newScanner(rules []Rule) (*scanner, error) {
 	s := &scanner{}
 	words := map[string]int{}
+	expressions := map[string]*regexp.Regexp{} // some rules share theirs
 	var list []string
 	for r := range rules {
 		for _, p := range rules[r].Log {
 			c := compiled{rule: r, name: p.Name}
 			if p.Regexp != "" {
-				re, err := regexp.Compile(p.Regexp)
-				if err != nil {
-					return nil, fmt.Errorf("rule %q: pattern %q: %w", rules[r].ID, p.Name, err)
+				re, ok := expressions[p.Regexp]
+				if !ok {
+					var err error
+					if re, err = regexp.Compile(p.Regexp); err != nil {
+						return nil, fmt.Errorf("rule %q: pattern %q: %w", rules[r].ID, p.Name, err)
+					}
+					expressions[p.Regexp] = re
 				}
-				c.re, c.names = re, re.SubexpNames()
+				c.re = re
 			}
 			n := int32(len(s.patterns))
 			s.patterns = append(s.patterns, c)
@@ -119,18 +123,17 @@ func (s *scanner) scan(l *Log) map[int][]Hit {
 				e = readEntry(l.Line(int(n)))
 				entries[n] = e
 			}
-			h := Hit{Pattern: c.name, Log: l, Line: int(n), Text: e.text, Level: e.level, names: c.names}
+			h := Hit{Pattern: c.name, Log: l, Line: int(n), Text: e.text, Level: e.level}
 			if c.re != nil {
-				if h.groups = c.re.FindStringSubmatch(e.text); h.groups == nil {
-					if h.groups = c.re.FindStringSubmatch(l.Line(int(n))); h.groups == nil {
-						// logfmt writes msg="failed calling webhook \"x\"".
-						if !strings.Contains(e.text, `\"`) {
-							continue
-						}
-						if h.groups = c.re.FindStringSubmatch(strings.ReplaceAll(e.text, `\"`, `"`)); h.groups == nil {
-							continue
-						}
-					}
+				h.groups, h.names = c.re.FindStringSubmatch(e.text), c.re.SubexpNames()
+				if line := l.Line(int(n)); h.groups == nil && line != e.text {
+					h.groups = c.re.FindStringSubmatch(line)
+				}
+				if h.groups == nil && strings.Contains(e.text, `\"`) { // logfmt writes msg="failed calling webhook \"x\""
+					h.groups = c.re.FindStringSubmatch(strings.ReplaceAll(e.text, `\"`, `"`))
+				}
+				if h.groups == nil {
+					continue
 				}
 			}
 			found = append(found, h)
