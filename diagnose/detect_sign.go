@@ -156,7 +156,7 @@ func (th Thresholds) Loop(p *PodRecord, c *ContainerRecord, now time.Time) (Cond
 	if quick {
 		return CrashLoop, fmt.Sprintf("ended %s, the last time with %s%s", times(ends), last.Words(), after(c)), true
 	}
-	if th.slow(p, c, gap, now) {
+	if th.slow(p, c, gap, now) || th.never(p, c, gap, now) {
 		return SlowLoop, fmt.Sprintf("was restarted %s since %s, the last time after %s", times(int(c.Restarts)), p.Created.UTC().Format("2006-01-02 15:04 MST"), last.Words()), true
 	}
 	return "", "", false
@@ -200,6 +200,17 @@ func (th Thresholds) slow(p *PodRecord, c *ContainerRecord, gap time.Duration, n
 	most := th.SlowWindow / time.Duration(th.SlowRestarts)
 	mean := now.Sub(p.Created) / time.Duration(c.Restarts)
 	return gap <= most && (mean <= most || int(c.Restarts) >= 2*th.SlowRestarts)
+}
+
+// never says that a container has spent the life of its pod on runs of about one length, none of which it outlived, and is not ready now either:
+// a startup probe that allows it many minutes and then kills it each time.
+func (th Thresholds) never(p *PodRecord, c *ContainerRecord, gap time.Duration, now time.Time) bool {
+	last, _ := c.LastEnd()
+	if c.Ready || int(c.Restarts) < thirdTime || gap <= 0 || p.Created.IsZero() || last.Kind() != Abnormal {
+		return false
+	}
+	life := now.Sub(p.Created)
+	return now.Sub(last.Finished) <= gap+time.Minute && life <= th.SlowWindow && life <= gap*time.Duration(c.Ends()+1)*3/2
 }
 
 // Stuck is a container that cannot start, as its pod's record shows it at one moment.

@@ -64,6 +64,14 @@ func readJSON(line string) (entry, bool) {
 			break
 		}
 	}
+	// Rust's tracing keeps message and error one level down.
+	if inner, ok := fields["fields"].(map[string]any); ok && fields["message"] == nil && fields["msg"] == nil {
+		for _, k := range []string{"message", "error", "err", "error.message"} {
+			if v, there := inner[k]; there {
+				fields[k] = v
+			}
+		}
+	}
 	// A program that carries another's log, such as a database's manager, nests the record.
 	if record, ok := fields["record"].(map[string]any); ok {
 		if name, ok := record["error_severity"].(string); ok {

@@ -114,6 +114,9 @@ func inSentence(text, name string, from, to int) bool {
 	if strings.HasPrefix(rest, " "+name+":") {
 		return false // Node.js before 13: ENOTFOUND db db:5432
 	}
+	if len(rest) > 1 && rest[0] == ' ' && rest[1] >= 'A' && rest[1] <= 'Z' && !strings.HasPrefix(rest, " Name ") && !strings.HasPrefix(rest, " Temporary ") && !strings.HasPrefix(rest, " No ") {
+		return true // "resolve plugin URL https://..."
+	}
 	return len(rest) > 1 && rest[0] == ' ' && rest[1] >= 'a' && rest[1] <= 'z' && !strings.HasPrefix(rest, " on ") && !strings.HasPrefix(rest, " at ") && !strings.HasPrefix(rest, " in ") && !strings.HasPrefix(rest, " port ") && !strings.HasPrefix(rest, " failed")
 }
 

@@ -3,6 +3,7 @@ package diagnose
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -34,7 +35,7 @@ type Log struct {
 // NewLog cleans raw log text.
 func NewLog(source string, raw []byte) *Log {
 	l := &Log{Source: source}
-	l.text = cleanLog(raw)
+	l.text = withoutLabel(cleanLog(raw))
 	for at := 0; at < len(l.text); {
 		l.starts = append(l.starts, int32(at))
 		end := strings.IndexByte(l.text[at:], '\n')
@@ -98,6 +99,37 @@ func cut(text string, runes int) string {
 		n++
 	}
 	return text
+}
+
+// label is what tools that show several containers' logs together put before each line: "[web] ", "web-1  | ".
+var label = regexp.MustCompile(`^(?:\[[a-z][a-z0-9.-]{1,62}\]|[a-z][a-z0-9._-]{1,62} +\|) `)
+
+// withoutLabel takes a label off a log that has the same one on each of its lines, as people paste it.
+func withoutLabel(text string) string {
+	name := label.FindString(text[:min(len(text), 100)])
+	if name == "" || lineLevel(name) != NoLevel {
+		return text
+	}
+	short, lines := strings.TrimRight(name, " "), 0
+	for line := range strings.Lines(text) {
+		if line = strings.TrimRight(line, "\n"); line != "" && !strings.HasPrefix(line, name) && line != short {
+			return text
+		}
+		lines++
+	}
+	if lines < 3 {
+		return text
+	}
+	var b strings.Builder
+	b.Grow(len(text))
+	for line := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(line, name); ok {
+			b.WriteString(rest)
+		} else {
+			b.WriteString(strings.TrimPrefix(line, short))
+		}
+	}
+	return b.String()
 }
 
 // cleanLog makes raw log bytes readable: one \n per line, no terminal escapes, no control characters, valid UTF-8, no endless line.

@@ -18,8 +18,8 @@ func appSegfault() diagnose.Rule {
 		},
 		Log: []diagnose.Pattern{
 			// What a supervisor, a shell or a wrapper says of the child that it started.
-			{Name: "child", Words: []string{"signal: segmentation fault", "signal: illegal instruction", "signal: aborted", "signal: abort", "signal: bus error", "signal: floating point", "exited on signal ", "terminated by signal ", "by unhandled signal", "caught segmentation fault", "killed by signal ", "segmentation fault (core dumped)", "illegal instruction (core dumped)", "illegal instruction     (core dumped)", "segmentation fault      (core dumped)"},
-				Regexp: `(?i)signal: (?P<child>segmentation fault|illegal instruction|abort(?:ed)?|bus error|floating point exception)|(?:exited on|terminated by|killed by|unhandled) signal:? (?P<child2>(?:11|4|6|7|8|SIGSEGV|SIGILL|SIGABRT|SIGBUS|SIGFPE)\b)|Caught (?P<child3>segmentation fault|illegal instruction|abort|bus error)|(?P<child4>segmentation fault|illegal instruction) +\(core dumped\)`},
+			{Name: "child", Words: []string{"signal: segmentation fault", "signal: illegal instruction", "signal: aborted", "signal: abort", "signal: bus error", "signal: floating point", "exited on signal ", "terminated by signal ", "by unhandled signal", "caught segmentation fault", "caught signal (", "caught signal 1", "caught signal 4", "caught signal 6", "caught signal 7", "caught signal 8", "killed by signal ", "segmentation fault (core dumped)", "illegal instruction (core dumped)", "illegal instruction     (core dumped)", "segmentation fault      (core dumped)"},
+				Regexp: `(?i)signal: (?P<child>segmentation fault|illegal instruction|abort(?:ed)?|bus error|floating point exception)|(?:exited on|terminated by|killed by|unhandled) signal:? (?P<child2>(?:11|4|6|7|8|SIGSEGV|SIGILL|SIGABRT|SIGBUS|SIGFPE)\b)|Caught (?P<child3>segmentation fault|illegal instruction|abort|bus error)|Caught signal (?P<child5>\((?:Aborted|Segmentation fault|Bus error|Illegal instruction|Floating point exception)\)|(?:11|4|6|7|8)\b)|(?P<child4>segmentation fault|illegal instruction) +\(core dumped\)`},
 			// What Go's runtime says of a signal that C code raised.
 			{Name: "cgo", Words: []string{"sigsegv: segmentation violation", "sigabrt: abort", "sigbus: bus error", "sigill: illegal instruction", "sigfpe: floating-point exception"}, Regexp: `^(?P<what>SIG(?:SEGV|ABRT|BUS|ILL|FPE): [a-z -]+)$`},
 			{Words: []string{"segmentation fault", "sigsegv", "sigill", "illegal instruction", "bus error", "sigbus", "core dumped", "double free", "corrupted size", "floating point exception", "stack smashing", "heap corruption", "munmap_chunk", "free(): invalid", "malloc(): "}}, {Name: "sanitizer", Words: []string{"summary: addresssanitizer", "error: addresssanitizer", "summary: threadsanitizer", "summary: undefinedbehaviorsanitizer"}, Regexp: `(?:SUMMARY|ERROR): (?P<name>\w+Sanitizer): (?P<what>.+)`}, {Name: "heap", Words: []string{"double free or corruption", "free(): ", "malloc(): ", "munmap_chunk(): ", "realloc(): ", "corrupted size vs. prev_size", "stack smashing detected"}, Regexp: `(?P<what>(?:double free or corruption|(?:free|malloc|realloc|munmap_chunk)\(\): |corrupted size vs\. prev_size|\*\*\* stack smashing detected).*)`},
@@ -34,7 +34,7 @@ func appSegfault() diagnose.Rule {
 				if what := h.Group("what"); what != "" {
 					said, sanitized = what, sanitized || h.Pattern == "sanitizer" || h.Pattern == "cgo"
 				}
-				child = firstOf(h.Group("child"), h.Group("child2"), h.Group("child3"), h.Group("child4"), child)
+				child = firstOf(h.Group("child"), h.Group("child2"), h.Group("child3"), h.Group("child4"), strings.Trim(h.Group("child5"), "()"), child)
 			}
 			// An exception or panic that went through the program is what ended it, whatever the signal.
 			for _, trace := range c.Traces() {
@@ -53,7 +53,18 @@ func appSegfault() diagnose.Rule {
 			case 139, 132, 135, 136:
 			case 134:
 				if len(hits) == 0 {
-					return nil // an abort has words of its own: a panic, an exception, an assertion
+					// An abort mostly has words of its own: a panic, an exception, an assertion. Nothing but the code is left when none is known.
+					f := diagnose.Finding{Confidence: diagnose.Possible, Proof: diagnose.Hint, Weight: 20, Evidence: c.CiteLast()}
+					f.Summary = fmt.Sprintf("%s aborts itself: exit code 134, %s", c.Who(), diagnose.ExitCode(code))
+					f.Advice = "The last lines of its log are the place to look: what it, or a library of it, found wrong"
+					if l := c.Log(); l.Missing == "" && !l.Empty() {
+						n := lastWords(l)
+						f.Log, f.At, f.Span = l, n, n
+						f.Summary += "; the last that it said is: " + strings.TrimSpace(shorten(quote(diagnose.Say(l.Line(n))), 160))
+						f.Evidence = append(f.Evidence, l.Cite(n))
+					}
+					f.Fixes = []diagnose.Fix{{Title: "Read the log of the run that aborted", Command: previousLog(c)}}
+					return []diagnose.Finding{f}
 				}
 			default:
 				if !sanitized && child != "" {

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -112,13 +113,24 @@ func nodeHeap(c *diagnose.Case) heapFlag {
 	return h
 }
 
+// initKilled is what runc says when the kernel ended what it starts a container with.
+var initKilled = regexp.MustCompile(`container init was OOM-killed`)
+
 // oomKilled starts a finding for a container whose last run the kernel ended for its memory. The reason counts, not the exit code.
 func oomKilled(c *diagnose.Case) (diagnose.Finding, bool) {
 	t := c.Last()
-	if t == nil || t.Reason != "OOMKilled" && (ran(t) || !strings.Contains(t.Message, "OOM-killed")) {
-		return diagnose.Finding{}, false // runc says so when not even its own start fits into the limit
+	if t == nil || t.Reason != "OOMKilled" && ran(t) {
+		return diagnose.Finding{}, false
 	}
 	f := diagnose.Finding{Confidence: diagnose.Certain, Proof: diagnose.Structural, Weight: 50, Evidence: c.CiteLast()}
+	if t.Reason != "OOMKilled" {
+		// runc says so when not even its own start fits into the limit, though not of every attempt.
+		s, _, ok := said(c, initKilled)
+		if !ok {
+			return diagnose.Finding{}, false
+		}
+		f.Evidence = append([]diagnose.Evidence{s.cite()}, f.Evidence...)
+	}
 	f.Settle = "The reason OOMKilled in the container's last state."
 	limit, _ := memoryLimit(c)
 	f.Evidence = append(f.Evidence, citeMemory(c, limit)...)
