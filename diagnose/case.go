@@ -3,6 +3,7 @@ package diagnose
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -62,6 +63,28 @@ func (c *Case) Get(kind Kind, namespace, name string) (Object, error) {
 // List reads objects of one kind in a namespace, or of all namespaces when it is empty.
 func (c *Case) List(kind Kind, namespace string) ([]Object, error) {
 	return c.read.list(kind, namespace, Where{})
+}
+
+// pods are those of a namespace, or of all when it is empty, as far as they can be read.
+func (c *Case) pods(namespace string) iter.Seq[*corev1.Pod] {
+	return typed[*corev1.Pod](c, Pods, namespace)
+}
+
+// services are those of a namespace, or of all when it is empty, as far as they can be read.
+func (c *Case) services(namespace string) iter.Seq[*corev1.Service] {
+	return typed[*corev1.Service](c, Services, namespace)
+}
+
+// typed are the objects of a kind in a namespace, as far as they can be read, by the Go type that they have.
+func typed[T Object](c *Case, kind Kind, namespace string) iter.Seq[T] {
+	objects, _ := c.List(kind, namespace)
+	return func(yield func(T) bool) {
+		for _, o := range objects {
+			if t, ok := o.(T); ok && !yield(t) {
+				return
+			}
+		}
+	}
 }
 
 // Missing says that an object is proven not to exist: it was asked for and the answer was that there is none.
@@ -240,10 +263,9 @@ func (c *Case) Events() []Event {
 			take("ReplicaSet", rs.Name, time.Time{})
 		}
 	} else if c.Subject.Kind() == "CronJob" {
-		jobs, _ := c.List(Jobs, c.Subject.Namespace)
-		for _, job := range jobs {
+		for job := range typed[*batchv1.Job](c, Jobs, c.Subject.Namespace) {
 			if controlledBy(job, "CronJob", c.Subject.Name()) {
-				take("Job", job.GetName(), time.Time{})
+				take("Job", job.Name, time.Time{})
 			}
 		}
 	}
@@ -471,10 +493,9 @@ func templateOf(o Object) *corev1.PodTemplateSpec {
 
 // replicaSets returns the ReplicaSets of the subject's Deployment, newest revision first.
 func (c *Case) replicaSets() []*appsv1.ReplicaSet {
-	objects, _ := c.List(ReplicaSets, c.Subject.Namespace)
 	var out []*appsv1.ReplicaSet
-	for _, o := range objects {
-		if rs, ok := o.(*appsv1.ReplicaSet); ok && controlledBy(rs, "Deployment", c.Subject.Name()) {
+	for rs := range typed[*appsv1.ReplicaSet](c, ReplicaSets, c.Subject.Namespace) {
+		if controlledBy(rs, "Deployment", c.Subject.Name()) {
 			out = append(out, rs)
 		}
 	}
@@ -504,10 +525,9 @@ func (c *Case) Siblings() []*corev1.Pod {
 	if owner == nil {
 		return nil
 	}
-	objects, _ := c.List(Pods, c.Subject.Namespace)
 	var out []*corev1.Pod
-	for _, o := range objects {
-		if p, ok := o.(*corev1.Pod); ok && p.Name != c.Pod.Name && controlledBy(p, owner.Kind, owner.Name) {
+	for p := range c.pods(c.Subject.Namespace) {
+		if p.Name != c.Pod.Name && controlledBy(p, owner.Kind, owner.Name) {
 			out = append(out, p)
 		}
 	}

@@ -105,7 +105,7 @@ func (e *Engine) diagnose(r *reader, symptom Symptom, depth int, visited map[str
 
 // examine asks all rules and orders what they find.
 func (e *Engine) examine(c *Case) []ranked {
-	findings := e.rank(c, e.findings(c))
+	findings := c.rank(e.findings(c))
 	if other := e.fromOtherRun(c, findings); other != nil {
 		return other
 	}
@@ -129,7 +129,7 @@ func (e *Engine) fromOtherRun(c *Case, findings []ranked) []ranked {
 	if before := c.Status.LastTerminationState.Terminated; c.Status.State.Terminated != nil && before != nil && before.ExitCode == t.ExitCode && before.Reason == t.Reason {
 		most = Likely
 	}
-	found := e.rank(c, e.findings(c))
+	found := c.rank(e.findings(c))
 	if len(found) == 0 || found[0].Proof == Hint || found[0].Log != c.Log() {
 		c.otherLog()
 		return nil
@@ -197,11 +197,9 @@ func (e *Engine) open(r *reader, symptom Symptom, depth int, visited map[string]
 
 // findPod looks for the workload's own pod that fails, when none was named or the one that was is gone.
 func (c *Case) findPod() *corev1.Pod {
-	objects, _ := c.List(Pods, c.Subject.Namespace)
 	var best *corev1.Pod
-	for _, o := range objects {
-		p, ok := o.(*corev1.Pod)
-		if !ok || c.workloadOf(p) != c.Subject.Workload {
+	for p := range c.pods(c.Subject.Namespace) {
+		if c.workloadOf(p) != c.Subject.Workload {
 			continue
 		}
 		if best == nil || failing(p) && !failing(best) || failing(p) == failing(best) && p.CreationTimestamp.After(best.CreationTimestamp.Time) {

@@ -16,7 +16,7 @@ type ranked struct {
 // rank orders findings, the best first. What counts, in this order: proof from the cluster's objects before the program's words; words
 // that agree with the objects before those that stand alone; the line that the program died of before earlier noise; and an exception
 // or panic as such only when nothing says what it carries.
-func (e *Engine) rank(c *Case, findings []Finding) []ranked {
+func (c *Case) rank(findings []Finding) []ranked {
 	var final *Trace
 	for i := range c.Traces() {
 		if t := &c.Traces()[i]; !t.Handled {
@@ -24,15 +24,7 @@ func (e *Engine) rank(c *Case, findings []Finding) []ranked {
 		}
 	}
 	last := c.Log().lastText()
-	// A program that a signal ended did not end by what it complained of.
-	t := c.Last()
-	signalled := t != nil && (t.ExitCode == 137 || t.ExitCode == 143 || t.ExitCode == 139 || t.ExitCode == 132 || t.ExitCode == 135 || t.ExitCode == 136) && t.Reason != "OOMKilled"
-	if final != nil && !final.Logged && t != nil && t.ExitCode == 139 {
-		signalled = false // .NET on some images, and others, end an unhandled exception so
-	}
-	if final != nil && final.Language == "Swift" {
-		signalled = false // a trap is how it ends of any fatal error
-	}
+	signalled := c.signalled(final)
 	out := make([]ranked, 0, len(findings))
 	for _, f := range findings {
 		r := ranked{Finding: f}
@@ -42,7 +34,7 @@ func (e *Engine) rank(c *Case, findings []Finding) []ranked {
 		r.score = map[Proof]int{Hint: 100, Messenger: 400, Words: 600, Corroborated: 800, Structural: 1000}[f.Proof] + f.Weight
 		r.score += map[Confidence]int{Certain: 30, Likely: 10, Possible: -60}[f.Confidence]
 		if f.Log != nil && f.At > 0 && f.Proof < Structural {
-			e.place(&r, final, last)
+			r.place(final, last)
 			if by := overtaken(&f, findings, last); by != nil {
 				r.score -= 300
 				r.Confidence = Possible
@@ -54,7 +46,7 @@ func (e *Engine) rank(c *Case, findings []Finding) []ranked {
 				r.score -= 300
 				r.Confidence = Possible
 			}
-			if signalled && f.Proof <= Corroborated && (!f.connection && !strings.HasPrefix(f.Cause, "dependency.") || lineLevelAt(f.Log, f.At) == Warn && !c.EndsWaiting(Hit{Log: f.Log, Line: f.At})) && !strings.HasPrefix(f.Cause, "resources.") && !strings.HasPrefix(f.Cause, "probe.") && !strings.HasPrefix(f.Cause, "node.") && f.Cause != "app.segfault" {
+			if signalled && !c.explainsSignal(&f) {
 				r.score, r.Confidence = min(r.score, 120), Possible
 			}
 		}
@@ -63,6 +55,46 @@ func (e *Engine) rank(c *Case, findings []Finding) []ranked {
 	c.blameDependency(out, findings, last)
 	slices.SortStableFunc(out, func(a, b ranked) int { return b.score - a.score })
 	return out
+}
+
+// signalled says that a signal ended the program, so that it did not end by what it complained of. final is the trace that it ended with.
+func (c *Case) signalled(final *Trace) bool {
+	t := c.Last()
+	if t == nil || t.Reason == "OOMKilled" {
+		return false
+	}
+	switch t.ExitCode {
+	case 132, 135, 136, 137, 139, 143:
+	default:
+		return false
+	}
+	switch {
+	case final == nil:
+		return true
+	case final.Language == "Swift":
+		return false // a trap is how it ends of any fatal error
+	}
+	return final.Logged || t.ExitCode != 139 // .NET on some images, and others, end an unhandled exception so
+}
+
+// explainsSignal says that a finding can be why a program was killed: by its limits, its probe, its node, or for what it waited for.
+func (c *Case) explainsSignal(f *Finding) bool {
+	category, _, _ := strings.Cut(f.Cause, ".")
+	switch {
+	case f.Proof > Corroborated, category == "resources", category == "probe", category == "node", f.Cause == "app.segfault":
+		return true
+	}
+	return f.ofDependency() && (lineLevelAt(f.Log, f.At) != Warn || c.EndsWaiting(Hit{Log: f.Log, Line: f.At}))
+}
+
+// ofDependency says that it tells of something that the program could not reach, or that fails itself.
+func (f *Finding) ofDependency() bool {
+	return f.connection || strings.HasPrefix(f.Cause, "dependency.")
+}
+
+// namedIn says that a text, in lower case, holds a name that the finding turns on.
+func (f *Finding) namedIn(text string) bool {
+	return slices.ContainsFunc(f.Keys, func(k string) bool { return len(k) > 2 && strings.Contains(text, strings.ToLower(k)) })
 }
 
 // blameDependency puts a dependency that is proven to be down, and of which the program complains to the end, before the probe that kills the
@@ -100,7 +132,7 @@ func diedOfAnother(f *Finding, findings []Finding, last int) bool {
 			continue
 		}
 		line := strings.ToLower(o.Log.Line(o.At))
-		if !tellsOfConnection(line) && !slices.ContainsFunc(f.Keys, func(k string) bool { return len(k) > 2 && strings.Contains(line, strings.ToLower(k)) }) {
+		if !tellsOfConnection(line) && !f.namedIn(line) {
 			return true
 		}
 	}
@@ -110,7 +142,7 @@ func diedOfAnother(f *Finding, findings []Finding, last int) bool {
 // overtaken returns the finding that the program ended with when it went on after what f rests on, such as a helper that complained while it
 // started, or a warning; nil when it did not go on.
 func overtaken(f *Finding, findings []Finding, last int) *Finding {
-	if f.connection || f.Proof < Words || strings.HasPrefix(f.Cause, "dependency.") {
+	if f.Proof < Words || f.ofDependency() {
 		return nil
 	}
 	level := lineLevelAt(f.Log, f.At)
@@ -126,8 +158,7 @@ func overtaken(f *Finding, findings []Finding, last int) *Finding {
 		if lineLevelAt(o.Log, o.At) < Error && (o.Proof == Hint || o.At < last-2) {
 			continue
 		}
-		line := strings.ToLower(o.Log.Line(o.At))
-		if slices.ContainsFunc(f.Keys, func(k string) bool { return len(k) > 2 && strings.Contains(line, strings.ToLower(k)) }) {
+		if f.namedIn(strings.ToLower(o.Log.Line(o.At))) {
 			continue
 		}
 		switch {
@@ -169,7 +200,7 @@ func tellsOfConnection(says string) bool {
 }
 
 // place weighs where in the log a finding's decisive line stands.
-func (e *Engine) place(r *ranked, final *Trace, last int) {
+func (r *ranked) place(final *Trace, last int) {
 	l := r.Log
 	if l.Len() > 0 {
 		r.score += 40 * r.At / l.Len()
@@ -188,14 +219,13 @@ func (e *Engine) place(r *ranked, final *Trace, last int) {
 	case last-span > 12 && wentOn(l, span):
 		// It went on as if nothing had happened.
 		r.score -= 300
-		if r.Confidence != Possible {
-			r.Confidence = Possible
-		}
+		r.Confidence = Possible
 	}
-	if lineLevelAt(l, r.At) == Fatal {
+	level := lineLevelAt(l, r.At)
+	if level == Fatal {
 		r.score += 40
 	}
-	if level := lineLevelAt(l, r.At); (level == Warn || level == Info || level == Debug) && last-span > 3 && !r.related {
+	if (level == Warn || level == Info || level == Debug) && last-span > 3 && !r.related {
 		r.score -= 120
 	}
 }
@@ -222,15 +252,7 @@ func related(f *Finding, t *Trace) bool {
 	if t.Language == "Erlang" && f.At >= t.First-40 && lineLevelAt(f.Log, f.At) >= Error {
 		return true
 	}
-	for _, k := range f.Keys {
-		if len(k) > 2 && strings.Contains(says, strings.ToLower(k)) {
-			return true
-		}
-	}
-	if f.connection || strings.HasPrefix(f.Cause, "dependency.") {
-		return tellsOfConnection(says)
-	}
-	return false
+	return f.namedIn(says) || f.ofDependency() && tellsOfConnection(says)
 }
 
 // saidBetween counts the lines between two of a log, stack frames and blank lines aside.
