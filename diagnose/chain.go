@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 // couldNot says what the program could not do, in a sentence.
@@ -260,24 +261,16 @@ func topLevel(label string) bool {
 func (c *Case) findByIP(host string, ip net.IP) serviceTarget {
 	seen := false
 	for _, namespace := range []string{c.Subject.Namespace, ""} {
-		objects, err := c.List(Services, namespace)
-		if err != nil {
-			continue
-		}
-		seen = seen || len(objects) > 0 && namespace == ""
-		for _, o := range objects {
-			if s, ok := o.(*corev1.Service); ok && (s.Spec.ClusterIP == host || slices.Contains(s.Spec.ClusterIPs, host)) {
+		for s := range c.services(namespace) {
+			seen = seen || namespace == ""
+			if s.Spec.ClusterIP == host || slices.Contains(s.Spec.ClusterIPs, host) {
 				return serviceTarget{service: s, namespace: s.Namespace, name: s.Name}
 			}
 		}
 	}
 	for _, namespace := range []string{c.Subject.Namespace, ""} {
-		objects, err := c.List(Pods, namespace)
-		if err != nil {
-			continue
-		}
-		for _, o := range objects {
-			if p, ok := o.(*corev1.Pod); ok && p.Status.PodIP == host && !p.Spec.HostNetwork {
+		for p := range c.pods(namespace) {
+			if p.Status.PodIP == host && !p.Spec.HostNetwork {
 				return serviceTarget{pod: p, namespace: p.Namespace}
 			}
 		}
@@ -480,11 +473,9 @@ func selectorJSON(s *corev1.Service, near *corev1.Pod) string {
 // is selected, or has it under another key, one that lacks a label but shares another that is not its whole release's, or one of the
 // workload that has the Service's name. sure is false when only a port speaks for it.
 func (c *Case) nearSelector(s *corev1.Service) (near *corev1.Pod, differs string, sure bool) {
-	objects, _ := c.List(Pods, s.Namespace)
 	best := 0
-	for _, o := range objects {
-		p, ok := o.(*corev1.Pod)
-		if !ok || p.DeletionTimestamp != nil || c.workloadOf(p) == c.Subject.Workload && s.Namespace == c.Subject.Namespace {
+	for p := range c.pods(s.Namespace) {
+		if p.DeletionTimestamp != nil || c.workloadOf(p) == c.Subject.Workload && s.Namespace == c.Subject.Namespace {
 			continue
 		}
 		shared, score := 0, 0
@@ -549,12 +540,20 @@ func releaseWide(key string) bool {
 	return false
 }
 
+// leadsTo says that a port of a Service is sent to that port of a container.
+func leadsTo(sp corev1.ServicePort, cp corev1.ContainerPort) bool {
+	if sp.TargetPort.Type == intstr.String {
+		return sp.TargetPort.StrVal == cp.Name
+	}
+	return sp.TargetPort.IntVal == cp.ContainerPort || sp.TargetPort.IntVal == 0 && sp.Port == cp.ContainerPort
+}
+
 // declares says that a pod declares a port to which the Service sends.
 func declares(p *corev1.Pod, s *corev1.Service) bool {
 	for _, sp := range s.Spec.Ports {
 		for _, ct := range p.Spec.Containers {
 			for _, cp := range ct.Ports {
-				if sp.TargetPort.StrVal != "" && sp.TargetPort.StrVal == cp.Name || sp.TargetPort.StrVal == "" && (sp.TargetPort.IntVal == cp.ContainerPort || sp.TargetPort.IntVal == 0 && sp.Port == cp.ContainerPort) {
+				if leadsTo(sp, cp) {
 					return true
 				}
 			}

@@ -66,15 +66,14 @@ func (c *Case) followAwaited(h Hit) (Finding, bool) {
 		f.Summary, f.Advice = said+", which has not completed", "Mend and run the Job first"
 		f.Chain = []Link{{object, "has not completed"}}
 		f.Fixes = []Fix{{Title: "See why the Job does not end", Command: c.Kubectl("logs", "job/"+name)}}
-		return c.Below(f, Job(name)), true
+		return c.BelowJob(f, name), true
 	}
 	var pods []*corev1.Pod
 	if p, isPod := o.(*corev1.Pod); isPod {
 		pods = []*corev1.Pod{p}
 	} else {
-		objects, _ := c.List(Pods, c.Subject.Namespace)
-		for _, o := range objects {
-			if p, ok := o.(*corev1.Pod); ok && c.workloadOf(p) == k+"/"+name && p.DeletionTimestamp == nil {
+		for p := range c.pods(c.Subject.Namespace) {
+			if c.workloadOf(p) == k+"/"+name && p.DeletionTimestamp == nil {
 				pods = append(pods, p)
 			}
 		}
@@ -91,86 +90,5 @@ func (c *Case) followAwaited(h Hit) (Finding, bool) {
 	f.Summary, f.Advice = said+", which is scaled to zero", "Scale it up"
 	f.Chain = []Link{{object, "is scaled to 0 replicas"}}
 	f.Fixes = []Fix{{Title: "Scale " + name + " up", Command: c.Kubectl("scale", kubectlTarget(k+"/"+name), "--replicas=1")}}
-	return f, true
-}
-
-// Job names a Job as a workload.
-func Job(name string) string { return "Job/" + name }
-
-// Below goes on from a finding that ends at another workload of the subject's namespace to what is wrong with that: its diagnosis is added to
-// the summary, the chain and the evidence, and its root becomes the finding's.
-func (c *Case) Below(f Finding, workload string) Finding {
-	subject := Subject{Namespace: c.Subject.Namespace, Workload: workload}
-	if c.visited[objectOf(subject)] {
-		return f
-	}
-	condition := PodsFail
-	var worst *corev1.Pod
-	objects, _ := c.List(Pods, c.Subject.Namespace)
-	for _, o := range objects {
-		if p, ok := o.(*corev1.Pod); ok && c.workloadOf(p) == workload && p.Status.Phase != corev1.PodSucceeded && (worst == nil || p.CreationTimestamp.After(worst.CreationTimestamp.Time)) {
-			worst = p
-		}
-	}
-	if worst == nil {
-		return f
-	}
-	subject, looping := c.subjectOf(worst)
-	switch {
-	case worst.Status.Phase == corev1.PodFailed:
-	case looping:
-		condition = CrashLoop
-	case worst.Status.Phase == corev1.PodPending:
-		condition = CannotStart
-	default:
-		return f // it runs
-	}
-	sub, ok := c.diagnoseOther(subject, condition)
-	if !ok || sub.Cause == "" || sub.Cause == "app.exit-code" {
-		return f
-	}
-	f.Summary += ", because " + strings.TrimSuffix(sub.headline, ".")
-	return c.extend(f, sub)
-}
-
-// memberOf returns the pod that a name means beside the headless Service that it belongs to, as in db-0.db.shop.svc; its name alone when
-// there is no such pod.
-func (c *Case) memberOf(a Address, s *corev1.Service) (string, *corev1.Pod) {
-	first, _, dotted := strings.Cut(a.Host, ".")
-	if !dotted || first == s.Name || s.Spec.ClusterIP != corev1.ClusterIPNone {
-		return "", nil
-	}
-	o, err := c.Get(Pods, s.Namespace, first)
-	if p, ok := o.(*corev1.Pod); ok && err == nil {
-		return first, p
-	}
-	return first, nil
-}
-
-// noMember is the finding that a name means a pod of a StatefulSet which that does not have, as it has fewer replicas.
-func (c *Case) noMember(a Address, h Hit, f Finding, s *corev1.Service, member string) (Finding, bool) {
-	i := strings.LastIndexByte(member, '-')
-	if i < 1 {
-		return Finding{}, false
-	}
-	o, err := c.Get(StatefulSets, s.Namespace, member[:i])
-	if err != nil {
-		return Finding{}, false
-	}
-	var ordinal int32
-	if _, err := fmt.Sscanf(member[i+1:], "%d", &ordinal); err != nil || ordinal < replicas(o) {
-		return Finding{}, false
-	}
-	f.Cause, f.Proof, f.Confidence = "dependency.no-endpoints", Corroborated, Certain
-	f.Root = "StatefulSet/" + s.Namespace + "/" + o.GetName()
-	has := fmt.Sprintf("%d replicas", replicas(o))
-	if replicas(o) == 1 {
-		has = "1 replica"
-	}
-	f.Chain = append(f.Chain, Link{f.Root, fmt.Sprintf("has %s, and so no pod %s", has, member)})
-	f.Summary = fmt.Sprintf("%s: StatefulSet %s/%s has %s, and so no pod %s", couldNot(c, a, h.Pattern), s.Namespace, o.GetName(), has, member)
-	f.Advice = "Name a member that there is, or scale it up"
-	f.Evidence = append(f.Evidence, Evidence{"StatefulSet/" + o.GetName() + " spec.replicas", fmt.Sprint(replicas(o))})
-	f.Fixes = []Fix{{Title: "See the members that there are", Command: Kubectl(s.Namespace, "get", "pods", "-o", "wide")}}
 	return f, true
 }

@@ -67,13 +67,8 @@ func (c *Case) dnsService(text string) *corev1.Service {
 		}
 	}
 	for _, namespace := range []string{"kube-system", "openshift-dns"} {
-		objects, err := c.List(Services, namespace)
-		if err != nil {
-			continue
-		}
-		for _, o := range objects {
-			s, ok := o.(*corev1.Service)
-			if !ok || !strings.Contains(s.Name, "dns") || strings.Contains(s.Name, "upstream") || len(s.Spec.Selector) == 0 {
+		for s := range c.services(namespace) {
+			if !strings.Contains(s.Name, "dns") || strings.Contains(s.Name, "upstream") || len(s.Spec.Selector) == 0 {
 				continue
 			}
 			for _, p := range s.Spec.Ports {
@@ -127,10 +122,8 @@ func (c *Case) apiServer(a Address, h Hit, f Finding) Finding {
 
 // brokenProxy follows to the kube-proxy or network plugin of a node, when that itself crash-loops.
 func (c *Case) brokenProxy(f Finding, node string) (Finding, bool) {
-	objects, _ := c.List(Pods, "kube-system")
-	for _, o := range objects {
-		p, ok := o.(*corev1.Pod)
-		if !ok || p.Spec.NodeName != node || p.Name == c.Subject.Pod || podReady(p) {
+	for p := range c.pods("kube-system") {
+		if p.Spec.NodeName != node || p.Name == c.Subject.Pod || podReady(p) {
 			continue
 		}
 		subject, looping := c.subjectOf(p)

@@ -17,9 +17,8 @@ func (c *Case) nameNothing(h Hit) {
 	if words == nil || slices.ContainsFunc(c.Addresses(), func(s SourcedAddress) bool { return s.isFor(words, ports) }) {
 		return
 	}
-	services, _ := c.List(Services, c.Subject.Namespace)
-	for _, o := range services {
-		if s, ok := o.(*corev1.Service); ok && slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool { return slices.Contains(ports, int(p.Port)) }) {
+	for s := range c.services(c.Subject.Namespace) {
+		if slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool { return slices.Contains(ports, int(p.Port)) }) {
 			return // it may well be that one, or one of those
 		}
 	}

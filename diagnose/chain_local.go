@@ -91,10 +91,8 @@ func (c *Case) neighbour(f Finding, ct corev1.Container, said string) (Finding, 
 
 // sameHost follows the loopback of a pod on its host's network to the other pods there, such as etcd beside the API server.
 func (c *Case) sameHost(a Address, h Hit, f Finding) (Finding, bool) {
-	objects, _ := c.List(Pods, c.Subject.Namespace)
-	for _, o := range objects {
-		p, ok := o.(*corev1.Pod)
-		if !ok || !p.Spec.HostNetwork || p.Spec.NodeName != c.Spec.NodeName || p.Name == c.Subject.Pod {
+	for p := range c.pods(c.Subject.Namespace) {
+		if !p.Spec.HostNetwork || p.Spec.NodeName != c.Spec.NodeName || p.Name == c.Subject.Pod {
 			continue
 		}
 		if slices.ContainsFunc(p.Spec.Containers, func(ct corev1.Container) bool { return serves(ct, a.Port) }) {
@@ -128,10 +126,8 @@ func (c *Case) localEnv(a Address) (string, bool) {
 // ownHost is the finding that a program looks for its dependency in its own pod, where nothing listens.
 func (c *Case) ownHost(a Address, f Finding) Finding {
 	var service string
-	objects, _ := c.List(Services, c.Subject.Namespace)
-	for _, o := range objects {
-		s, ok := o.(*corev1.Service)
-		if !ok || labels.SelectorFromValidatedSet(s.Spec.Selector).Matches(labels.Set(c.Meta.Labels)) && len(s.Spec.Selector) > 0 {
+	for s := range c.services(c.Subject.Namespace) {
+		if labels.SelectorFromValidatedSet(s.Spec.Selector).Matches(labels.Set(c.Meta.Labels)) && len(s.Spec.Selector) > 0 {
 			continue
 		}
 		for _, p := range s.Spec.Ports {

@@ -59,12 +59,10 @@ func (c *Case) onLostNode(a Address, h Hit, f Finding, p *corev1.Pod) (Finding, 
 
 // leaving returns a pod that a Service selects and that is being deleted, nil when there is none.
 func (c *Case) leaving(s *corev1.Service) *corev1.Pod {
-	objects, _ := c.List(Pods, s.Namespace)
 	selector := labels.SelectorFromSet(s.Spec.Selector)
 	var found *corev1.Pod
-	for _, o := range objects {
-		p, ok := o.(*corev1.Pod)
-		if ok && p.DeletionTimestamp != nil && len(s.Spec.Selector) > 0 && selector.Matches(labels.Set(p.Labels)) && (found == nil || p.CreationTimestamp.After(found.CreationTimestamp.Time)) {
+	for p := range c.pods(s.Namespace) {
+		if p.DeletionTimestamp != nil && len(s.Spec.Selector) > 0 && selector.Matches(labels.Set(p.Labels)) && (found == nil || p.CreationTimestamp.After(found.CreationTimestamp.Time)) {
 			found = p
 		}
 	}

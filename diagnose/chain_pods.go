@@ -144,6 +144,48 @@ func (c *Case) followUnready(f Finding, subject Subject, pod *corev1.Pod, said s
 	return f
 }
 
+// memberOf returns the pod that a name means beside the headless Service that it belongs to, as in db-0.db.shop.svc; its name alone when
+// there is no such pod.
+func (c *Case) memberOf(a Address, s *corev1.Service) (string, *corev1.Pod) {
+	first, _, dotted := strings.Cut(a.Host, ".")
+	if !dotted || first == s.Name || s.Spec.ClusterIP != corev1.ClusterIPNone {
+		return "", nil
+	}
+	o, err := c.Get(Pods, s.Namespace, first)
+	if p, ok := o.(*corev1.Pod); ok && err == nil {
+		return first, p
+	}
+	return first, nil
+}
+
+// noMember is the finding that a name means a pod of a StatefulSet which that does not have, as it has fewer replicas.
+func (c *Case) noMember(a Address, h Hit, f Finding, s *corev1.Service, member string) (Finding, bool) {
+	i := strings.LastIndexByte(member, '-')
+	if i < 1 {
+		return Finding{}, false
+	}
+	o, err := c.Get(StatefulSets, s.Namespace, member[:i])
+	if err != nil {
+		return Finding{}, false
+	}
+	var ordinal int32
+	if _, err := fmt.Sscanf(member[i+1:], "%d", &ordinal); err != nil || ordinal < replicas(o) {
+		return Finding{}, false
+	}
+	f.Cause, f.Proof, f.Confidence = "dependency.no-endpoints", Corroborated, Certain
+	f.Root = "StatefulSet/" + s.Namespace + "/" + o.GetName()
+	has := fmt.Sprintf("%d replicas", replicas(o))
+	if replicas(o) == 1 {
+		has = "1 replica"
+	}
+	f.Chain = append(f.Chain, Link{f.Root, fmt.Sprintf("has %s, and so no pod %s", has, member)})
+	f.Summary = fmt.Sprintf("%s: StatefulSet %s/%s has %s, and so no pod %s", couldNot(c, a, h.Pattern), s.Namespace, o.GetName(), has, member)
+	f.Advice = "Name a member that there is, or scale it up"
+	f.Evidence = append(f.Evidence, Evidence{"StatefulSet/" + o.GetName() + " spec.replicas", fmt.Sprint(replicas(o))})
+	f.Fixes = []Fix{{Title: "See the members that there are", Command: Kubectl(s.Namespace, "get", "pods", "-o", "wide")}}
+	return f, true
+}
+
 // worst picks the pod that tells most: one that crashes, then one that is pending, then any.
 func worst(pods []*corev1.Pod) *corev1.Pod {
 	rank := func(p *corev1.Pod) int {
@@ -238,6 +280,41 @@ func (c *Case) diagnoseOther(subject Subject, condition Condition) (other, bool)
 		return other{}, false
 	}
 	return other{c.engine.conclude(sub, findings), findings[0].origin, findings[0].Summary, findings[0].Advice, findings[0].Proof}, true
+}
+
+// BelowJob goes on from a finding that ends at a Job of the subject's namespace to what is wrong with that: its diagnosis is added to the
+// summary, the chain and the evidence, and its root becomes the finding's.
+func (c *Case) BelowJob(f Finding, name string) Finding {
+	job := Subject{Namespace: c.Subject.Namespace, Workload: "Job/" + name}
+	if c.visited[objectOf(job)] {
+		return f
+	}
+	condition := PodsFail
+	var newest *corev1.Pod
+	for p := range c.pods(c.Subject.Namespace) {
+		if c.workloadOf(p) == job.Workload && p.Status.Phase != corev1.PodSucceeded && (newest == nil || p.CreationTimestamp.After(newest.CreationTimestamp.Time)) {
+			newest = p
+		}
+	}
+	if newest == nil {
+		return f
+	}
+	subject, looping := c.subjectOf(newest)
+	switch {
+	case newest.Status.Phase == corev1.PodFailed:
+	case looping:
+		condition = CrashLoop
+	case newest.Status.Phase == corev1.PodPending:
+		condition = CannotStart
+	default:
+		return f // it runs
+	}
+	sub, ok := c.diagnoseOther(subject, condition)
+	if !ok || sub.Cause == "" || sub.Cause == "app.exit-code" {
+		return f
+	}
+	f.Summary += ", because " + strings.TrimSuffix(sub.headline, ".")
+	return c.extend(f, sub)
 }
 
 // adopt makes the other workload's cause the cause of this failure too: it is the deepest link that is proven.

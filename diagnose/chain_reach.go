@@ -131,7 +131,7 @@ func (c *Case) wrongPort(a Address, h Hit, f Finding, s *corev1.Service) (Findin
 	var open []string
 	for _, ct := range pods[0].Spec.Containers {
 		for _, p := range ct.Ports {
-			if port.TargetPort.Type == intstr.String && port.TargetPort.StrVal == p.Name || port.TargetPort.Type == intstr.Int && (port.TargetPort.IntVal == p.ContainerPort || port.TargetPort.IntVal == 0 && port.Port == p.ContainerPort) {
+			if leadsTo(*port, p) {
 				return Finding{}, false
 			}
 			open = append(open, fmt.Sprint(p.ContainerPort))
@@ -250,14 +250,9 @@ func (c *Case) deniedOut(port int) *networkingv1.NetworkPolicy {
 
 // denies returns a policy that selects pod for the given direction, when no rule of such a policy opens the port and admits its peer.
 func (c *Case) denies(pod *corev1.Pod, direction networkingv1.PolicyType, port int, admits func(namespace string, peers []networkingv1.NetworkPolicyPeer) bool) *networkingv1.NetworkPolicy {
-	objects, err := c.List(NetworkPolicies, pod.Namespace)
-	if err != nil {
-		return nil
-	}
 	var denies *networkingv1.NetworkPolicy
-	for _, o := range objects {
-		p, ok := o.(*networkingv1.NetworkPolicy)
-		if !ok || !selects(&p.Spec.PodSelector, pod.Labels) || !has(p, direction) {
+	for p := range typed[*networkingv1.NetworkPolicy](c, NetworkPolicies, pod.Namespace) {
+		if !selects(&p.Spec.PodSelector, pod.Labels) || !has(p, direction) {
 			continue
 		}
 		if denies == nil {
@@ -280,16 +275,12 @@ func (c *Case) denies(pod *corev1.Pod, direction networkingv1.PolicyType, port i
 	return denies
 }
 
+// has says that a policy is of a direction, as the API server fills it in where it does not say.
 func has(p *networkingv1.NetworkPolicy, direction networkingv1.PolicyType) bool {
 	if len(p.Spec.PolicyTypes) == 0 {
 		return direction == networkingv1.PolicyTypeIngress || len(p.Spec.Egress) > 0
 	}
-	for _, t := range p.Spec.PolicyTypes {
-		if t == direction {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(p.Spec.PolicyTypes, direction)
 }
 
 func selects(s *metav1.LabelSelector, set map[string]string) bool {

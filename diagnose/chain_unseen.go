@@ -31,10 +31,9 @@ func (c *Case) seesServices(namespace string) bool {
 func (c *Case) unseen(a Address, h Hit, f Finding, t serviceTarget) (Finding, bool) {
 	service := "Service/" + t.namespace + "/" + t.name
 	f.Chain = []Link{{service, "was not captured"}}
-	objects, _ := c.List(Pods, t.namespace)
 	var pods []*corev1.Pod
-	for _, o := range objects {
-		if p, ok := o.(*corev1.Pod); ok && p.DeletionTimestamp == nil && p.Status.Phase != corev1.PodSucceeded {
+	for p := range c.pods(t.namespace) {
+		if p.DeletionTimestamp == nil && p.Status.Phase != corev1.PodSucceeded {
 			if _, name, _ := strings.Cut(c.workloadOf(p), "/"); name == t.name {
 				pods = append(pods, p)
 			}

@@ -124,10 +124,9 @@ func (c *Case) shortSince() time.Time {
 
 // ownedBy returns the pods of a controller.
 func (c *Case) ownedBy(kind, name string) []*corev1.Pod {
-	objects, _ := c.List(Pods, c.Subject.Namespace)
 	var out []*corev1.Pod
-	for _, o := range objects {
-		if p, ok := o.(*corev1.Pod); ok && p.DeletionTimestamp == nil && controlledBy(p, kind, name) {
+	for p := range c.pods(c.Subject.Namespace) {
+		if p.DeletionTimestamp == nil && controlledBy(p, kind, name) {
 			out = append(out, p)
 		}
 	}

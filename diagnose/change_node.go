@@ -62,16 +62,14 @@ func (c *Case) nodeChanges(f *Finding, first time.Time) []candidate {
 
 // differs says how a node differs from the others in what programs may feel.
 func (c *Case) differs(n *corev1.Node) string {
-	objects, _ := c.List(Nodes, "")
 	count := map[string]int{}
 	values := func(n *corev1.Node) [3]string {
 		i := n.Status.NodeInfo
 		return [3]string{"kubelet " + i.KubeletVersion, "kernel " + i.KernelVersion, "architecture " + i.Architecture}
 	}
 	others := 0
-	for _, o := range objects {
-		other, ok := o.(*corev1.Node)
-		if !ok || other.Name == n.Name {
+	for other := range typed[*corev1.Node](c, Nodes, "") {
+		if other.Name == n.Name {
 			continue
 		}
 		others++
@@ -93,16 +91,8 @@ func (c *Case) differs(n *corev1.Node) string {
 
 // taintedNodes names a node that was closed to pods right before one found no place.
 func (c *Case) taintedNodes(first time.Time) []candidate {
-	objects, err := c.List(Nodes, "")
-	if err != nil {
-		return nil
-	}
 	var out []candidate
-	for _, o := range objects {
-		n, ok := o.(*corev1.Node)
-		if !ok {
-			continue
-		}
+	for n := range typed[*corev1.Node](c, Nodes, "") {
 		for _, t := range n.Spec.Taints {
 			if t.TimeAdded == nil || t.TimeAdded.After(first) || first.Sub(t.TimeAdded.Time) > nearWindow || t.Effect == corev1.TaintEffectPreferNoSchedule {
 				continue

@@ -248,9 +248,8 @@ func scaleAlone(o Object, at time.Time) bool {
 
 // autoscaler returns the HorizontalPodAutoscaler of a workload, "Deployment/web"; nil when it has none.
 func (c *Case) autoscaler(namespace, workload string) *autoscalingv2.HorizontalPodAutoscaler {
-	objects, _ := c.List(HorizontalScaler, namespace)
-	for _, o := range objects {
-		if h, ok := o.(*autoscalingv2.HorizontalPodAutoscaler); ok && h.Spec.ScaleTargetRef.Kind+"/"+h.Spec.ScaleTargetRef.Name == workload {
+	for h := range typed[*autoscalingv2.HorizontalPodAutoscaler](c, HorizontalScaler, namespace) {
+		if h.Spec.ScaleTargetRef.Kind+"/"+h.Spec.ScaleTargetRef.Name == workload {
 			return h
 		}
 	}

@@ -255,10 +255,9 @@ func (c *Case) standingByEvents(replicaSet string) standing {
 
 func (c *Case) controllerVersions() ([]version, int) {
 	kind, name := c.Subject.Kind(), c.Subject.Name()
-	objects, _ := c.List(ControllerRevisions, c.Subject.Namespace)
 	var list []*appsv1.ControllerRevision
-	for _, o := range objects {
-		if r, ok := o.(*appsv1.ControllerRevision); ok && controlledBy(r, kind, name) {
+	for r := range typed[*appsv1.ControllerRevision](c, ControllerRevisions, c.Subject.Namespace) {
+		if controlledBy(r, kind, name) {
 			list = append(list, r)
 		}
 	}
@@ -304,10 +303,9 @@ func revisionTemplate(r *appsv1.ControllerRevision) *corev1.PodTemplateSpec {
 
 // cronJobVersions takes a CronJob's history from the Jobs that it still keeps: each holds the template that it ran.
 func (c *Case) cronJobVersions() ([]version, int) {
-	objects, _ := c.List(Jobs, c.Subject.Namespace)
 	var list []*batchv1.Job
-	for _, o := range objects {
-		if j, ok := o.(*batchv1.Job); ok && controlledBy(j, "CronJob", c.Subject.Name()) {
+	for j := range typed[*batchv1.Job](c, Jobs, c.Subject.Namespace) {
+		if controlledBy(j, "CronJob", c.Subject.Name()) {
 			list = append(list, j)
 		}
 	}

@@ -179,24 +179,14 @@ var protocols = []struct {
 // followProtocol tries the one Service of the namespace that serves the protocol of which the failure tells, when neither the log nor the
 // configuration names an address. Only one that is proven to be broken counts, and what it leads to is never certain.
 func (c *Case) followProtocol(h Hit) {
-	text := c.failureText(h)
-	port := 0
-	for _, p := range protocols {
-		if slices.ContainsFunc(p.words, func(w string) bool { return strings.Contains(text, w) }) {
-			if port != 0 {
-				return // it speaks of more than one
-			}
-			port = p.port
-		}
-	}
-	if port == 0 {
+	_, ports, _ := c.speaksOf(h)
+	if len(ports) != 1 {
 		return
 	}
-	services, _ := c.List(Services, c.Subject.Namespace)
+	port := ports[0]
 	var only *corev1.Service
-	for _, o := range services {
-		s, ok := o.(*corev1.Service)
-		if !ok || !slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool { return int(p.Port) == port }) {
+	for s := range c.services(c.Subject.Namespace) {
+		if !slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool { return int(p.Port) == port }) {
 			continue
 		}
 		if only != nil && !maps.Equal(only.Spec.Selector, s.Spec.Selector) {

@@ -58,7 +58,7 @@ func dependencyJobIncomplete() diagnose.Rule {
 			f.Advice = "Mend and run the Job first"
 			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "Job " + c.Subject.Namespace + "/" + job.Name + " status", Text: why})
 			f.Fixes = []diagnose.Fix{{Title: "See why the Job failed", Command: c.Kubectl("logs", "job/"+job.Name)}}
-			return []diagnose.Finding{c.Below(f, diagnose.Job(job.Name))}
+			return []diagnose.Finding{c.BelowJob(f, job.Name)}
 		},
 	}
 }
