@@ -10,7 +10,7 @@ import (
 )
 
 func configEnvMissing() diagnose.Rule {
-	const name = `(?P<env>[A-Z][A-Z0-9_]{2,63})`
+	const name = `(?P<env>[A-Z][A-Z0-9_]{2,})`
 	lacks := regexp.MustCompile(`(?i)\bno\b|\bnot\b|n't\b|cannot|missing|\bmiss\b|unset|undefined|\bnil\b|\bnull\b|\bnone\b|empty|blank|required?s?\b|\bneeds?\b|\bmust\b|\bplease\b|\bexpect|without|\black|absent|unable|failed|failure|could ?n|provide|specify|not present|forgot|did you|\bset the\b|\bset an?\b`)
 	goesOn := regexp.MustCompile(`(?i)using (?:the |a )?(?:built-?in )?default|defaulting|defaults? to\b|falling back|fall back to`)
 	// It is there, and contradicts something else.
@@ -40,8 +40,8 @@ func configEnvMissing() diagnose.Rule {
 			{Name: "missing", Words: []string{"missing", "required", "please set", "must set", "need to set", "specify one of", "provide"}, Regexp: `(?i:missing(?: required)?(?: environment| config(?:uration)?| env)?(?: variables?| settings?| vars?| keys?| values?)?(?: for)?|required (?:key|variable|setting|env)|please (?:set|provide|define)|(?:must|need to|have to|should) (?:set|specify|provide|define)|specify one of)[:\s]+['"` + "`" + `$\[{]*` + name + `\b`},
 			// kelseyhightower/envconfig, caarlos0/env, joho; Spring's placeholders.
 			{Name: "envconfig", Words: []string{"required key"}, Regexp: `required key ` + name + ` missing value`},
-			{Name: "smallrye", Words: []string{"the config property "}, Regexp: `config property (?P<env>[A-Za-z][\w.-]{2,80}) is required but`},
-			{Name: "placeholder", Words: []string{"could not resolve placeholder", "could not resolve substitution", "could not expand value"}, Regexp: `Could not (?:resolve placeholder|resolve substitution to a value:|expand value) ['"]?(?:\$\{)?(?P<env>[A-Za-z][A-Za-z0-9_.-]{2,80})`},
+			{Name: "smallrye", Words: []string{"the config property "}, Regexp: `config property (?P<env>[A-Za-z][\w.-]{2,}) is required but`},
+			{Name: "placeholder", Words: []string{"could not resolve placeholder", "could not resolve substitution", "could not expand value"}, Regexp: `Could not (?:resolve placeholder|resolve substitution to a value:|expand value) ['"]?(?:\$\{)?(?P<env>[A-Za-z][A-Za-z0-9_.-]{2,})`},
 			// pydantic-settings names the field on the line before.
 			{Name: "pydantic", Words: []string{"field required"}},
 			// Elixir: (System.EnvError) could not fetch environment variable "X" because it is not set; Ruby: key not found: "X".
@@ -136,7 +136,7 @@ func configEnvMissing() diagnose.Rule {
 				if (h.Pattern == "words" || h.Pattern == "before") && !lacking.MatchString(h.Text) || h.Pattern != "accept" && h.Pattern != "shell" && suggested(h.Text, env) {
 					continue // it only speaks of variables
 				}
-				if env == "" || h.Pattern == "unset" && notAVariable(env) || h.Pattern == "missing" && notAVariable(env) {
+				if env == "" || len(env) > 80 || h.Pattern == "unset" && notAVariable(env) || h.Pattern == "missing" && notAVariable(env) {
 					continue
 				}
 				if f, ok := envMissing(c, h, env); ok {
