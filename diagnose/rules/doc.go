@@ -4,5 +4,8 @@
 // list of [All]. Each txtar holds cases in folders: "match-" ones that the rule must win, and "miss-" ones that look alike and belong to
 // another cause. The tests run every rule on every case of every other.
 //
+// Expressions are compiled once: a rule's own by the function that makes it, one that a function of several rules needs beside that
+// function, as a constant.
+//
 // Start reading at [All], then at app_panic.go and app.panic.txtar.
 package rules

@@ -250,11 +250,15 @@ func listening() []diagnose.Pattern {
 	}}
 }
 
-var listenField = regexp.MustCompile(`(?i)"(addr|address|port|listen|bind|endpoint)\w*"\s*:\s*"?([^",}\s]{1,80})`)
+var (
+	// listenField is a field of a JSON line that holds an address or a port.
+	listenField = regexp.MustCompile(`(?i)"(addr|address|port|listen|bind|endpoint)\w*"\s*:\s*"?([^",}\s]{1,80})`)
+	// listenPort is a port within such a line's words.
+	listenPort = regexp.MustCompile(`(?i)(?:port\(?s?\)?\s*[:=]?\s*|[\]\w.*]:|\s:|^:|=:)(\d{2,5})(?:[^0-9.:]|\.?$|/)`)
+)
 
 // listenPorts takes the ports out of the lines in which servers say that they are up.
 func listenPorts(hits []diagnose.Hit) (ports []int, at diagnose.Hit) {
-	re := regexp.MustCompile(`(?i)(?:port\(?s?\)?\s*[:=]?\s*|[\]\w.*]:|\s:|^:|=:)(\d{2,5})(?:[^0-9.:]|\.?$|/)`)
 	for i := len(hits) - 1; i >= 0; i-- {
 		h := hits[i]
 		if h.Pattern != "listening" || h.Level >= diagnose.Error {
@@ -266,7 +270,7 @@ func listenPorts(hits []diagnose.Hit) (ports []int, at diagnose.Hit) {
 				text += " " + m[1] + "=" + m[2] + " " // a field of a JSON line, next to its message
 			}
 		}
-		for _, m := range re.FindAllStringSubmatch(text, 4) {
+		for _, m := range listenPort.FindAllStringSubmatch(text, 4) {
 			if n, err := strconv.Atoi(m[1]); err == nil && n > 9 && n < 65536 {
 				if len(ports) == 0 {
 					at = h

@@ -78,9 +78,11 @@ func probeSlowStart() diagnose.Rule {
 	}
 }
 
+var startedIn = regexp.MustCompile(`(?i)\bstart(?:ed|up)\b.{0,80}?\bin \[?(\d{1,4}(?:\.\d{1,3})?)\]? ?(s|secs?|seconds|ms|milliseconds)\b`)
+
 // startTook reads how long a program says that its start took: "Started Application in 45.3 seconds", 0 when it does not say.
 func startTook(text string) time.Duration {
-	m := regexp.MustCompile(`(?i)\bstart(?:ed|up)\b.{0,80}?\bin \[?(\d{1,4}(?:\.\d{1,3})?)\]? ?(s|secs?|seconds|ms|milliseconds)\b`).FindStringSubmatch(text)
+	m := startedIn.FindStringSubmatch(text)
 	if m == nil {
 		return 0
 	}
