@@ -11,8 +11,9 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 )
 
-// nameServer is the address of the name server in a resolver's error: "lookup db on 10.96.0.10:53", "10.1.2.3:40000->10.96.0.10:53".
-var nameServer = regexp.MustCompile(`(?:\bon |->)\[?([0-9a-f.:]+?)\]?:53\b`)
+// nameServer is the address of the name server in a resolver's error, and before it the name that was looked up where it is told:
+// "lookup db on 10.96.0.10:53", "10.1.2.3:40000->10.96.0.10:53".
+var nameServer = regexp.MustCompile(`(?:(?:\blookup (\S+) )?\bon |->)\[?([0-9a-f.:]+?)\]?:53\b`)
 
 // followDNS goes from a name server that does not answer to the reason: nothing stands behind its Service, or a policy is in the way.
 func (c *Case) followDNS(a Address, h Hit, f Finding) (Finding, bool) {
@@ -35,6 +36,9 @@ func (c *Case) followDNS(a Address, h Hit, f Finding) (Finding, bool) {
 			return Finding{}, false
 		}
 		return c.denied(a, h, f, policy, fmt.Sprintf("does not let %s/%s out to the cluster's DNS", c.Subject.Namespace, c.Subject.Name())), true
+	}
+	if m := nameServer.FindStringSubmatch(h.Text); m != nil && m[1] != "" {
+		a.Host = m[1] // what cannot be resolved is that, not the name server
 	}
 	f.Chain = []Link{{Object: "Service/" + s.Namespace + "/" + s.Name, Says: "is the cluster's DNS"}}
 	if ready, known := c.readyEndpoints(s); known && ready == 0 {
@@ -60,8 +64,8 @@ func (c *Case) silentDNS(a Address, h Hit, f Finding) (Finding, bool) {
 // name that installers give it. It returns nil when it cannot be read.
 func (c *Case) dnsService(text string) *corev1.Service {
 	if m := nameServer.FindStringSubmatch(text); m != nil {
-		if ip := net.ParseIP(m[1]); ip != nil {
-			if t := c.findByIP(m[1], ip); t.service != nil {
+		if ip := net.ParseIP(m[2]); ip != nil {
+			if t := c.findByIP(m[2], ip); t.service != nil {
 				return t.service
 			}
 		}

@@ -6,7 +6,8 @@ import "strings"
 func isPlainWord(word string) bool {
 	switch strings.ToLower(strings.TrimRight(word, ".,;:!")) {
 	case "", "null", "nil", "none", "undefined", "true", "false", "yes", "no", "empty", "unset", "missing", "required", "redacted", "not", "is", "<nil>", "(none)", "string", "n/a", "nan",
-		"optional", "default", "changed", "expired", "invalid", "denied", "forbidden", "unauthorized", "unknown", "error", "failed", "valuefrom", "secretkeyref", "value":
+		"optional", "default", "changed", "expired", "invalid", "denied", "forbidden", "unauthorized", "unknown", "error", "failed",
+		"the", "a", "an", "this", "your", "could", "cannot", "must", "was", "has", "valuefrom", "secretkeyref", "value":
 		return true
 	}
 	return strings.Trim(word, "*xX•.") == ""

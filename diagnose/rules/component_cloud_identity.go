@@ -38,7 +38,7 @@ func componentCloudIdentity() diagnose.Rule {
 			says, what := "is not allowed it by the cloud", inSentence(h, 180)
 			if g := groups(action, h.Text); g != nil {
 				if a := firstOf(g["action"], g["gcp"], g["gcp2"], g["azure"]); a != "" {
-					says, what = "may not "+a, "it may not "+a
+					says, what = "may not call "+a, "it may not call "+a
 					f.Confidence = diagnose.Certain
 				}
 			}
@@ -52,6 +52,9 @@ func componentCloudIdentity() diagnose.Rule {
 			f.Chain = []diagnose.Link{{Object: f.Root, Says: says}}
 			f.Summary = fmt.Sprintf("%s ends because the cloud refuses its identity (ServiceAccount %s): %s", c.Who(), name, what)
 			f.Advice = "Give the role of that ServiceAccount the action that was denied"
+			if strings.Contains(h.Text, "AssumeRoleWithWebIdentity") {
+				f.Advice = fmt.Sprintf("Let the trust policy of its role name system:serviceaccount:%s:%s and this cluster's OIDC provider", c.Subject.Namespace, name)
+			}
 			if o, err := c.Get(diagnose.ServiceAccounts, c.Subject.Namespace, name); err == nil {
 				annotation := ""
 				for _, k := range []string{"eks.amazonaws.com/role-arn", "iam.gke.io/gcp-service-account", "azure.workload.identity/client-id"} {
