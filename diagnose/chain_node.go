@@ -2,9 +2,7 @@ package diagnose
 
 import (
 	"fmt"
-
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 )
 
 // lostNode returns the node of a pod when it is not ready, and nil otherwise: the pod's own status is then only what was last heard of it.
@@ -55,16 +53,4 @@ func (c *Case) onLostNode(a Address, h Hit, f Finding, p *corev1.Pod) (Finding, 
 	f.Fixes = []Fix{{Title: "See the node's conditions and events", Command: Kubectl("", "describe", "node", n.Name)}}
 	f.Unchanged = true
 	return f, true
-}
-
-// leaving returns a pod that a Service selects and that is being deleted, nil when there is none.
-func (c *Case) leaving(s *corev1.Service) *corev1.Pod {
-	selector := labels.SelectorFromSet(s.Spec.Selector)
-	var found *corev1.Pod
-	for p := range c.pods(s.Namespace) {
-		if p.DeletionTimestamp != nil && len(s.Spec.Selector) > 0 && selector.Matches(labels.Set(p.Labels)) && (found == nil || p.CreationTimestamp.After(found.CreationTimestamp.Time)) {
-			found = p
-		}
-	}
-	return found
 }
