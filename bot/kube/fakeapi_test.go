@@ -33,7 +33,6 @@ type api struct {
 
 	mu        sync.Mutex
 	server    *httptest.Server
-	away      bool // a watch that comes while the server leaves is not begun
 	rv        int64
 	oldest    int64 // revisions before this one are forgotten
 	objects   map[string]map[string]map[string]any
@@ -77,7 +76,7 @@ func (a *api) serve(l net.Listener) {
 	s.Listener.Close()
 	s.Listener = l
 	a.mu.Lock()
-	a.server, a.away = s, false
+	a.server = s
 	a.mu.Unlock()
 	s.Start()
 }
@@ -87,7 +86,7 @@ func (a *api) serve(l net.Listener) {
 func (a *api) leave() {
 	a.mu.Lock()
 	s := a.server
-	a.server, a.away = nil, true
+	a.server = nil
 	a.cutLocked()
 	a.mu.Unlock()
 	if s != nil {
@@ -385,10 +384,6 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, resource, namespace 
 	if !initial && at < a.oldest {
 		a.mu.Unlock()
 		fail(w, 410, metav1.StatusReasonExpired, "too old resource version")
-		return
-	}
-	if a.away {
-		a.mu.Unlock()
 		return
 	}
 	a.watchers[me] = true
