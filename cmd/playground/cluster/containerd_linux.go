@@ -29,10 +29,10 @@ const (
 	containerdNode = "node-a"
 )
 
-// prepareContainerd checks what the node needs, before anything is started, and makes the address that the API server listens on.
-func (c *Cluster) prepareContainerd(ctx context.Context) error {
-	if os.Geteuid() != 0 {
-		return errors.New("a containerd node must run as root, because it mounts and makes network devices; -nodes simulated needs no root")
+// CheckContainerd says why this machine cannot have a containerd node; it is nil when it can.
+func CheckContainerd() error {
+	if !mayMount() {
+		return errors.New("a containerd node must run as a root that may mount and make network devices; -nodes simulated needs no root")
 	}
 	var missing []string
 	for _, program := range []string{"containerd", "ctr", "runc", "nft", "iptables"} {
@@ -48,6 +48,22 @@ func (c *Cluster) prepareContainerd(ctx context.Context) error {
 	}
 	if len(missing) > 0 {
 		return fmt.Errorf("this machine lacks %s: run install-containerd.sh as root, in the playground's folder", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// mayMount says whether this process is a root that may mount and make network devices: that of a container often may not.
+func mayMount() bool {
+	const needed = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_NET_ADMIN
+	var held [2]unix.CapUserData // version 3 has two words; ours are in the first
+	err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &held[0])
+	return err == nil && os.Geteuid() == 0 && held[0].Effective&needed == needed
+}
+
+// prepareContainerd checks what the node needs, before anything is started, and makes the address that the API server listens on.
+func (c *Cluster) prepareContainerd(ctx context.Context) error {
+	if err := CheckContainerd(); err != nil {
+		return err
 	}
 	if err := c.lockNode(ctx); err != nil {
 		return err

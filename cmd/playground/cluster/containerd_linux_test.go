@@ -83,24 +83,13 @@ spec:
   - {name: web, image: "registry.example/playground/base:1.0", command: [sh, -c, "until wget -q -O - http://server; do sleep 1; done; echo answered; exec sleep 1000"]}
 `
 
-// needContainerd skips on machines that cannot run a containerd node.
-func needContainerd(t *testing.T) {
-	t.Helper()
+func TestContainerd(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: this starts a control plane and containers")
 	}
-	if os.Geteuid() != 0 {
-		t.Skip("a containerd node needs Linux and root")
+	if err := CheckContainerd(); err != nil {
+		t.Skip(err)
 	}
-	for _, program := range []string{"containerd", "runc", "nft"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skip("a containerd node needs what install-containerd.sh installs: " + err.Error())
-		}
-	}
-}
-
-func TestContainerd(t *testing.T) {
-	needContainerd(t)
 	left := leftBehind(t)
 	c := start(t, Options{Nodes: Containerd, MaxRestartPeriod: 2 * time.Second})
 	left(t)

@@ -7,10 +7,13 @@ import (
 	"errors"
 )
 
-var errLinux = errors.New("a containerd node needs Linux; use simulated nodes here")
+// CheckContainerd says why this machine cannot have a containerd node.
+func CheckContainerd() error {
+	return errors.New("a containerd node needs Linux; use simulated nodes here")
+}
 
-func (c *Cluster) prepareContainerd(context.Context) error { return errLinux }
+func (c *Cluster) prepareContainerd(context.Context) error { return CheckContainerd() }
 
-func (c *Cluster) startContainerd(context.Context) error { return errLinux }
+func (c *Cluster) startContainerd(context.Context) error { return CheckContainerd() }
 
 func cleanContainerd(string) error { return nil }

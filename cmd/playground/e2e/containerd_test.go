@@ -1,49 +1,37 @@
 package e2e
 
 import (
-	"os"
-	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"crashloop/cmd/playground/cluster"
 	"crashloop/notify/workspace"
 )
 
-// onContainerd gives the shared cluster with a real kubelet, or skips where there can be none.
-func onContainerd(t testing.TB) *playground {
-	t.Helper()
-	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
-		t.Skip("this plays on a real kubelet: run it as root on Linux, after cmd/playground/install-containerd.sh")
+// The same stories with a real kubelet, containerd, kube-proxy and CoreDNS: nothing is simulated there. They are one test, so that the node is
+// gone after it: there can be one on a machine, and the tests of package cluster wait for it.
+func TestContainerd(t *testing.T) {
+	if err := cluster.CheckContainerd(); err != nil {
+		t.Skip(err)
 	}
-	for _, program := range []string{"containerd", "runc", "nft"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skip("this plays on a real kubelet: run cmd/playground/install-containerd.sh first, as root: " + err.Error())
-		}
-	}
-	p, err := shared.containerd()
+	on, err := startPlayground(cluster.Containerd)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p
-}
-
-// startWhenFree starts a cluster. There can be one containerd node on a machine, and the tests of another package may have it just now.
-func startWhenFree(start func() (*cluster.Cluster, error)) (*cluster.Cluster, error) {
-	for give := time.Now().Add(10 * time.Minute); ; time.Sleep(time.Second) {
-		c, err := start()
-		if err == nil || !strings.Contains(err.Error(), "another playground with a containerd node") || time.Now().After(give) {
-			return c, err
+	t.Cleanup(func() {
+		if err := on.cluster.Stop(); err != nil {
+			t.Errorf("stopping the cluster: %v", err)
 		}
-	}
-}
-
-// The same stories with a real kubelet, containerd, kube-proxy and CoreDNS: nothing is simulated there.
-func TestContainerd(t *testing.T) {
-	on := onContainerd(t)
-	t.Run("scenarios", func(t *testing.T) { playScenarios(t, on) })
+	})
+	// It waits for measurements most of the time, so it comes first.
+	t.Run("usage against limits", func(t *testing.T) {
+		t.Parallel()
+		usageAgainstLimits(newStage(t, staging{on: on}))
+	})
+	t.Run("scenarios", func(t *testing.T) {
+		t.Parallel()
+		playScenarios(t, on)
+	})
 	t.Run("crash, thread, restart", func(t *testing.T) {
 		t.Parallel()
 		crashThreadRestart(newStage(t, staging{on: on}))

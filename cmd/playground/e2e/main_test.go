@@ -31,10 +31,9 @@ func TestMain(m *testing.M) {
 
 // shared is what all tests of the package use: made when first asked for, removed at the end.
 var shared struct {
-	dir        string
-	bot        func() (string, error)
-	simulated  func() (*playground, error)
-	containerd func() (*playground, error)
+	dir       string
+	bot       func() (string, error)
+	simulated func() (*playground, error)
 }
 
 func run(m *testing.M) int {
@@ -55,22 +54,17 @@ func run(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	shared.dir = dir
 	shared.bot = sync.OnceValues(buildBot)
-	var started []*playground
-	start := func(nodes cluster.Nodes) func() (*playground, error) {
-		return sync.OnceValues(func() (*playground, error) {
-			p, err := startPlayground(nodes)
-			if err == nil {
-				started = append(started, p)
-			}
-			return p, err
-		})
-	}
-	shared.simulated, shared.containerd = start(cluster.Simulated), start(cluster.Containerd)
+	var simulated *playground
+	shared.simulated = sync.OnceValues(func() (p *playground, err error) {
+		simulated, err = startPlayground(cluster.Simulated)
+		return simulated, err
+	})
 	defer func() {
-		for _, p := range started {
-			if err := p.cluster.Stop(); err != nil {
-				fmt.Fprintln(os.Stderr, "stopping the cluster:", err)
-			}
+		if simulated == nil {
+			return
+		}
+		if err := simulated.cluster.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "stopping the cluster:", err)
 		}
 	}()
 	return m.Run()
@@ -103,9 +97,7 @@ func startPlayground(nodes cluster.Nodes) (*playground, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	// A back-off of a second: the stories are not about waiting. The one that is asks for a cluster of its own.
-	c, err := startWhenFree(func() (*cluster.Cluster, error) {
-		return cluster.Start(ctx, cluster.Options{Nodes: nodes, SimulatedNodes: 1, MaxRestartPeriod: time.Second, Dir: filepath.Join(shared.dir, string(nodes))})
-	})
+	c, err := cluster.Start(ctx, cluster.Options{Nodes: nodes, SimulatedNodes: 1, MaxRestartPeriod: time.Second, Dir: filepath.Join(shared.dir, string(nodes))})
 	if err != nil {
 		return nil, fmt.Errorf("starting the cluster: %w", err)
 	}

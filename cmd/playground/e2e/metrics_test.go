@@ -13,14 +13,8 @@ import (
 	"crashloop/notify/workspace"
 )
 
-// The real metrics-server measures real containers, and the threads say what they used of their limits.
-func TestMetricsContainerd(t *testing.T) {
-	on := onContainerd(t)
-	t.Parallel()
-	usageAgainstLimits(newStage(t, staging{on: on}))
-}
-
-// The same over the simulated runtime, which has the numbers from an annotation.
+// The threads say what containers used of their limits, as metrics-server measured it. The simulated runtime has the numbers from an
+// annotation; [TestContainerd] tells the same story of real ones.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	usageAgainstLimits(newStage(t, staging{}))
