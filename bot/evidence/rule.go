@@ -94,27 +94,27 @@ func surplus(have []Recording, limit int) []Recording {
 // excess picks what has to go of all recordings, so that they take no more than limit bytes.
 func excess(all map[string][]Recording, limit int) []Recording {
 	size := 0
-	var ordered []Recording
-	between := map[string]bool{} // neither an incident's first nor its last
 	for _, have := range all {
-		for i, r := range have {
+		for _, r := range have {
 			size += r.Size
-			ordered = append(ordered, r)
-			between[r.key()] = i > 0 && i < len(have)-1
 		}
 	}
 	if size <= limit {
 		return nil
 	}
-	slices.SortFunc(ordered, func(a, b Recording) int {
-		if between[a.key()] != between[b.key()] {
-			if between[a.key()] {
-				return -1
+	var between, ends []Recording // an incident's first and last go after all that is between
+	for _, have := range all {
+		for i, r := range have {
+			if i > 0 && i < len(have)-1 {
+				between = append(between, r)
+			} else {
+				ends = append(ends, r)
 			}
-			return 1
 		}
-		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.key(), b.key()))
-	})
+	}
+	slices.SortFunc(between, byAge)
+	slices.SortFunc(ends, byAge)
+	ordered := append(between, ends...)
 	for i, r := range ordered {
 		if size <= limit {
 			return ordered[:i]
@@ -122,4 +122,8 @@ func excess(all map[string][]Recording, limit int) []Recording {
 		size -= r.Size
 	}
 	return ordered
+}
+
+func byAge(a, b Recording) int {
+	return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Incident, b.Incident), cmp.Compare(a.Number, b.Number))
 }
