@@ -69,6 +69,8 @@ func appIncompatibleData() diagnose.Rule {
 				f.Advice = "See whether the volume is the right one: it holds another cluster's data"
 			} else if strings.Contains(t, "already exists") || strings.Contains(t, "duplicate column") {
 				f.Advice = "A migration stopped half-way, or two ran at once: undo what it made, or mark it as done, as the migration tool documents"
+			} else if strings.Contains(t, "pre-existing") || strings.Contains(t, "preexisting") {
+				f.Advice = "An earlier run left it: remove it so that the program makes it anew, after a look at whether it is whole"
 			} else if strings.Contains(t, "symbolic link") {
 				f.Advice = "An earlier run left it in the pod's volume: delete the pod, so that it starts with an empty one"
 			} else if held.MatchString(t) {

@@ -35,6 +35,8 @@ func configFileMissing() diagnose.Rule {
 			// GHC names the file first: "app: /etc/app.yml: openFile: does not exist (No such file or directory)".
 			{Name: "ghc", Words: []string{"file: does not exist ("}, Regexp: `(?:^|[\s:])` + file + `: (?:open|with|read|get)\w*: does not exist \(`},
 			{Name: "no", Words: []string{"no config", "no settings", "no certificate", "no license"}, Regexp: `(?i)\bno (?:config\w*|settings|certificate|license)(?: file)? (?:(?:is |was )?(?:available|found|present|exists) )?(?:at|in|under) ['"]?(?P<path>/[^\s'",;()]+\.[a-z0-9]{1,12})`},
+			// The configuration as such, without its path.
+			{Name: "unnamed", Words: []string{"configuration file", "config file"}, Regexp: `(?i)(?:could not|cannot|can't|couldn't|failed to|unable to) (?:open|find|locate|access|stat)(?: the| a| any)? config(?:uration)? file\b(?:[.,;!]|$)|\bno config(?:uration)? file (?:was )?(?:found|given|specified)\b`},
 			{Name: "viper", Words: []string{"not found in \"["}, Regexp: `Config File "(?P<path>[^"]+)" Not Found in "\[(?P<dirs>[^\]]*)\]"`},
 			// Envoy of a path in its configuration that cannot be read.
 			{Name: "envoy", Words: []string{"invalid path: /"}, Regexp: `Invalid path: (?P<path>/[^\s'",;()]+)`},
@@ -57,9 +59,33 @@ func configFileMissing() diagnose.Rule {
 					break
 				}
 			}
+			if len(out) == 0 {
+				return unnamedFile(c, named(hits, "unnamed"))
+			}
 			return out
 		},
 	}
+}
+
+// unnamedFile is the finding of a program that has no configuration file and does not say where it looked.
+func unnamedFile(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+	f, h, ok := lastHit(c, hits, atEnd)
+	if !ok || c.Container == nil {
+		return nil
+	}
+	f.Weight = -30
+	f.Summary = fmt.Sprintf("%s ends because it finds no configuration file: %s", c.Who(), inSentence(h, 160))
+	f.Advice = "See where it looks for the file, and mount it there"
+	for _, vm := range c.Container.VolumeMounts {
+		if m, ok := mountAt(c, vm.MountPath); ok && m.isConfig() {
+			_, words := m.object(c.Subject.Namespace)
+			f.Advice = fmt.Sprintf("See where it looks for the file, and whether %s, mounted at %s, has it", words, vm.MountPath)
+			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts[" + vm.Name + "]"), Text: vm.MountPath + " is " + words})
+			break
+		}
+	}
+	f.Fixes = []diagnose.Fix{{Title: "See what the container mounts", Command: c.Kubectl("get", "pod", c.Subject.Pod, "-o", "jsonpath={.spec.containers[*].volumeMounts}")}}
+	return []diagnose.Finding{f}
 }
 
 // deniedBefore says that the program was refused the folder of a file just before it missed the file: it could not make it.

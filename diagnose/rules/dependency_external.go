@@ -16,15 +16,16 @@ func dependencyExternal() diagnose.Rule {
 		Source:  "kubernetes.io/docs/concepts/services-networking/service (ExternalName)",
 	})
 	// The engine follows the addresses that cannot be reached. Here is what a program says that reached its provider, and got an excuse.
-	r.Log = []diagnose.Pattern{{Words: []string{"internal server error", "bad gateway", "service unavailable", "gateway timeout", "rate exceeded", "too many requests", "ratelimit", "rate limit", "throttlingexception", "throttling:", "toomanyrequests", "pull rate", "requested url returned error: "},
-		Regexp: `(?i)\b(?:HTTP|status|code|statuscode|response|error|returned|got|received|failed|request|api)\b.{0,60}(?:\b50[0234]\b|\b429\b|internal server error|bad gateway|service unavailable|gateway time-?out|too many requests)|(?:throttling(?:exception)?: ?rate exceeded|rate ?limit(?:ed)? (?:exceeded|reached)|RequestLimitExceeded|TooManyRequestsException|ThrottlingException)|The requested URL returned error: (?:404|410|5\d\d)`}}
+	r.Log = []diagnose.Pattern{{Words: []string{"internal server error", "bad gateway", "service unavailable", "gateway timeout", "rate exceeded", "too many requests", "ratelimit", "rate limit", "throttlingexception", "throttling:", "toomanyrequests", "pull rate", "requested url returned error: ", "does not indicate success: "},
+		Regexp: `(?i)\b(?:HTTP|status|code|statuscode|response|error|returned|got|received|failed|request|api)\b.{0,60}(?:\b50[0234]\b|\b429\b|internal server error|bad gateway|service unavailable|gateway time-?out|too many requests)|(?:throttling(?:exception)?: ?rate exceeded|rate ?limit(?:ed)? (?:exceeded|reached)|RequestLimitExceeded|TooManyRequestsException|ThrottlingException)|The requested URL returned error: (?:404|410|5\d\d)|does not indicate success: (?:404|410|429|5\d\d)\b`}}
 	// What speaks of the cluster's own API server, of its webhooks or of a Service has causes of its own.
 	inside := regexp.MustCompile(`(?i)\.svc\b|localhost|127\.0\.0\.1|https?://(?:10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|[\w-]+(?::\d+)?(?:[/"'\s]|$))|webhook|apiserver|api server|etcd|the server (?:is currently unable|could not)|client-side throttling|Internal error occurred`)
 	limit := regexp.MustCompile(`(?i)throttl|rate|429|too many|limit`)
-	gone := regexp.MustCompile(`requested URL returned error: 4(?:04|10)`)
+	answered := regexp.MustCompile(`does not indicate success|requested URL returned error`)
+	gone := regexp.MustCompile(`(?:requested URL returned error|does not indicate success): 4(?:04|10)`)
 	r.Match = func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 		f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
-			return !inside.MatchString(h.Text) && (h.Level == diagnose.Fatal || h.Level != diagnose.Info && h.Level != diagnose.Debug && h.Level != diagnose.Warn && lastWords(h.Log) == h.Line)
+			return !inside.MatchString(h.Text) && (h.Level == diagnose.Fatal || h.Level != diagnose.Info && h.Level != diagnose.Debug && h.Level != diagnose.Warn && (lastWords(h.Log) == h.Line || answered.MatchString(h.Text) && atEnd(h)))
 		})
 		if !ok {
 			return nil
@@ -36,7 +37,7 @@ func dependencyExternal() diagnose.Rule {
 		f.Summary = fmt.Sprintf("%s ends because what it asks outside answers with an error of its own: %s", c.Who(), inSentence(h, 180))
 		f.Advice = "See the provider's status page; the next start may succeed. A program that ends for this should try again instead"
 		if gone.MatchString(h.Text) {
-			f.Summary = fmt.Sprintf("%s ends because what it downloads is not there (any more): %s", c.Who(), inSentence(h, 180))
+			f.Summary = fmt.Sprintf("%s ends because what it asks for outside is not there (any more): %s", c.Who(), inSentence(h, 180))
 			f.Advice = "Correct the address, name or version that it asks for, which stands in the lines before"
 		} else if limit.MatchString(strings.ToLower(h.Text)) {
 			f.Summary = fmt.Sprintf("%s ends because what it asks outside limits its requests: %s", c.Who(), inSentence(h, 180))

@@ -8,7 +8,24 @@ func lockWords() []diagnose.Pattern {
 		Words:  []string{"to lock ", "cannot lock ", "can't lock ", "could not lock ", "couldn't lock ", "to acquire", "to obtain", "to get lock", "to take lock"},
 		Regexp: `(?i)(?:failed to|unable to|cannot|can't|could not|couldn't) lock (?:the )?(?:data|db\b|database|file|director|dir\b|store|storage|index|[\w.-]*/)|(?:failed|unable|failure) to (?:acquire|obtain|get|take) (?:an? |the )?(?:exclusive |file |database |data |dir(?:ectory)? )*lock (?:on|for|of|in) (?:the )?(?:data|db\b|database|file|director|store|storage|/)`,
 	}, {
+		// What an earlier run left, where the program wants to begin anew; and a format that it cannot read (any more).
+		Name:   "end",
+		Words:  []string{"pre-existing ", "preexisting "},
+		Regexp: `(?i)\bpre-?existing (?:\w+ ){0,3}(?:file|director\w+|data|identity|database|config\w*|state)\b`,
+	}, {
+		Words:  []string{"unsupported "},
+		Regexp: `(?i)\bunsupported (?:\w+ ){0,2}(?:format|layout)\b.{0,40}\b(?:detected|found)\b`,
+	}, {
 		Words:  []string{"data-loss", "data loss", "dataloss"},
 		Regexp: `(?i)\bmarked\b.{0,80}\bdata[- ]?loss\b|\bdata[- ]?loss (?:detected|occurred|state)\b|\bdetected (?:possible |potential )?data[- ]?loss`,
 	}}
+}
+
+// refusalWords are what programs say of a setting that they do not start with, without words such as invalid or configuration.
+func refusalWords() []diagnose.Pattern {
+	return []diagnose.Pattern{
+		// A file of settings and the place in it.
+		{Name: "place", Words: []string{".toml, line ", ".yaml, line ", ".yml, line ", ".json, line ", ".conf, line ", ".cfg, line ", ".ini, line ", ".xml, line ", ".cnf, line ", ".properties, line ", ".hcl, line "}, Regexp: `(?P<path>/[\w./@-]+\.(?:conf|cfg|ya?ml|toml|json|ini|hcl|cnf|xml|properties)), line \d+\b`},
+		{Name: "end", Words: []string{"refusing to start", "refuses to start", "refusing to run", "refuses to run", "refusing to boot", "not supposed to be run", "length should be at least", "length must be at least", "is registered for version \"", "is registered for version \\\""}, Regexp: `(?i)\brefus(?:ing|es) to (?:start|run|boot)\b (?:due to|because|as|with|without|until|unless|:)|\bnot supposed to be run\b|length (?:should|must) be at least \d+|\bno kind \\*"\w+\\*" is registered for version\b`},
+	}
 }
