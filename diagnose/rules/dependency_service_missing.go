@@ -24,7 +24,10 @@ func dependencyServiceMissing() diagnose.Rule {
 		if _, err := c.Get(diagnose.Services, ns, name); err == nil {
 			return nil
 		}
-		f.Root, f.Keys, f.Proof = "Service/"+ns+"/"+name, []string{name}, diagnose.Corroborated
+		if c.Missing(diagnose.Services, ns, name) {
+			f.Proof = diagnose.Corroborated
+		}
+		f.Root, f.Keys = "Service/"+ns+"/"+name, []string{name}
 		f.Chain = []diagnose.Link{{Object: f.Root, Says: "does not exist"}}
 		f.Summary = fmt.Sprintf("%s ends because there is no Service %s/%s", c.Who(), ns, name)
 		f.Advice = "Create it, or correct the name that the program is given"
