@@ -23,7 +23,6 @@ func appBadArguments() diagnose.Rule {
 			{Name: "flag", Words: []string{"flag", "option", "argument", "switch"}, Regexp: `(?i)(?:(?:unknown|unrecogni[sz]ed|illegal|unexpected|undefined|unsupported|no such|ambiguous)(?: (?:long|short|shorthand|command[- ]line|startup|VM|cli|global))? (?:flags?|options?|arguments?|switch)|(?:invalid|bad)(?: (?:long|short|command[- ]line))? (?:flag|option|switch))(?: (?:provided|found|name))?(?:: | \(?)(?:-- )?(?P<quote>['"` + "`" + `‘]?)(?P<arg>[-\w][^\s'"` + "`" + `’,]*)`},
 			{Name: "value", Words: []string{"invalid argument \"", "invalid value \"", "invalid value '"}, Regexp: `invalid (?:argument|value) ["'](?P<value>[^"']*)["'] for (?:flag )?["']?(?P<arg>-[\w-]+)`},
 			{Name: "argparse", Words: []string{"error: argument ", "error: option "}, Regexp: `error: (?:argument|option) (?P<arg>-{0,2}[\w-]+)(?:[/ ][\w/-]+)?: (?P<why>.+)`},
-			{Name: "decoded", Words: []string{"configuration from flags"}, Regexp: `from flags: .*\bnode: (?P<arg>[\w.-]+)`},
 			{Name: "goflag", Words: []string{"flag provided but not defined"}, Regexp: `flag provided but not defined: (?P<arg>\S+)`},
 			{Name: "shorthand", Words: []string{"unknown shorthand flag"}, Regexp: `unknown shorthand flag: '(?P<arg>[^']+)'`},
 			{Name: "needs", Words: []string{"flag needs an argument", "requires an argument", "expected one argument", "expected argument for flag", "option requires", "requires a value", "needs a value"}, Regexp: `(?i)(?:flag needs an argument: |argument for flag |argument |option |flag )['"` + "`" + `]?(?P<arg>--?[\w-]+)?|(?:option requires an argument|requires a value)`},
@@ -38,7 +37,7 @@ func appBadArguments() diagnose.Rule {
 			{Name: "jvm", Words: []string{"error occurred during initialization of vm"}, Regexp: `^Error occurred during initialization of VM`},
 			{Name: "deno", Words: []string{"run again with the --allow"}, Regexp: `Requires (?P<what>.{1,80}?), run again with the (?P<arg>--allow-[\w-]+) flag`},
 			// traefik's paerser and karpenter's options, which say it in words of their own
-			{Name: "decode", Words: []string{"failed to decode configuration from flags"}, Regexp: `failed to decode configuration from flags: field not found, node: (?P<quote>)(?P<arg>[\w.-]+)`},
+			{Name: "decode", Words: []string{"configuration from flags"}, Regexp: `from flags: .*\bnode: (?P<arg>[\w.-]+)`},
 			{Name: "required", Words: []string{"validating options, missing field"}, Regexp: `validating options, missing field, (?P<arg>[\w-]+)`},
 			{Name: "badoption", Words: []string{"bad option", "invalid option"}, Regexp: `(?i)(?:bad option|invalid option)[:\s]+(?:-- )?['"]?(?P<arg>[^\s'"]+)`},
 		},
