@@ -46,6 +46,9 @@ func (c *Case) rank(findings []Finding) []ranked {
 				r.score -= 300
 				r.Confidence = Possible
 			}
+			if r.Confidence == Certain && !f.ofDependency() && survived(&f, final, last) {
+				r.Confidence = Likely
+			}
 			if signalled && !c.explainsSignal(&f) {
 				r.score, r.Confidence = min(r.score, 120), Possible
 			}
@@ -229,6 +232,25 @@ func (r *ranked) place(final *Trace, last int) {
 		r.score -= 120
 	}
 }
+
+// survived says that a program went on to say something else after a line that calls itself no error, but a warning or less, or that says
+// itself that the program does without: whether it ended of what that line tells is not proven.
+func survived(f *Finding, final *Trace, last int) bool {
+	level := lineLevelAt(f.Log, f.At)
+	if level >= Error || final != nil && f.At >= final.First-3 && f.At <= final.Last || level == NoLevel && !doesWithout.MatchString(f.Log.Line(f.At)) {
+		return false
+	}
+	for n := max(f.Span, f.At) + 1; n <= last; n++ {
+		line := strings.ToLower(f.Log.Line(n))
+		if strings.TrimSpace(line) != "" && !slices.ContainsFunc(f.Keys, func(k string) bool { return len(k) > 2 && strings.Contains(line, strings.ToLower(k)) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// doesWithout is how programs say that they go on in spite of what they complain of.
+var doesWithout = regexp.MustCompile(`(?i)\b(?:skip(?:ped|ping)|disabl(?:ed|ing)|turned off|continu(?:e|es|ing)|ignor(?:ed|ing)|retry(?:ing)?|proceed(?:s|ing)?|will not be (?:used|sent|available)|without (?:it|them))\b|\boff$`)
 
 func lineLevelAt(l *Log, n int) Level { return readEntry(l.Line(n)).level }
 

@@ -55,6 +55,9 @@ func (h Hit) Group(name string) string {
 	return ""
 }
 
+// DoesWithout says that the line tells how the program goes on in spite of what it complains of: "X is not set, skipping".
+func (h Hit) DoesWithout() bool { return doesWithout.MatchString(h.Text) }
+
 // Match is what the pattern's regular expression matched, or "".
 func (h Hit) Match() string {
 	if len(h.groups) == 0 {

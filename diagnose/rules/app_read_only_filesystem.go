@@ -22,9 +22,13 @@ func appReadOnlyFilesystem() diagnose.Rule {
 			{Name: "bare", Words: []string{"read-only file system", "erofs"}},
 		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
-			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "path" })
+			// Some only try, and go on where they may not: nginx's own start does.
+			fails := func(h diagnose.Hit) bool {
+				return h.Level != diagnose.Info && h.Level != diagnose.Debug && !strings.Contains(h.Text, "info: can not modify")
+			}
+			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "path" && fails(h) })
 			if !ok {
-				if f, h, ok = lastHit(c, hits, nil); !ok {
+				if f, h, ok = lastHit(c, hits, fails); !ok {
 					return nil
 				}
 			}

@@ -81,7 +81,7 @@ func configEnvMissing() diagnose.Rule {
 				return []diagnose.Finding{f}
 			}
 			for _, h := range slices.Backward(hits) {
-				if h.Level == diagnose.Debug || goesOn.MatchString(h.Text) || set.MatchString(h.Text) {
+				if h.Level == diagnose.Debug || goesOn.MatchString(h.Text) || set.MatchString(h.Text) || h.DoesWithout() && h.Line < lastWords(h.Log) {
 					continue
 				}
 				env := h.Group("env")
