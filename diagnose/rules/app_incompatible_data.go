@@ -71,7 +71,10 @@ func appIncompatibleData() diagnose.Rule {
 				f.Advice = "A migration stopped half-way, or two ran at once: undo what it made, or mark it as done, as the migration tool documents"
 			} else if strings.Contains(t, "pre-existing") || strings.Contains(t, "preexisting") {
 				f.Advice = "An earlier run left it: remove it so that the program makes it anew, after a look at whether it is whole"
-			} else if strings.Contains(t, "symbolic link") {
+			} else if h.Pattern == "old" {
+				f.Summary = fmt.Sprintf("%s needs a newer version of what it stores its data in: %s", c.Who(), inSentence(h, 220))
+				f.Advice = "Upgrade that, or go back to the version of this program that ran with it"
+			} else if strings.Contains(t, "symbolic link") || strings.Contains(t, "already initialized") {
 				f.Advice = "An earlier run left it in the pod's volume: delete the pod, so that it starts with an empty one"
 			} else if held.MatchString(t) {
 				f.Advice = "See that no other instance uses the volume; then remove what the killed run left behind"

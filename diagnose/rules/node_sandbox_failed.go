@@ -116,15 +116,6 @@ func sandboxLost(c *diagnose.Case) []diagnose.Finding {
 	return []diagnose.Finding{f}
 }
 
-// lastColon keeps the end of a long chain of wrapped errors.
-func lastColon(s string) string {
-	parts := strings.Split(strings.TrimSpace(s), ": ")
-	if len(parts) > 3 {
-		parts = parts[len(parts)-3:]
-	}
-	return strings.Join(parts, ": ")
-}
-
 // exhausted says that a text tells of addresses that have run out.
 func exhausted(text string) bool {
 	t := strings.ToLower(text)

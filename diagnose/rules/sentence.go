@@ -31,7 +31,7 @@ func within(text, match string, runes int) string {
 	end := at + min(len(match), runes/2)
 	for from := 0; from <= at; {
 		if utf8.RuneCountInString(text[from:end]) <= runes*2/3 {
-			return shorten(text[from:], runes)
+			return shorten(unquotedEnd(text[from:]), runes)
 		}
 		next := clause.FindStringIndex(text[from:at])
 		if next == nil {
@@ -40,6 +40,23 @@ func within(text, match string, runes int) string {
 		from += next[1]
 	}
 	return shorten(text[at:], runes)
+}
+
+// lastColon keeps the end of a long chain of wrapped errors.
+func lastColon(s string) string {
+	parts := strings.Split(strings.TrimSpace(s), ": ")
+	if len(parts) > 3 {
+		parts = parts[len(parts)-3:]
+	}
+	return unquotedEnd(strings.Join(parts, ": "))
+}
+
+// unquotedEnd takes off the quote that ends a text whose beginning, with the quote that opened it, was cut.
+func unquotedEnd(text string) string {
+	if strings.Count(text, `"`)%2 == 1 {
+		return strings.TrimSuffix(text, `"`)
+	}
+	return text
 }
 
 // containerPatch is a strategic-merge patch that sets fields of the subject's container, for `kubectl patch`. The lines of body are
