@@ -31,8 +31,8 @@ func fixtureFiles(t *testing.T, f viewtest.Fixture) fstest.MapFS {
 	}
 	var h header
 	for _, k := range f.Forbidden {
-		for _, read := range []failedRead{getRead(k, "shop", "quota"), listRead(k, "shop", diagnose.Where{})} {
-			h.Failed = append(h.Failed, failedEntry{failedRead: read, Is: "forbidden", Error: "refused"})
+		for _, read := range []readKey{getRead(k, "shop", "quota"), listRead(k, "shop", diagnose.Where{})} {
+			h.Failed = append(h.Failed, failedEntry{readKey: read, Is: "forbidden", Error: "refused"})
 		}
 	}
 	raw, err := json.Marshal(h)

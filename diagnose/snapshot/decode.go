@@ -100,7 +100,7 @@ func (r *reader) addObject(at place, raw json.RawMessage, apiVersion, kind strin
 		return
 	}
 	gvk = obj.GetObjectKind().GroupVersionKind() // an Event of events.k8s.io has become one of core/v1
-	if obj.GetNamespace() == "" && namespaced(gvk) {
+	if obj.GetNamespace() == "" && kindOf(gvk.GroupKind()).Namespaced {
 		obj.SetNamespace(corev1.NamespaceDefault) // as kubectl does
 	}
 	r.newest = latest(r.newest, raw)
@@ -180,14 +180,4 @@ func decodeError(err error) error {
 		return fmt.Errorf("field %s is a %s, which does not fit there", m.Field, m.Value)
 	}
 	return err
-}
-
-// namespaced says whether a kind lives in namespaces. Of kinds that are not built in only the object itself can tell.
-func namespaced(gvk schema.GroupVersionKind) bool {
-	for _, k := range diagnose.Kinds() {
-		if k.Group == gvk.Group && k.Kind == gvk.Kind {
-			return k.Namespaced
-		}
-	}
-	return false
 }

@@ -5,5 +5,6 @@
 // as a directory that Open reads and that gives the same diagnosis again. [Tape] does so for the running bot: it costs the reader nothing,
 // is packed later if at all, within bounds, and its archive ([ReadArchive]) can be handed on without the parts that somebody may not read.
 //
-// Start reading at [Open]; decode.go says what counts as an object, logs.go where logs are looked for, stdout.go what a dump in one file is.
+// Start reading at [Open]; decode.go says what counts as an object, logs.go where logs are looked for, stdout.go what a dump in one file is,
+// parts.go what of a snapshot can be handed on.
 package snapshot

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"crashloop/diagnose"
 )
 
@@ -49,13 +51,13 @@ const logKind = "log"
 
 // failedEntry is one read that failed, as it stands in the file.
 type failedEntry struct {
-	failedRead
+	readKey
 	Is    string `json:"is"`    // one of the names in sentinels, or empty for any other error
 	Error string `json:"error"` // the whole text
 }
 
-// failedRead names one read: verb get, list or log, and what it asked for.
-type failedRead struct {
+// readKey tells one read from another: its verb, get, list or log, and what it asked for.
+type readKey struct {
 	Verb      string `json:"verb"`
 	Kind      string `json:"kind,omitempty"`  // Kind.group
 	Where     string `json:"where,omitempty"` // canonical form of a diagnose.Where
@@ -65,23 +67,29 @@ type failedRead struct {
 	Previous  bool   `json:"previous,omitempty"`
 }
 
-func kindName(k diagnose.Kind) string {
-	if k.Group == "" {
-		return k.Kind
-	}
-	return k.Kind + "." + k.Group
+// kindName names the kind with its group: "Deployment.apps".
+func kindName(k diagnose.Kind) string { return groupKind(k).String() }
+
+// resourceName names the kind as the API serves it: "deployments.apps".
+func resourceName(k diagnose.Kind) string {
+	return schema.GroupResource{Group: k.Group, Resource: k.Resource}.String()
 }
 
-func getRead(kind diagnose.Kind, namespace, name string) failedRead {
-	return failedRead{Verb: "get", Kind: kindName(kind), Namespace: namespace, Name: name}
+// groupKind tells a kind from others, whatever its version.
+func groupKind(k diagnose.Kind) schema.GroupKind {
+	return schema.GroupKind{Group: k.Group, Kind: k.Kind}
 }
 
-func listRead(kind diagnose.Kind, namespace string, where diagnose.Where) failedRead {
-	return failedRead{Verb: "list", Kind: kindName(kind), Namespace: namespace, Where: whereText(where)}
+func getRead(kind diagnose.Kind, namespace, name string) readKey {
+	return readKey{Verb: "get", Kind: kindName(kind), Namespace: namespace, Name: name}
 }
 
-func logRead(which diagnose.LogRequest) failedRead {
-	return failedRead{Verb: "log", Namespace: which.Namespace, Name: which.Pod, Container: which.Container, Previous: which.Previous}
+func listRead(kind diagnose.Kind, namespace string, where diagnose.Where) readKey {
+	return readKey{Verb: "list", Kind: kindName(kind), Namespace: namespace, Where: whereText(where)}
+}
+
+func logRead(which diagnose.LogRequest) readKey {
+	return readKey{Verb: "log", Namespace: which.Namespace, Name: which.Pod, Container: which.Container, Previous: which.Previous}
 }
 
 // whereText gives the same text for equal conditions.
@@ -116,8 +124,8 @@ type readError struct {
 func (e *readError) Error() string { return e.text }
 func (e *readError) Unwrap() error { return e.is }
 
-func (h *header) failures() map[failedRead]*readError {
-	out := make(map[failedRead]*readError, len(h.Failed))
+func (h *header) failures() map[readKey]*readError {
+	out := make(map[readKey]*readError, len(h.Failed))
 	for _, f := range h.Failed {
 		e := &readError{text: f.Error}
 		for _, s := range sentinels() {
@@ -126,7 +134,7 @@ func (h *header) failures() map[failedRead]*readError {
 			}
 		}
 		e.text = cmp.Or(e.text, f.Is, "could not be read")
-		out[f.failedRead] = e
+		out[f.readKey] = e
 	}
 	return out
 }

@@ -41,7 +41,7 @@ func (s *Snapshot) Log(ctx context.Context, which diagnose.LogRequest) ([]byte, 
 	if errors.Is(err, fs.ErrNotExist) && !which.Previous {
 		text, err = s.dumpedLog(which, limit)
 	}
-	if log, ok := s.logs[dumpedLogKey{which.Namespace, which.Pod, which.Container}]; ok && errors.Is(err, fs.ErrNotExist) && !which.Previous {
+	if log, ok := s.logs[logRead(which)]; ok && errors.Is(err, fs.ErrNotExist) {
 		text, err = log[max(0, int64(len(log))-limit):], requestError(log)
 	}
 	switch {

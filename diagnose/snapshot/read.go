@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf16"
 
 	goyaml "go.yaml.in/yaml/v2"
 	"sigs.k8s.io/yaml"
@@ -28,7 +29,7 @@ type reader struct {
 	now     time.Time
 	newest  time.Time // of all objects that were seen
 	found   map[objectKey]*document
-	logs    map[dumpedLogKey][]byte
+	logs    map[readKey][]byte
 	errs    []error
 
 	any     bool // an object or a list was read, be it an empty one
@@ -79,6 +80,48 @@ func (r *reader) readAll() error {
 func isObjects(name string) bool {
 	ext := strings.ToLower(path.Ext(name))
 	return ext == ".yaml" || ext == ".yml" || ext == ".json"
+}
+
+// holdsObjects says whether a file whose name does not tell begins like objects in YAML or JSON.
+func holdsObjects(files fs.FS, name string) bool {
+	info, err := fs.Stat(files, name)
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	f, err := files.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head, err := io.ReadAll(io.LimitReader(f, 4<<10))
+	if err != nil {
+		return false
+	}
+	head = bytes.TrimSpace(plainText(head))
+	for _, begin := range []string{"{", "[", "apiVersion:", "kind:", "items:", "---"} {
+		if bytes.HasPrefix(head, []byte(begin)) {
+			return bytes.Contains(head, []byte("apiVersion"))
+		}
+	}
+	return false
+}
+
+// plainText gives a file's text as UTF-8 without byte order mark. PowerShell's redirection writes UTF-16.
+func plainText(text []byte) []byte {
+	var units []uint16
+	switch {
+	case bytes.HasPrefix(text, []byte("\xff\xfe")):
+		for i := 2; i+1 < len(text); i += 2 {
+			units = append(units, uint16(text[i])|uint16(text[i+1])<<8)
+		}
+	case bytes.HasPrefix(text, []byte("\xfe\xff")):
+		for i := 2; i+1 < len(text); i += 2 {
+			units = append(units, uint16(text[i])<<8|uint16(text[i+1]))
+		}
+	default:
+		return bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
+	}
+	return []byte(string(utf16.Decode(units)))
 }
 
 // isDumped knows the files that `kubectl cluster-info dump` writes for a namespace (k8s.io/kubectl, pkg/cmd/clusterinfo). Whatever else

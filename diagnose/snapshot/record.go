@@ -25,8 +25,8 @@ type Recorder struct {
 
 	mu     sync.Mutex
 	kinds  map[schema.GroupKind]*kindMemory
-	logs   map[failedRead]*logMemory
-	failed map[failedRead]*readError
+	logs   map[readKey]*logMemory
+	failed map[readKey]*readError
 }
 
 var _ diagnose.View = (*Recorder)(nil)
@@ -58,7 +58,7 @@ type logMemory struct {
 func Record(view diagnose.View, redact *diagnose.Redactor) *Recorder {
 	return &Recorder{
 		view: view, redact: redact, now: view.Now().UTC().Round(0),
-		kinds: map[schema.GroupKind]*kindMemory{}, logs: map[failedRead]*logMemory{}, failed: map[failedRead]*readError{},
+		kinds: map[schema.GroupKind]*kindMemory{}, logs: map[readKey]*logMemory{}, failed: map[readKey]*readError{},
 	}
 }
 
@@ -91,7 +91,7 @@ func (r *Recorder) Get(ctx context.Context, kind diagnose.Kind, namespace, name 
 	if memory.knownAbsent(o) {
 		return nil, r.fail(ctx, read, fmt.Errorf("%s %q: %w", kind.Kind, joinName(namespace, name), diagnose.ErrNotFound))
 	}
-	if o, err = r.clean(kind, o); err != nil {
+	if o, err = clean(r.redact, kind, o); err != nil {
 		return nil, r.fail(ctx, read, err)
 	}
 	memory.objects[key] = o
@@ -122,7 +122,7 @@ func (r *Recorder) List(ctx context.Context, kind diagnose.Kind, namespace strin
 			if _, known := memory.objects[key]; known || missed || memory.knownAbsent(o) {
 				continue
 			}
-			if o, err = r.clean(kind, o); err != nil {
+			if o, err = clean(r.redact, kind, o); err != nil {
 				return nil, r.fail(ctx, read, err)
 			}
 			memory.objects[key] = o
@@ -190,7 +190,7 @@ func widest(a, b diagnose.LogRequest) diagnose.LogRequest {
 }
 
 func (r *Recorder) memory(kind diagnose.Kind) *kindMemory {
-	gk := schema.GroupKind{Group: kind.Group, Kind: kind.Kind}
+	gk := groupKind(kind)
 	m, ok := r.kinds[gk]
 	if !ok {
 		m = &kindMemory{kind: kind, objects: map[objectKey]diagnose.Object{}}
@@ -204,10 +204,6 @@ func (m *kindMemory) knownAbsent(o diagnose.Object) bool {
 	return slices.ContainsFunc(m.answered, func(q query) bool { return q.takes(o) })
 }
 
-func (r *Recorder) clean(kind diagnose.Kind, o diagnose.Object) (diagnose.Object, error) {
-	return clean(r.redact, kind, o)
-}
-
 // clean redacts an object and gives it the apiVersion and kind that client-go leaves out.
 func clean(redact *diagnose.Redactor, kind diagnose.Kind, o diagnose.Object) (diagnose.Object, error) {
 	o = copyOf(o)
@@ -219,7 +215,7 @@ func clean(redact *diagnose.Redactor, kind diagnose.Kind, o diagnose.Object) (di
 
 // fail remembers a read that failed, and gives its error the form that it will have in the recording. A read that was cancelled is not
 // remembered: it says nothing of the cluster.
-func (r *Recorder) fail(ctx context.Context, read failedRead, err error) error {
+func (r *Recorder) fail(ctx context.Context, read readKey, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}

@@ -36,11 +36,11 @@ type Snapshot struct {
 	namespaces []string
 	now        time.Time
 	objects    map[schema.GroupKind][]diagnose.Object // sorted by namespace and name
-	failed     map[failedRead]*readError
+	failed     map[readKey]*readError
 	hidden     map[hiddenPart]bool
 	header     header
-	logs       map[dumpedLogKey][]byte
-	any        bool // it holds objects, or says that there are none
+	logs       map[readKey][]byte // those that stood between objects, in what cluster-info dump prints
+	any        bool               // it holds objects, or says that there are none
 }
 
 var _ diagnose.View = (*Snapshot)(nil)
@@ -128,7 +128,7 @@ func (s *Snapshot) Get(ctx context.Context, kind diagnose.Kind, namespace, name 
 	if err := s.failure(getRead(kind, namespace, name)); err != nil {
 		return nil, err
 	}
-	list := s.objects[schema.GroupKind{Group: kind.Group, Kind: kind.Kind}]
+	list := s.objects[groupKind(kind)]
 	i, ok := slices.BinarySearchFunc(list, [2]string{namespace, name}, func(o diagnose.Object, want [2]string) int {
 		return cmp.Or(cmp.Compare(o.GetNamespace(), want[0]), cmp.Compare(o.GetName(), want[1]))
 	})
@@ -147,7 +147,7 @@ func (s *Snapshot) List(ctx context.Context, kind diagnose.Kind, namespace strin
 		return nil, err
 	}
 	var out []diagnose.Object
-	list := s.objects[schema.GroupKind{Group: kind.Group, Kind: kind.Kind}]
+	list := s.objects[groupKind(kind)]
 	if namespace != "" { // they are sorted by namespace
 		i, _ := slices.BinarySearchFunc(list, namespace, func(o diagnose.Object, want string) int { return cmp.Compare(o.GetNamespace(), want) })
 		list = list[i:]
@@ -179,7 +179,7 @@ func joinName(namespace, name string) string {
 }
 
 // failure gives the error that this read met when the snapshot was recorded, or nil.
-func (s *Snapshot) failure(read failedRead) error {
+func (s *Snapshot) failure(read readKey) error {
 	if err, ok := s.failed[read]; ok {
 		return err
 	}

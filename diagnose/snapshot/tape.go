@@ -33,8 +33,8 @@ type Tape struct {
 
 	mu     sync.Mutex
 	kinds  map[schema.GroupKind]*tapedKind
-	logs   map[failedRead][]byte
-	failed map[failedRead]error
+	logs   map[readKey][]byte
+	failed map[readKey]error
 }
 
 var _ diagnose.View = (*Tape)(nil)
@@ -51,7 +51,7 @@ type tapedKind struct {
 func NewTape(view diagnose.View, about diagnose.Symptom) *Tape {
 	return &Tape{
 		view: view, about: about, now: view.Now().UTC().Round(0),
-		kinds: map[schema.GroupKind]*tapedKind{}, logs: map[failedRead][]byte{}, failed: map[failedRead]error{},
+		kinds: map[schema.GroupKind]*tapedKind{}, logs: map[readKey][]byte{}, failed: map[readKey]error{},
 	}
 }
 
@@ -143,14 +143,14 @@ func (t *Tape) Log(ctx context.Context, which diagnose.LogRequest) ([]byte, erro
 }
 
 // fail remembers what could not be read, unless it was read before or the reader gave up.
-func (t *Tape) fail(ctx context.Context, read failedRead, err error) {
+func (t *Tape) fail(ctx context.Context, read readKey, err error) {
 	if ctx.Err() == nil {
 		t.failed[read] = err
 	}
 }
 
 func (t *Tape) kind(kind diagnose.Kind) *tapedKind {
-	gk := schema.GroupKind{Group: kind.Group, Kind: kind.Kind}
+	gk := groupKind(kind)
 	k, ok := t.kinds[gk]
 	if !ok {
 		k = &tapedKind{kind: kind, named: map[objectKey]diagnose.Object{}, listed: map[objectKey]diagnose.Object{}, leftOut: map[objectKey]bool{}}
@@ -180,11 +180,11 @@ func (t *Tape) Pack(redact *diagnose.Redactor, limit int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	failed := make(map[failedRead]*readError, len(t.failed))
+	failed := make(map[readKey]*readError, len(t.failed))
 	for read, err := range t.failed {
 		failed[read] = keepError(redact, err)
 	}
-	logs := make(map[failedRead][]byte, len(t.logs))
+	logs := make(map[readKey][]byte, len(t.logs))
 	for read, text := range t.logs {
 		logs[read] = []byte(redact.Redact(string(text)))
 	}
@@ -250,12 +250,12 @@ func (t *Tape) objects(redact *diagnose.Redactor) (files map[string][]byte, left
 			clear = append(clear, redacted)
 		}
 		if len(clear) > 0 {
-			if files[objectFile(gk, k.kind)], err = objectText(clear); err != nil {
+			if files[objectFile(k.kind)], err = objectText(clear); err != nil {
 				return nil, nil, err
 			}
 		}
 		if n := len(k.leftOut); n > 0 {
-			leftOut = append(leftOut, fmt.Sprintf("%d of %d %s", n, n+len(all), objectFile(gk, k.kind)))
+			leftOut = append(leftOut, fmt.Sprintf("%d of %d %s", n, n+len(all), objectFile(k.kind)))
 		}
 	}
 	slices.Sort(leftOut)
@@ -263,13 +263,7 @@ func (t *Tape) objects(redact *diagnose.Redactor) (files map[string][]byte, left
 }
 
 // objectFile names the file that holds the objects of a kind, one to a line.
-func objectFile(gk schema.GroupKind, kind diagnose.Kind) string {
-	name := kind.Resource
-	if gk.Group != "" {
-		name += "." + gk.Group
-	}
-	return name + ".json"
-}
+func objectFile(kind diagnose.Kind) string { return resourceName(kind) + ".json" }
 
 // objectText writes objects one to a line, in order.
 func objectText(all []diagnose.Object) ([]byte, error) {
@@ -283,8 +277,4 @@ func objectText(all []diagnose.Object) ([]byte, error) {
 		text = append(append(text, doc...), '\n')
 	}
 	return text, nil
-}
-
-func compareReads(a, b failedRead) int {
-	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Container, b.Container), cmp.Compare(fmt.Sprint(a.Previous), fmt.Sprint(b.Previous)))
 }

@@ -35,11 +35,7 @@ func (r *Recorder) Files() (map[string][]byte, error) {
 			text.WriteString("---\n")
 			text.Write(doc)
 		}
-		name := m.kind.Resource
-		if gk.Group != "" {
-			name += "." + gk.Group
-		}
-		files[name+".yaml"] = text.Bytes()
+		files[resourceName(m.kind)+".yaml"] = text.Bytes()
 	}
 	for read, l := range r.logs {
 		name, err := logFile(read)
@@ -57,7 +53,7 @@ func (r *Recorder) Files() (map[string][]byte, error) {
 }
 
 // logFile says where a log stands.
-func logFile(read failedRead) (string, error) {
+func logFile(read readKey) (string, error) {
 	name := read.Container + ".log"
 	if read.Previous {
 		name = read.Container + ".previous.log"
@@ -69,10 +65,10 @@ func logFile(read failedRead) (string, error) {
 }
 
 // newHeader gives what snapshot.json says. Its failed reads are in order, so that equal recordings are equal files.
-func newHeader(now time.Time, cluster string, failed map[failedRead]*readError) *header {
+func newHeader(now time.Time, cluster string, failed map[readKey]*readError) *header {
 	h := &header{Now: now.Format(time.RFC3339Nano), Cluster: cluster}
 	for read, err := range failed {
-		entry := failedEntry{failedRead: read, Error: err.text}
+		entry := failedEntry{readKey: read, Error: err.text}
 		for _, s := range sentinels() {
 			if errors.Is(err.is, s.err) {
 				entry.Is = s.name
@@ -80,11 +76,14 @@ func newHeader(now time.Time, cluster string, failed map[failedRead]*readError) 
 		}
 		h.Failed = append(h.Failed, entry)
 	}
-	slices.SortFunc(h.Failed, func(a, b failedEntry) int {
-		return cmp.Or(cmp.Compare(a.Verb, b.Verb), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name),
-			cmp.Compare(a.Container, b.Container), cmp.Compare(a.Where, b.Where), cmp.Compare(fmt.Sprint(a.Previous), fmt.Sprint(b.Previous)))
-	})
+	slices.SortFunc(h.Failed, func(a, b failedEntry) int { return compareReads(a.readKey, b.readKey) })
 	return h
+}
+
+// compareReads puts reads in an order of their own.
+func compareReads(a, b readKey) int {
+	return cmp.Or(cmp.Compare(a.Verb, b.Verb), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name),
+		cmp.Compare(a.Container, b.Container), cmp.Compare(a.Where, b.Where), boolCompare(a.Previous, b.Previous))
 }
 
 // file gives snapshot.json.

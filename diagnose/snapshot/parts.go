@@ -109,7 +109,7 @@ func (s *Snapshot) Without(hide []Part) (map[string][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		files[objectFile(gk, kind)] = text
+		files[objectFile(kind)] = text
 	}
 	err := fs.WalkDir(s.files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
