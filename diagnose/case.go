@@ -99,14 +99,8 @@ func (c *Case) Gap(format string, args ...any) { c.read.gaps[fmt.Sprintf(format,
 // Who names the subject in a sentence: "shop/web", and its container when the pod has several or it is not an app container.
 func (c *Case) Who() string {
 	who := c.Subject.Namespace + "/" + c.Subject.Name()
-	switch {
-	case c.Subject.Container == "":
-	case c.Subject.ContainerType == Init:
-		who += " (init container " + c.Subject.Container + ")"
-	case c.Subject.ContainerType == Sidecar:
-		who += " (sidecar " + c.Subject.Container + ")"
-	case len(c.Spec.Containers) > 1:
-		who += " (container " + c.Subject.Container + ")"
+	if s := c.Subject; s.Container != "" && (s.ContainerType == Init || s.ContainerType == Sidecar || len(c.Spec.Containers) > 1) {
+		who += " (" + s.containerWords() + ")"
 	}
 	return who
 }
@@ -237,16 +231,14 @@ func (c *Case) Events() []Event {
 	}
 	c.eventsRead = true
 	var all []Event
-	take := func(kind, name string, after time.Time) {
+	take := func(kind, name string, created time.Time) {
 		if name == "" {
 			return
 		}
 		for _, e := range c.EventsOf(kind, c.Subject.Namespace, name) {
-			// An event of an older object of the same name says nothing of this one.
-			if !after.IsZero() && e.Last.Before(after.Add(-5*time.Second)) {
-				continue
+			if !e.before(created) {
+				all = append(all, e)
 			}
-			all = append(all, e)
 		}
 	}
 	if c.Pod != nil {
@@ -290,13 +282,7 @@ func (c *Case) EventsOf(kind, namespace, name string) []Event {
 		in = "default" // where the events of cluster-scoped objects are kept
 	}
 	objects, _ := c.read.list(Events, in, Where{Involved: Reference{Kind: kind, Name: name}})
-	var out []Event
-	for _, o := range objects {
-		if e, ok := o.(*corev1.Event); ok && e.InvolvedObject.Kind == kind && e.InvolvedObject.Name == name {
-			out = append(out, ReadEvent(e))
-		}
-	}
-	out = mergeEvents(out)
+	out := mergeEvents(eventsAbout(objects, kind, name))
 	c.others[key] = out
 	return out
 }
@@ -504,11 +490,13 @@ func (c *Case) replicaSets() []*appsv1.ReplicaSet {
 }
 
 // Node reads the pod's node, nil when there is none or it cannot be read.
-func (c *Case) Node() *corev1.Node {
-	if c.Spec.NodeName == "" {
+func (c *Case) Node() *corev1.Node { return c.node(c.Spec.NodeName) }
+
+func (c *Case) node(name string) *corev1.Node {
+	if name == "" {
 		return nil
 	}
-	o, err := c.Get(Nodes, "", c.Spec.NodeName)
+	o, err := c.Get(Nodes, "", name)
 	if err != nil {
 		return nil
 	}

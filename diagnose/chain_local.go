@@ -46,6 +46,18 @@ func (c *Case) neighbours() []corev1.Container {
 	return out
 }
 
+// record is the record of one of the pod's containers, nil when there is none.
+func (c *Case) record(container string) *ContainerRecord {
+	if c.Pod == nil {
+		return nil
+	}
+	list := RecordPod(c.Pod).Containers
+	if i := slices.IndexFunc(list, func(r ContainerRecord) bool { return r.Name == container }); i >= 0 {
+		return &list[i]
+	}
+	return nil
+}
+
 // serves says that a container is made to listen on a port: it declares it, or its arguments name it.
 func serves(ct corev1.Container, port int) bool {
 	for _, p := range ct.Ports {
@@ -61,26 +73,21 @@ func serves(ct corev1.Container, port int) bool {
 func (c *Case) neighbour(f Finding, ct corev1.Container, said string) (Finding, bool) {
 	self := objectOf(c.Subject)
 	f.Root, f.Proof, f.Confidence = self, Corroborated, Likely
-	if c.Pod != nil {
-		for _, rec := range RecordPod(c.Pod).Containers {
-			if rec.Name != ct.Name || rec.Reason != "CrashLoopBackOff" && (rec.Last == nil || rec.Last.ExitCode == 0 || rec.Ready) {
-				continue
-			}
-			f.Cause, f.Confidence = "dependency.crash-looping", Certain
-			f.Summary, f.Advice = said+": it crash-loops", "Mend container "+ct.Name+" first"
-			f.Chain = append(f.Chain, Link{self, "container " + ct.Name + " crash-loops"})
-			subject := c.Subject
-			subject.Container, subject.ContainerType = ct.Name, rec.Type
-			if c.visited[self] { // it was come to from the other container
-				return f, true
-			}
-			if sub, ok := c.diagnoseOther(subject, CrashLoop); ok {
-				f.Summary = said + ", which crash-loops: " + strings.TrimSuffix(sub.headline, ".")
-				f.Chain[len(f.Chain)-1].Says = "container " + ct.Name + " crash-loops (" + sub.Cause + ")"
-				f = c.extend(f, sub)
-			}
+	if rec := c.record(ct.Name); rec != nil && rec.crashes() {
+		f.Cause, f.Confidence = "dependency.crash-looping", Certain
+		f.Summary, f.Advice = said+": it crash-loops", "Mend container "+ct.Name+" first"
+		f.Chain = append(f.Chain, Link{self, "container " + ct.Name + " crash-loops"})
+		subject := c.Subject
+		subject.Container, subject.ContainerType = ct.Name, rec.Type
+		if c.visited[self] { // it was come to from the other container
 			return f, true
 		}
+		if sub, ok := c.diagnoseOther(subject, CrashLoop); ok {
+			f.Summary = said + ", which crash-loops: " + strings.TrimSuffix(sub.headline, ".")
+			f.Chain[len(f.Chain)-1].Says = "container " + ct.Name + " crash-loops (" + sub.Cause + ")"
+			f = c.extend(f, sub)
+		}
+		return f, true
 	}
 	f.Cause = "dependency.not-ready"
 	f.Summary = said + ": it does not listen there yet"
@@ -162,19 +169,14 @@ func (c *Case) ownHost(a Address, f Finding) Finding {
 
 // meshProxy says that all that the pod sends goes through a proxy beside it, which is not up.
 func (c *Case) meshProxy(a Address, h Hit, f Finding) (Finding, bool) {
-	if c.Pod == nil {
-		return Finding{}, false
-	}
 	for _, ct := range c.neighbours() {
 		switch ct.Name {
 		case "istio-proxy", "linkerd-proxy", "consul-dataplane", "envoy-sidecar", "kuma-sidecar", "envoy":
 		default:
 			continue
 		}
-		for _, rec := range RecordPod(c.Pod).Containers {
-			if rec.Name == ct.Name && !rec.Ready {
-				return c.neighbour(f, ct, fmt.Sprintf("%s, although that is ready: all it sends goes through container %s, which is not", couldNot(c, a, h.Pattern), ct.Name))
-			}
+		if rec := c.record(ct.Name); rec != nil && !rec.Ready {
+			return c.neighbour(f, ct, fmt.Sprintf("%s, although that is ready: all it sends goes through container %s, which is not", couldNot(c, a, h.Pattern), ct.Name))
 		}
 	}
 	return Finding{}, false
@@ -231,29 +233,19 @@ func (c *Case) followSocket(path string, h Hit) (Finding, bool) {
 		if !slices.ContainsFunc(ct.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == volume }) {
 			continue
 		}
-		for _, rec := range RecordPod(c.Pod).Containers {
-			if rec.Name != ct.Name || rec.Reason != "CrashLoopBackOff" && (rec.Last == nil || rec.Last.ExitCode == 0 || rec.Ready) {
-				continue
-			}
-			if theirs := c.waitsToo(ct.Name); theirs {
-				continue // it waits for the same socket
-			}
-			return c.neighbour(f, ct, fmt.Sprintf("%s cannot connect to %s, which container %s of the same pod should serve", c.Who(), path, ct.Name))
+		if rec := c.record(ct.Name); rec == nil || !rec.crashes() || waitsForDriver(ct) {
+			continue
 		}
+		return c.neighbour(f, ct, fmt.Sprintf("%s cannot connect to %s, which container %s of the same pod should serve", c.Who(), path, ct.Name))
 	}
 	return Finding{}, false
 }
 
-// waitsToo says that a container is one of those that only talk to a CSI driver, as the subject is.
-func (c *Case) waitsToo(container string) bool {
-	for _, ct := range c.neighbours() {
-		if ct.Name != container {
-			continue
-		}
-		for _, w := range []string{"csi-attacher", "csi-provisioner", "csi-resizer", "csi-snapshotter", "node-driver-registrar", "livenessprobe", "liveness-probe", "health-monitor"} {
-			if strings.Contains(ct.Image+" "+ct.Name, w) {
-				return true
-			}
+// waitsForDriver says that a container is one of those that only talk to a CSI driver, as the subject is: it waits for the same socket.
+func waitsForDriver(ct corev1.Container) bool {
+	for _, w := range []string{"csi-attacher", "csi-provisioner", "csi-resizer", "csi-snapshotter", "node-driver-registrar", "livenessprobe", "liveness-probe", "health-monitor"} {
+		if strings.Contains(ct.Image+" "+ct.Name, w) {
+			return true
 		}
 	}
 	return false

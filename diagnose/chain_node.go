@@ -7,15 +7,8 @@ import (
 
 // lostNode returns the node of a pod when it is not ready, and nil otherwise: the pod's own status is then only what was last heard of it.
 func (c *Case) lostNode(p *corev1.Pod) (*corev1.Node, corev1.NodeCondition) {
-	if p.Spec.NodeName == "" {
-		return nil, corev1.NodeCondition{}
-	}
-	o, err := c.Get(Nodes, "", p.Spec.NodeName)
-	if err != nil {
-		return nil, corev1.NodeCondition{}
-	}
-	n, ok := o.(*corev1.Node)
-	if !ok {
+	n := c.node(p.Spec.NodeName)
+	if n == nil {
 		return nil, corev1.NodeCondition{}
 	}
 	for _, cond := range n.Status.Conditions {

@@ -211,7 +211,7 @@ func loops(p *corev1.Pod) (bool, string, ContainerType) {
 		if c.Type == Init && c.State == Terminated && c.ExitCode == 0 {
 			continue
 		}
-		if c.Reason == "CrashLoopBackOff" || c.Last != nil && c.Last.ExitCode != 0 && !c.Ready || c.State == Terminated && (c.ExitCode != 0 || c.Restarts > 0) && c.Type != Init || c.State == Terminated && c.ExitCode != 0 {
+		if c.crashes() || c.State == Terminated && (c.ExitCode != 0 || c.Restarts > 0) && c.Type != Init || c.State == Terminated && c.ExitCode != 0 {
 			return true, c.Name, c.Type
 		}
 	}

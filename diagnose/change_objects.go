@@ -216,9 +216,9 @@ func anyOf(diff []difference, sorts ...string) bool {
 // scaledUp is the last time that more pods were asked for, by a HorizontalPodAutoscaler or by a person.
 func (c *Case) scaledUp(first time.Time) (candidate, bool) {
 	if h := c.autoscaler(c.Subject.Namespace, c.Subject.Workload); h != nil {
-		for _, e := range slices.Backward(c.EventsOf(HorizontalScaler.Kind, c.Subject.Namespace, h.Name)) {
+		for _, e := range slices.Backward(c.EventsOf(HorizontalPodAutoscalers.Kind, c.Subject.Namespace, h.Name)) {
 			if e.Reason == "SuccessfulRescale" && e.Has("above target", "below spec.minReplicas") && !e.Last.After(first) && first.Sub(e.Last) <= nearWindow {
-				return candidate{Change: Change{Object: HorizontalScaler.Kind + "/" + c.Subject.Namespace + "/" + h.Name, At: e.Last.UTC(),
+				return candidate{Change: Change{Object: HorizontalPodAutoscalers.Kind + "/" + c.Subject.Namespace + "/" + h.Name, At: e.Last.UTC(),
 					Says: "HorizontalPodAutoscaler " + h.Name + " asked for more pods (" + cut(strings.TrimSpace(e.Message), 120) + ")" + howLong(e.Last, first)}, weight: bearsWell}, true
 			}
 		}
@@ -248,7 +248,7 @@ func scaleAlone(o Object, at time.Time) bool {
 
 // autoscaler returns the HorizontalPodAutoscaler of a workload, "Deployment/web"; nil when it has none.
 func (c *Case) autoscaler(namespace, workload string) *autoscalingv2.HorizontalPodAutoscaler {
-	for h := range typed[*autoscalingv2.HorizontalPodAutoscaler](c, HorizontalScaler, namespace) {
+	for h := range typed[*autoscalingv2.HorizontalPodAutoscaler](c, HorizontalPodAutoscalers, namespace) {
 		if h.Spec.ScaleTargetRef.Kind+"/"+h.Spec.ScaleTargetRef.Name == workload {
 			return h
 		}

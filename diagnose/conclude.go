@@ -119,13 +119,7 @@ func objectOf(s Subject) string { return s.Kind() + "/" + s.Namespace + "/" + s.
 
 // symptomSays is what the first link of the chain says: how the subject fails, whatever the cause.
 func (c *Case) symptomSays() string {
-	what := "container " + c.Subject.Container
-	switch c.Subject.ContainerType {
-	case Init:
-		what = "init container " + c.Subject.Container
-	case Sidecar:
-		what = "sidecar " + c.Subject.Container
-	}
+	what := c.Subject.containerWords()
 	reason, _ := c.Waiting()
 	t := c.Last()
 	switch {
@@ -269,7 +263,7 @@ func (c *Case) excerpt(best Finding) Excerpt {
 	return x
 }
 
-// clean redacts and bounds every text of a diagnosis, and makes every list one that JSON writes as [] when it is empty.
+// clean redacts and bounds every text of a diagnosis.
 func (e *Engine) clean(d *Diagnosis) {
 	redact := e.options.Redact
 	tidy := func(s *string, runes int) { *s = cut(redact(*s), runes) }

@@ -190,16 +190,7 @@ func (s *search) warning(rec *PodRecord) (Event, bool) {
 // Holdup reads the events about a pod that was scheduled but has not started, and returns the newest Warning that says why, unless a
 // later event shows that the pod went on. Events from before created belong to an older pod of the same name.
 func Holdup(objects []Object, pod string, created time.Time) (Event, bool) {
-	var all []Event
-	for _, o := range objects {
-		e, ok := o.(*corev1.Event)
-		if !ok || e.InvolvedObject.Kind != "Pod" || e.InvolvedObject.Name != pod {
-			continue
-		}
-		if r := ReadEvent(e); r.Last.IsZero() || created.IsZero() || !r.Last.Before(created.Add(-5*time.Second)) {
-			all = append(all, r)
-		}
-	}
+	all := slices.DeleteFunc(eventsAbout(objects, "Pod", pod), func(e Event) bool { return e.before(created) })
 	var found Event
 	ok := false
 	for _, e := range mergeEvents(all) {

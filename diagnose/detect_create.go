@@ -125,16 +125,10 @@ func (s *search) failedCreate(namespace, kind, name string) (Event, bool) {
 // FailedCreate reads the events about a controller and returns the newest that says that a pod could not be created, unless one was
 // created since.
 func FailedCreate(objects []Object, kind, name string) (Event, bool) {
-	var all []Event
-	for _, o := range objects {
-		if e, ok := o.(*corev1.Event); ok && e.InvolvedObject.Kind == kind && e.InvolvedObject.Name == name {
-			all = append(all, ReadEvent(e))
-		}
-	}
 	var found Event
 	ok := false
 	first, count := time.Time{}, int32(0)
-	for _, e := range mergeEvents(all) {
+	for _, e := range mergeEvents(eventsAbout(objects, kind, name)) {
 		switch {
 		case e.Warning && e.Reason == "FailedCreate":
 			if !ok || e.First.Before(first) {

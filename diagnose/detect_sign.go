@@ -88,6 +88,11 @@ func (c *ContainerRecord) Ends() int {
 	return n
 }
 
+// crashes says that the container waits in CrashLoopBackOff, or ended badly and has not been ready since.
+func (c *ContainerRecord) crashes() bool {
+	return c.Reason == "CrashLoopBackOff" || c.Last != nil && c.Last.ExitCode != 0 && !c.Ready
+}
+
 // LastEnd is how the container last ended: its state if that is terminated, else the run before.
 func (c *ContainerRecord) LastEnd() (Termination, bool) {
 	if c.State == Terminated {

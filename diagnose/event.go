@@ -70,6 +70,23 @@ func ReadEvent(e *corev1.Event) Event {
 	return out
 }
 
+// before says that the event is from before an object was created, and so about an older one of that name. The two times come from
+// different clocks.
+func (e Event) before(created time.Time) bool {
+	return !e.Last.IsZero() && !created.IsZero() && e.Last.Before(created.Add(-5*time.Second))
+}
+
+// eventsAbout reads those of a list's events that are about one object.
+func eventsAbout(objects []Object, kind, name string) []Event {
+	var out []Event
+	for _, o := range objects {
+		if e, ok := o.(*corev1.Event); ok && e.InvolvedObject.Kind == kind && e.InvolvedObject.Name == name {
+			out = append(out, ReadEvent(e))
+		}
+	}
+	return out
+}
+
 // fieldContainer takes the name out of "spec.containers{web}".
 func fieldContainer(path string) string {
 	if i := strings.IndexByte(path, '{'); i >= 0 && strings.HasSuffix(path, "}") {

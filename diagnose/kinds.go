@@ -23,13 +23,13 @@ var (
 	Jobs                = Kind{"batch", "v1", "Job", "jobs", true}
 	CronJobs            = Kind{"batch", "v1", "CronJob", "cronjobs", true}
 
-	EndpointSlices   = Kind{"discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", true}
-	NetworkPolicies  = Kind{"networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", true}
-	Ingresses        = Kind{"networking.k8s.io", "v1", "Ingress", "ingresses", true}
-	StorageClasses   = Kind{"storage.k8s.io", "v1", "StorageClass", "storageclasses", false}
-	HorizontalScaler = Kind{"autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", true}
-	PodMetrics       = Kind{"metrics.k8s.io", "v1beta1", "PodMetrics", "pods", true}
-	NodeMetrics      = Kind{"metrics.k8s.io", "v1beta1", "NodeMetrics", "nodes", false}
+	EndpointSlices           = Kind{"discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", true}
+	NetworkPolicies          = Kind{"networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", true}
+	Ingresses                = Kind{"networking.k8s.io", "v1", "Ingress", "ingresses", true}
+	StorageClasses           = Kind{"storage.k8s.io", "v1", "StorageClass", "storageclasses", false}
+	HorizontalPodAutoscalers = Kind{"autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", true}
+	PodMetrics               = Kind{"metrics.k8s.io", "v1beta1", "PodMetrics", "pods", true}
+	NodeMetrics              = Kind{"metrics.k8s.io", "v1beta1", "NodeMetrics", "nodes", false}
 
 	ValidatingWebhooks = Kind{"admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", false}
 	MutatingWebhooks   = Kind{"admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", false}
@@ -52,7 +52,7 @@ func Kinds() []Kind {
 	return []Kind{
 		Pods, Events, Services, ConfigMaps, Secrets, PersistentVolumeClaims, PersistentVolumes, ServiceAccounts, ResourceQuotas, LimitRanges, Nodes, Namespaces,
 		Deployments, ReplicaSets, StatefulSets, DaemonSets, ControllerRevisions, Jobs, CronJobs,
-		EndpointSlices, NetworkPolicies, Ingresses, StorageClasses, HorizontalScaler, PodMetrics, NodeMetrics,
+		EndpointSlices, NetworkPolicies, Ingresses, StorageClasses, HorizontalPodAutoscalers, PodMetrics, NodeMetrics,
 		ValidatingWebhooks, MutatingWebhooks, SealedSecrets, ExternalSecrets, SecretStores, ClusterSecretStores, SecretProviderClasses,
 		Certificates, CertificateRequests, Issuers, ClusterIssuers, Orders, Challenges,
 	}

@@ -40,3 +40,14 @@ func (s Subject) Name() string {
 	_, name, _ := strings.Cut(s.Workload, "/")
 	return name
 }
+
+// containerWords names the container in a sentence: "container web", "init container migrate", "sidecar proxy".
+func (s Subject) containerWords() string {
+	switch s.ContainerType {
+	case Init:
+		return "init container " + s.Container
+	case Sidecar:
+		return "sidecar " + s.Container
+	}
+	return "container " + s.Container
+}
