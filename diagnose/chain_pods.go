@@ -36,13 +36,13 @@ func (c *Case) followPods(a Address, h Hit, f Finding, s *corev1.Service, pods [
 	said := couldNot(c, a, h.Pattern)
 	f.Proof, f.Confidence, f.Root = Corroborated, Certain, root
 	if root == objectOf(c.Subject) {
-		// It waits for itself: the Service leads to the very pods that crash.
-		f.Cause, f.Root = "dependency.no-endpoints", "Service/"+a.Host
+		// It waits for itself: the address leads to the very pods that crash.
+		f.Cause, f.Confidence = "dependency.no-endpoints", Likely
+		f.Summary = said + ": that leads to its own pods, none of which is ready as long as it does not start"
 		if s != nil {
 			f.Root = "Service/" + s.Namespace + "/" + s.Name
+			f.Summary = said + ": that is its own Service, which has no ready pod as long as it does not start"
 		}
-		f.Confidence = Likely
-		f.Summary = said + ": that is its own Service, which has no ready pod as long as it does not start"
 		f.Advice = "Do not make its start depend on itself; publishNotReadyAddresses helps members that must find each other"
 		return f, true
 	}
