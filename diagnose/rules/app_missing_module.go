@@ -46,7 +46,12 @@ func appMissingModule() diagnose.Rule {
 			{Name: "go", Words: []string{"plugin.open("}, Regexp: `plugin\.Open\("(?P<name>[^"]+)"\)`},
 		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
-			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Level != diagnose.Warn && !strings.Contains(h.Text, "GLIBC") })
+			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
+				if (h.Pattern == "extension" || h.Pattern == "postgres") && h.Level != diagnose.Fatal && !servesDatabase(c) {
+					return false // a client that repeats what its server lacks
+				}
+				return h.Level != diagnose.Warn && !strings.Contains(h.Text, "GLIBC")
+			})
 			if !ok {
 				return nil
 			}
@@ -74,6 +79,7 @@ func appMissingModule() diagnose.Rule {
 			case "attribute":
 				what, name = "attribute", name+" of module "+firstOf(h.Group("for"), h.Group("for2"))
 			case "runtime":
+				f.Confidence = diagnose.Likely // it says what it needs, not always that it lacks it
 				f.Summary = fmt.Sprintf("%s ends because it needs another version of %s than image %s holds: %s", c.Who(), name, image(c), shorten(quote(strings.TrimSpace(diagnose.Say(h.Text))), 160))
 			case "icu":
 				what, name = "library", "libicu"

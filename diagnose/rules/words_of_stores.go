@@ -11,13 +11,13 @@ func storesWords() []diagnose.Pattern {
 			`is too (?:high|new|low|old) for (?:running|this) version` + // CockroachDB
 			`|version of the data \(\S+\) is (?:higher|lower|newer|older) than` + // Nextcloud
 			`|upgrad(?:e|ing) from (?:version |major version )?v?\d\S* to (?:version )?v?\d\S*:? is not (?:supported|possible|allowed)` +
-			`|can(?:not|'t) (?:be )?downgraded?\b` + // etcd
+			`|(?:cluster|database|data|schema|version|format|store|server)\b.* can(?:not|'t) (?:be )?downgraded?\b|can(?:not|'t) downgrade (?:from|the (?:database|data|schema|cluster)|database|data|schema|cluster)\b` + // etcd, Moodle
 			`|out[- ]of[- ]date database schema` + // MLflow
 			`|database version does not match|your database version: ?\S+\. required` + // Zabbix
 			`|database files require upgrading` + // Neo4j
 			`|(?:version|release) .{0,60}(?:trying to )?upgrad(?:e|ing) from is too old|current version is too old` + // SonarQube
 			`|extension version is \S+, but the required version` + // Immich
-			`|(?:unsupported|unknown|incompatible) (?:\w+ )?(?:file|data|store|storage|index|segment|meta|on-disk|disk|snapshot) (?:format|version)` +
+			`|(?:unsupported|unknown|incompatible) (?:(?:data(?:base)?|store|storage|index|segment|wal|meta|on-disk|disk|snapshot) )+(?:file )?(?:format|version)|(?:unsupported|unknown|incompatible) file format version` +
 			`|metadata\.version \S+ is not supported` + // Kafka
 			`|there appears to be PostgreSQL data in` + // the postgres image from 18 on
 			`|required to upgrade to the (?:latest )?[\w.]+ (?:version )?(?:first|before)` + // GitLab
@@ -40,7 +40,7 @@ func storesWords() []diagnose.Pattern {
 			`|unsupported WiredTiger file version|WT_(?:PANIC|TRY_SALVAGE|ERROR)\b|WiredTiger.{0,60}(?:corrupt|metadata)` + // MongoDB
 			`|Missing MLOG_CHECKPOINT|log sequence number.{0,60}in the future|bad magic header in tc log|can't init tc log|mysql\.(?:user|plugin|db|global_priv)' doesn't exist|can't open and lock privilege tables|page corruption|undo tablespace.{0,60}(?:missing|corrupt|exist)` + // MySQL, MariaDB
 			`|could not open file "global/pg_control"|invalid data in file "backup_label"|could not find redo location|requested timeline \d+ (?:is not a child|does not contain)|is not a database cluster directory` + // PostgreSQL
-			`|file is not a database|not a valid database` + // SQLite
+			`|file is not a database|not a valid database(?: file)?[."')]*$` + // SQLite
 			`|unable to load database on disk` + // ZooKeeper
 			`|unreadable sstables|(?:could not read|exception .{0,30}replaying) commit ?log|CommitLogReplayException` + // Cassandra
 			`|suspiciously (?:many|big)|another server instance in same directory` + // ClickHouse
