@@ -174,13 +174,12 @@ func fileMissing(c *diagnose.Case, h diagnose.Hit, file string) diagnose.Finding
 	case c.Container != nil && strings.HasPrefix(file, "/"):
 		f.Proof = diagnose.Corroborated
 		if before := c.Previous(); before != nil {
-			for _, ct := range before.Spec.Containers {
-				for _, vm := range ct.VolumeMounts {
-					if ct.Name == c.Subject.Container && strings.HasPrefix(file, strings.TrimSuffix(vm.MountPath, "/")) {
-						f.Confidence = diagnose.Certain
-						f.Summary += fmt.Sprintf("; the revision before mounted %s", vm.MountPath)
-						f.Advice = "Mount it again, or go back to that revision"
-					}
+			for i := range before.Spec.Containers {
+				ct := &before.Spec.Containers[i]
+				if was, ok := mountIn(ct, &before.Spec, file); ok && ct.Name == c.Subject.Container {
+					f.Confidence = diagnose.Certain
+					f.Summary += fmt.Sprintf("; the revision before mounted %s", was.MountPath)
+					f.Advice = "Mount it again, or go back to that revision"
 				}
 			}
 		}

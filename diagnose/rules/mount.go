@@ -20,21 +20,29 @@ type mount struct {
 
 // mountAt returns the mount that a path lies under, the deepest one.
 func mountAt(c *diagnose.Case, file string) (mount, bool) {
-	if c.Container == nil || !strings.HasPrefix(file, "/") {
+	if c.Container == nil {
+		return mount{}, false
+	}
+	return mountIn(c.Container, c.Spec, file)
+}
+
+// mountIn is mountAt in any container of any pod's spec.
+func mountIn(ct *corev1.Container, spec *corev1.PodSpec, file string) (mount, bool) {
+	if !strings.HasPrefix(file, "/") {
 		return mount{}, false
 	}
 	file = path.Clean(file)
 	best := mount{}
 	found := false
-	for _, m := range c.Container.VolumeMounts {
+	for _, m := range ct.VolumeMounts {
 		at := path.Clean(m.MountPath)
 		if file != at && !strings.HasPrefix(file, strings.TrimSuffix(at, "/")+"/") || found && len(at) <= len(path.Clean(best.MountPath)) {
 			continue
 		}
 		best, found = mount{VolumeMount: m}, true
-		for i := range c.Spec.Volumes {
-			if c.Spec.Volumes[i].Name == m.Name {
-				best.volume = &c.Spec.Volumes[i]
+		for i := range spec.Volumes {
+			if spec.Volumes[i].Name == m.Name {
+				best.volume = &spec.Volumes[i]
 			}
 		}
 		best.key = strings.TrimPrefix(strings.TrimPrefix(file, at), "/")
@@ -167,22 +175,39 @@ func list(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// argued says where the container's own command or arguments hold a text: "spec.containers[web].args", or "".
-func argued(c *diagnose.Case, text string) string {
-	if c.Container == nil || text == "" {
+// argued says where the container's own command or arguments hold a word or a path, and not within a longer one: "spec.containers[web].args",
+// or "".
+func argued(c *diagnose.Case, word string) string {
+	if c.Container == nil {
 		return ""
 	}
-	for _, a := range c.Container.Command {
-		if strings.Contains(a, text) {
-			return c.SpecField("command")
-		}
-	}
-	for _, a := range c.Container.Args {
-		if strings.Contains(a, text) {
-			return c.SpecField("args")
-		}
+	holds := func(arg string) bool { return holdsWord(arg, word) }
+	switch {
+	case slices.ContainsFunc(c.Container.Command, holds):
+		return c.SpecField("command")
+	case slices.ContainsFunc(c.Container.Args, holds):
+		return c.SpecField("args")
 	}
 	return ""
+}
+
+// holdsWord says that a text holds a word that no letter, digit or underscore goes on from at either end.
+func holdsWord(text, word string) bool {
+	goesOn := func(b byte) bool {
+		return b == '_' || '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z'
+	}
+	for from := 0; ; {
+		at := strings.Index(text[from:], word)
+		if at < 0 || word == "" {
+			return false
+		}
+		at += from
+		end := at + len(word)
+		if (at == 0 || !goesOn(word[0]) || !goesOn(text[at-1])) && (end == len(text) || !goesOn(word[len(word)-1]) || !goesOn(text[end])) {
+			return true
+		}
+		from = at + 1
+	}
 }
 
 // itemKey matches the item of a volume that stands for a key.
