@@ -233,11 +233,11 @@ func (r *ranked) place(final *Trace, last int) {
 	}
 }
 
-// survived says that a program went on to say something else after a line that calls itself no error, but a warning or less, or that says
-// itself that the program does without: whether it ended of what that line tells is not proven.
+// survived says that a program went on to say something else after a line that calls itself a warning or less, or that says itself that the
+// program does without: whether it ended of what that line tells is not proven.
 func survived(f *Finding, final *Trace, last int) bool {
 	level := lineLevelAt(f.Log, f.At)
-	if level >= Error || final != nil && f.At >= final.First-3 && f.At <= final.Last || level == NoLevel && !doesWithout.MatchString(f.Log.Line(f.At)) {
+	if level == Fatal || final != nil && f.At >= final.First-3 && f.At <= final.Last || (level == NoLevel || level >= Error) && !doesWithout.MatchString(f.Log.Line(f.At)) {
 		return false
 	}
 	for n := max(f.Span, f.At) + 1; n <= last; n++ {
@@ -250,7 +250,7 @@ func survived(f *Finding, final *Trace, last int) bool {
 }
 
 // doesWithout is how programs say that they go on in spite of what they complain of.
-var doesWithout = regexp.MustCompile(`(?i)\b(?:skip(?:ped|ping)|disabl(?:ed|ing)|turned off|continu(?:e|es|ing)|ignor(?:ed|ing)|retry(?:ing)?|proceed(?:s|ing)?|will not be (?:used|sent|available)|without (?:it|them))\b|\boff$`)
+var doesWithout = regexp.MustCompile(`(?i)\b(?:skip(?:ped|ping)|disabl(?:ed|ing)|turned off|continu(?:e|es|ing)|ignor(?:ed|ing)|retry(?:ing)?|proceed(?:s|ing)?|fall(?:s|ing)? ?back|defaulting|defaults? to|using (?:the |a )?(?:built-?in|defaults?)|will not be (?:used|sent|available)|without (?:it|them))\b|\boff$`)
 
 func lineLevelAt(l *Log, n int) Level { return readEntry(l.Line(n)).level }
 

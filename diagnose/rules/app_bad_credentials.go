@@ -9,7 +9,9 @@ import (
 )
 
 func appBadCredentials() diagnose.Rule {
-	whom := regexp.MustCompile(`(?i)(?:authentication failed for|access denied for|login failed for|for) (?:user|role)? ?['"\\` + "`" + `]*(?P<user>[\w.@-]+)`)
+	whom := regexp.MustCompile(`(?i)(?:\bfor (?:user|role|account|login) ['"\\` + "`" + `]*|(?:authentication failed|access denied|login failed) for ['"\\` + "`" + `]+)(?P<user>[\w.@-]+)|\bfor host \S+, user \\*"(?P<hba>[\w.@-]+)`)
+	// A parser has tokens, too.
+	syntax := regexp.MustCompile(`(?i)syntax|pars(?:e|ing)|json|yaml|unexpected`)
 	apiErrors := regexp.MustCompile(`Code: 40[013]\. Errors:`)
 	return diagnose.Rule{
 		ID: "app.bad-credentials", Category: "app-error", Title: "What it depends on rejects its credentials",
@@ -26,16 +28,17 @@ func appBadCredentials() diagnose.Rule {
 		}, Regexp: `(?i)password authentication failed|access denied for user|WRONGPASS|NOAUTH|authentication ?failed|invalid (?:username|user) or password|ACCESS_REFUSED|login (?:was refused|failed for user)|invalid password|auth failed|bad auth|invalid credentials|(?:invalid|incorrect)[ _]api[ _]key|invalid token|token is (?:invalid|not valid)|invalid_(?:grant|client|auth)|\b401\b|sasl ?authentication|no pg_hba\.conf entry|authentication error|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|token (?:has|is) expired|bad credentials|ERR AUTH|ORA-01017|Unauthenticated|publickey|not_authed|incorrect username|wrong password|FATAL:.*role "[^"]+" does not exist|security_exception|error code 49\b|username or password not allowed|SMTPAuthenticationError|invalid login|check registration token|(?:ListObjects|HeadBucket|GetObject|PutObject|\bbucket)\b.{0,120}Access Denied|handle_auth_bad_method|InvalidToken|NOT_ALLOWED - |api error (?:Forbidden|AccessDenied)|status ?code: 403|\bstatus[ _]?(?:code)?=40[13]\b|does not indicate success: 40[13]\b|(?:token|key|credentials?|password)\b.{0,60} was rejected|UnauthorizedException|BadToken|improper token`}}...),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
-				return h.Level != diagnose.Info && h.Level != diagnose.Debug && !strings.Contains(h.Text, `"GET `) && !strings.Contains(h.Text, `"POST `) && !strings.Contains(h.Text, "x509") && !ownForm(h)
+				return h.Level != diagnose.Info && h.Level != diagnose.Debug && !strings.Contains(h.Text, `"GET `) && !strings.Contains(h.Text, `"POST `) && !strings.Contains(h.Text, "x509") && !ownForm(h) && !(strings.EqualFold(h.Match(), "invalid token") && syntax.MatchString(h.Text))
 			})
 			if !ok {
 				return nil
 			}
 			f.Confidence, f.Weight = diagnose.Likely, 20
 			f.Keys = []string{"authentication", "password", "unauthorized", "denied", "login", "credentials"}
-			as := groups(whom, h.Text)["user"]
+			who := groups(whom, h.Text)
+			as := firstOf(who["user"], who["hba"])
 			f.Summary = fmt.Sprintf("%s ends because what it depends on rejects its credentials", c.Who())
-			if as != "" && as != "the" && as != "user" {
+			if as != "" {
 				f.Confidence = diagnose.Certain
 				f.Summary = fmt.Sprintf("%s ends because its user %s is rejected", c.Who(), as)
 				f.Keys = append(f.Keys, as)

@@ -118,7 +118,10 @@ func appInvalidConfig() diagnose.Rule {
 						continue
 					}
 					object, words := m.object(c.Subject.Namespace)
-					f.Proof, f.Confidence = diagnose.Corroborated, diagnose.Certain
+					f.Proof = diagnose.Corroborated
+					if h.Pattern != "place" || h.Level >= diagnose.Error {
+						f.Confidence = diagnose.Certain // a place alone may be told of for another reason
+					}
 					f.Root = object
 					says := "key " + m.key + " is not accepted"
 					if l := groups(place, h.Text); l != nil && firstOf(l["line"], l["line2"]) != "" {

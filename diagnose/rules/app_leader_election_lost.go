@@ -2,6 +2,8 @@ package rules
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"crashloop/diagnose"
 )
@@ -26,6 +28,9 @@ func appLeaderElectionLost() diagnose.Rule {
 			}
 			f.Confidence, f.Weight = diagnose.Certain, 30
 			f.Keys = []string{"leader", "lease"}
+			if !strings.Contains(strings.ToLower(h.Text), "lead") && !slices.ContainsFunc(hits, func(h diagnose.Hit) bool { return h.Pattern == "lease" }) {
+				f.Confidence = diagnose.Likely // there are leases of other things
+			}
 			f.Summary = fmt.Sprintf("%s ended because it lost its leader election", c.Who())
 			for _, other := range hits {
 				if l := firstOf(other.Group("lease"), other.Group("lease2")); l != "" {

@@ -50,7 +50,7 @@ func appMissingModule() diagnose.Rule {
 				if (h.Pattern == "extension" || h.Pattern == "postgres") && h.Level != diagnose.Fatal && !servesDatabase(c) {
 					return false // a client that repeats what its server lacks
 				}
-				return h.Level != diagnose.Warn && !strings.Contains(h.Text, "GLIBC")
+				return h.Level != diagnose.Warn && h.Level != diagnose.Debug && !strings.Contains(h.Text, "GLIBC")
 			})
 			if !ok {
 				return nil

@@ -12,7 +12,6 @@ import (
 func configEnvMissing() diagnose.Rule {
 	const name = `(?P<env>[A-Z][A-Z0-9_]{2,})`
 	lacks := regexp.MustCompile(`(?i)\bno\b|\bnot\b|n't\b|cannot|missing|\bmiss\b|unset|undefined|\bnil\b|\bnull\b|\bnone\b|empty|blank|required?s?\b|\bneeds?\b|\bmust\b|\bplease\b|\bexpect|without|\black|absent|unable|failed|failure|could ?n|provide|specify|not present|forgot|did you|\bset the\b|\bset an?\b`)
-	goesOn := regexp.MustCompile(`(?i)using (?:the |a )?(?:built-?in )?default|defaulting|defaults? to\b|falling back|fall back to`)
 	// It is there, and contradicts something else.
 	set := regexp.MustCompile(`(?i)\bis set,? but (?:there|no|not|the|it|this|that|[a-z]+ is)\b`)
 	guessed := regexp.MustCompile(`(?i)most likely|probably because|this (?:may|might|can) (?:also )?(?:happen|be)`)
@@ -81,7 +80,7 @@ func configEnvMissing() diagnose.Rule {
 				return []diagnose.Finding{f}
 			}
 			for _, h := range slices.Backward(hits) {
-				if h.Level == diagnose.Debug || goesOn.MatchString(h.Text) || set.MatchString(h.Text) || h.DoesWithout() && h.Line < lastWords(h.Log) {
+				if h.Level == diagnose.Debug || set.MatchString(h.Text) || h.DoesWithout() && h.Level < diagnose.Error {
 					continue
 				}
 				env := h.Group("env")

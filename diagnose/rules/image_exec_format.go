@@ -28,7 +28,7 @@ func imageExecFormat() diagnose.Rule {
 				hitText = hits[len(hits)-1].Text
 				f = diagnose.FromHit(hits[len(hits)-1], diagnose.Certain, diagnose.Words)
 				f.Weight = 90
-				if c.Log().Len() > 5 && c.Ran().Seconds() > 5 {
+				if h := hits[len(hits)-1]; h.Line < lastWords(h.Log) || h.Log.Len() > 5 && c.Ran().Seconds() > 5 {
 					f.Confidence = diagnose.Likely // something ran: one program of the image may not suit
 				}
 			} else {
