@@ -127,14 +127,13 @@ func appInvalidConfig() diagnose.Rule {
 					if l := groups(place, h.Text); l != nil && firstOf(l["line"], l["line2"]) != "" {
 						says = "key " + m.key + " line " + firstOf(l["line"], l["line2"]) + " is not accepted"
 					}
-					f.Chain = []diagnose.Link{{Object: object, Says: says}}
-					f.Summary = fmt.Sprintf("%s refuses its configuration, key %s of %s: %s", c.Who(), m.key, words, shorten(what, 240))
-					f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts[" + m.Name + "]"), Text: m.MountPath + " is " + words})
-					f.Advice = "Correct that key and restart the workload"
-					kind, _, _ := strings.Cut(words, " ")
-					if strings.HasPrefix(object, "ConfigMap/") {
-						f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Correct the " + kind, Command: c.Kubectl("edit", "configmap", m.volume.ConfigMap.Name)})
+					if object != "" {
+						f.Chain = []diagnose.Link{{Object: object, Says: says}}
 					}
+					f.Summary = fmt.Sprintf("%s refuses its configuration, key %s of %s: %s", c.Who(), m.key, words, shorten(what, 240))
+					f.Evidence = append(f.Evidence, m.cite(c))
+					f.Advice = "Correct that key and restart the workload"
+					f.Fixes = append(f.Fixes, m.edit(c)...)
 					break
 				}
 				if f.Root == "" {
@@ -184,13 +183,11 @@ func fromArgument(c *diagnose.Case, f *diagnose.Finding) {
 	if found == nil {
 		return
 	}
-	object, words := found.object(c.Subject.Namespace)
-	f.Root = object
-	f.Chain = []diagnose.Link{{Object: object, Says: "holds its configuration, key " + found.key}}
-	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts[" + found.Name + "]"), Text: found.MountPath + " is " + words})
-	if strings.HasPrefix(object, "ConfigMap/") {
-		f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Correct the ConfigMap", Command: c.Kubectl("edit", "configmap", found.volume.ConfigMap.Name)})
+	if f.Root, _ = found.object(c.Subject.Namespace); f.Root != "" {
+		f.Chain = []diagnose.Link{{Object: f.Root, Says: "holds its configuration, key " + found.key}}
 	}
+	f.Evidence = append(f.Evidence, found.cite(c))
+	f.Fixes = append(f.Fixes, found.edit(c)...)
 }
 
 // firstOfBlock is the first of the hits that stand on lines next to each other, down to the given one.

@@ -49,7 +49,7 @@ func appReadOnlyFilesystem() diagnose.Rule {
 				_, words := m.object(c.Subject.Namespace)
 				f.Proof = diagnose.Corroborated
 				f.Summary += fmt.Sprintf(": %s is mounted there", words)
-				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts[" + m.Name + "]"), Text: m.MountPath + " is " + words})
+				f.Evidence = append(f.Evidence, m.cite(c))
 				f.Advice = "Copy it to an emptyDir in an init container and write there"
 				dir = "/work"
 			case readOnlyRoot(c):

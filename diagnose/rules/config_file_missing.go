@@ -80,7 +80,7 @@ func unnamedFile(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 		if m, ok := mountAt(c, vm.MountPath); ok && m.isConfig() {
 			_, words := m.object(c.Subject.Namespace)
 			f.Advice = fmt.Sprintf("See where it looks for the file, and whether %s, mounted at %s, has it", words, vm.MountPath)
-			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts[" + vm.Name + "]"), Text: vm.MountPath + " is " + words})
+			f.Evidence = append(f.Evidence, m.cite(c))
 			break
 		}
 	}

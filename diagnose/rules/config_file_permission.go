@@ -28,18 +28,9 @@ func configFilePermission() diagnose.Rule {
 			if !mounted || !m.isConfig() {
 				return nil
 			}
-			object, words := m.object(c.Subject.Namespace)
-			mode := int32(0o644)
-			switch {
-			case m.volume.Secret != nil && m.volume.Secret.DefaultMode != nil:
-				mode = *m.volume.Secret.DefaultMode
-			case m.volume.ConfigMap != nil && m.volume.ConfigMap.DefaultMode != nil:
-				mode = *m.volume.ConfigMap.DefaultMode
-			case m.volume.Projected != nil && m.volume.Projected.DefaultMode != nil:
-				mode = *m.volume.Projected.DefaultMode
-			}
+			_, words := m.object(c.Subject.Namespace)
+			mode, _ := m.mode()
 			f.Proof, f.Confidence = diagnose.Corroborated, diagnose.Certain
-			_ = object
 			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "spec.volumes[" + m.Name + "].defaultMode", Text: fmt.Sprintf("%04o", mode)})
 			f.Summary = fmt.Sprintf("%s may not access %s%s: %s is mounted with mode %04o", c.Who(), file, identity(c, &f), words, mode)
 			f.Advice = "Set fsGroup, or a defaultMode that lets its user read"
@@ -49,14 +40,7 @@ func configFilePermission() diagnose.Rule {
 			if tooOpen.MatchString(f.Log.Line(f.At)) {
 				f.Summary = fmt.Sprintf("%s does not take %s because others may read it: %s is mounted with mode %04o", c.Who(), file, words, mode)
 				f.Advice = "Give the volume defaultMode 0400; with fsGroup set the kubelet adds the group's right to read, so then let the start copy the file and chmod 0600 the copy"
-				kind := "secret"
-				switch {
-				case m.volume.ConfigMap != nil:
-					kind = "configMap"
-				case m.volume.Projected != nil:
-					kind = "projected"
-				}
-				f.Fixes = []diagnose.Fix{{Title: "Let nobody else read it", Patch: podPatch(c, fmt.Sprintf("volumes:\n- name: %s\n  %s:\n    defaultMode: 0400", diagnose.Scalar(m.Name), kind))}}
+				f.Fixes = []diagnose.Fix{m.setMode(c, "Let nobody else read it", "0400")}
 				return []diagnose.Finding{f}
 			}
 			uid, known := user(c)

@@ -35,22 +35,19 @@ func missingObject(c *diagnose.Case, s statement, kind diagnose.Kind, name strin
 		f.Evidence = append(f.Evidence, e.Cite())
 	}
 	lower := strings.ToLower(kind.Kind)
+	create := []string{"create", lower}
 	if kind == diagnose.Secrets {
-		f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Create it with the keys that the pod asks for", Command: c.Kubectl("create", "secret", "generic", name, "--from-literal=KEY=VALUE")})
-	} else {
-		f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Create it with the keys that the pod asks for", Command: c.Kubectl("create", "configmap", name, "--from-literal=KEY=VALUE")})
+		create = append(create, "generic")
 	}
-	if keys := keysAsked(c, kind, name); len(keys) > 0 {
-		args := []string{"create", lower, name}
-		if kind == diagnose.Secrets {
-			args = []string{"create", "secret", "generic", name}
-		}
-		for _, k := range keys {
-			args = append(args, "--from-literal="+k+"=VALUE")
-		}
-		f.Fixes[0].Command = c.Kubectl(args...)
+	create = append(create, name)
+	keys := keysAsked(c, kind, name)
+	if len(keys) == 0 {
+		keys = []string{"KEY"}
 	}
-	f.Fixes = append(f.Fixes, diagnose.Fix{Title: "See which there are", Command: c.Kubectl("get", lower+"s")})
+	for _, k := range keys {
+		create = append(create, "--from-literal="+k+"=VALUE")
+	}
+	f.Fixes = []diagnose.Fix{{Title: "Create it with the keys that the pod asks for", Command: c.Kubectl(create...)}, {Title: "See which there are", Command: c.Kubectl("get", lower+"s")}}
 	return f
 }
 

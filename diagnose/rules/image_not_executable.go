@@ -50,11 +50,7 @@ func imageNotExecutable() diagnose.Rule {
 				_, words := m.object(c.Subject.Namespace)
 				f.Summary += fmt.Sprintf("; it is mounted from %s", words)
 				f.Advice = "Give that volume defaultMode 0555"
-				kind := "configMap"
-				if m.volume.Secret != nil {
-					kind = "secret"
-				}
-				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Make the mounted script executable", Patch: podPatch(c, fmt.Sprintf("volumes:\n- name: %s\n  %s:\n    defaultMode: 0555", diagnose.Scalar(m.Name), kind))})
+				f.Fixes = append(f.Fixes, m.setMode(c, "Make the mounted script executable", "0555"))
 			}
 			f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Or run it through its interpreter", Patch: containerPatch(c, "command: [sh, "+diagnose.Scalar(cmd)+"]")})
 			return []diagnose.Finding{f}

@@ -75,6 +75,45 @@ func (m mount) object(namespace string) (object, words string) {
 	return "", "volume " + m.Name
 }
 
+// cite says what is mounted where.
+func (m mount) cite(c *diagnose.Case) diagnose.Evidence {
+	_, words := m.object(c.Subject.Namespace)
+	return diagnose.Evidence{Source: c.SpecField("volumeMounts[" + m.Name + "]"), Text: m.MountPath + " is " + words}
+}
+
+// edit is the fix that corrects the mounted ConfigMap, and none for other volumes: the values of a Secret are not for a terminal.
+func (m mount) edit(c *diagnose.Case) []diagnose.Fix {
+	if m.volume == nil || m.volume.ConfigMap == nil {
+		return nil
+	}
+	return []diagnose.Fix{{Title: "Correct the ConfigMap", Command: c.Kubectl("edit", "configmap", m.volume.ConfigMap.Name)}}
+}
+
+// mode is the mode that a volume of configuration gives its files, and the field of the volume that holds it.
+func (m mount) mode() (mode int32, field string) {
+	var set *int32
+	switch v := m.volume; {
+	case v.ConfigMap != nil:
+		set, field = v.ConfigMap.DefaultMode, "configMap"
+	case v.Secret != nil:
+		set, field = v.Secret.DefaultMode, "secret"
+	case v.Projected != nil:
+		set, field = v.Projected.DefaultMode, "projected"
+	case v.DownwardAPI != nil:
+		set, field = v.DownwardAPI.DefaultMode, "downwardAPI"
+	}
+	if set == nil {
+		return 0o644, field
+	}
+	return *set, field
+}
+
+// setMode is the fix that gives the files of a volume of configuration another mode.
+func (m mount) setMode(c *diagnose.Case, title, mode string) diagnose.Fix {
+	_, field := m.mode()
+	return diagnose.Fix{Title: title, Patch: podPatch(c, fmt.Sprintf("volumes:\n- name: %s\n  %s:\n    defaultMode: %s", diagnose.Scalar(m.Name), field, mode))}
+}
+
 // sourceKey is the key of the ConfigMap or Secret that the file comes from; items may give it another name.
 func (m mount) sourceKey() string {
 	if m.volume == nil {

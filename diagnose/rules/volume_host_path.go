@@ -72,7 +72,7 @@ func missingSocket(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 	f.Keys = []string{sock}
 	f.Summary = fmt.Sprintf("%s ends because the socket %s is not there: it mounts %s of node %s, which has none", c.Who(), sock, m.volume.HostPath.Path, firstOf(c.Spec.NodeName, "that it runs on"))
 	f.Advice = "Mount the path at which this node keeps it; k3s and RKE2, for one, keep containerd's under /run/k3s/containerd"
-	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts[" + m.Name + "]"), Text: m.MountPath + " is hostPath " + m.volume.HostPath.Path})
+	f.Evidence = append(f.Evidence, m.cite(c))
 	f.Fixes = []diagnose.Fix{{Title: "Mount another path of the node there", Patch: podPatch(c, fmt.Sprintf("volumes:\n- name: %s\n  hostPath:\n    path: %s", diagnose.Scalar(m.Name), "/run/k3s/containerd"))}}
 	if !strings.Contains(sock, "containerd") {
 		f.Advice = "Mount the path at which this node keeps it"

@@ -33,7 +33,7 @@ func volumePermission() diagnose.Rule {
 			if !strings.Contains(f.Log.Line(f.At), file) {
 				f.Confidence = diagnose.Likely // the path was put together
 			}
-			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts[" + m.Name + "]"), Text: m.MountPath + " is claim " + m.volume.PersistentVolumeClaim.ClaimName})
+			f.Evidence = append(f.Evidence, m.cite(c))
 			f.Summary = fmt.Sprintf("%s may not access %s%s, on claim %s", c.Who(), file, identity(c, &f), m.volume.PersistentVolumeClaim.ClaimName)
 			group, has := fsGroup(c)
 			if has {
@@ -81,7 +81,7 @@ func sqliteDenied(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, bool
 	}
 	claim := on.volume.PersistentVolumeClaim.ClaimName
 	f.Proof = diagnose.Corroborated
-	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts[" + on.Name + "]"), Text: on.MountPath + " is claim " + claim})
+	f.Evidence = append(f.Evidence, on.cite(c))
 	f.Summary = fmt.Sprintf("%s cannot open its SQLite database%s, most likely because it may not write to claim %s at %s; the pod sets no fsGroup", c.Who(), identity(c, &f), claim, on.MountPath)
 	f.Advice = "Set fsGroup to a group of its user"
 	f.Fixes = []diagnose.Fix{{Title: "Give the volume to the user's group", Patch: podPatch(c, fmt.Sprintf("securityContext:\n  fsGroup: %d", uid))}}

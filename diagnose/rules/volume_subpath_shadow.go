@@ -74,7 +74,7 @@ func volumeSubpathShadow() diagnose.Rule {
 			f.Keys = []string{file}
 			f.Summary = fmt.Sprintf("%s cannot start: %s is mounted over %s and hides %s of the image", c.Who(), words, m.MountPath, file)
 			f.Advice = "Mount it elsewhere, or only the one file that is needed, with subPath"
-			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts[" + m.Name + "]"), Text: m.MountPath + " is " + words})
+			f.Evidence = append(f.Evidence, m.cite(c))
 			if f.Confidence == diagnose.Certain && m.volume.PersistentVolumeClaim != nil {
 				f.Confidence = diagnose.Likely
 			}
@@ -117,7 +117,7 @@ func hiddenPath(c *diagnose.Case, bareCommand *regexp.Regexp) (diagnose.Finding,
 		f.Summary = fmt.Sprintf("%s cannot start: %s is mounted over %s, and hides the image's command %s there", c.Who(), words, m.MountPath, g["cmd"])
 		f.Advice = "Mount it elsewhere, or only the one file that is needed, with subPath"
 		f.Settle = "Whether the image starts without the mount."
-		f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts[" + m.Name + "]"), Text: m.MountPath + " is " + words})
+		f.Evidence = append(f.Evidence, m.cite(c))
 		f.Fixes = []diagnose.Fix{{Title: "Mount it elsewhere", Patch: containerPatch(c, fmt.Sprintf("volumeMounts:\n- mountPath: %s\n  $patch: delete\n- name: %s\n  mountPath: /opt/%s", diagnose.Scalar(m.MountPath), diagnose.Scalar(m.Name), diagnose.Scalar(m.Name)))}}
 		return f, true
 	}
