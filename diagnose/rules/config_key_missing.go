@@ -3,7 +3,6 @@ package rules
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"crashloop/diagnose"
@@ -30,26 +29,11 @@ func configKeyMissing() diagnose.Rule {
 					kind = diagnose.Secrets
 				}
 			} else if s, g, ok = said(c, mounted); ok {
-				if key = g["key"]; key == "" {
-					key = g["key2"]
-				}
-				v := groups(volumeName, s.text)["volume"]
-				for i := range c.Spec.Volumes {
-					switch vol := &c.Spec.Volumes[i]; {
-					case v != "" && vol.Name != v:
-					case vol.ConfigMap != nil && slices.ContainsFunc(vol.ConfigMap.Items, itemKey(key)):
-						name = vol.ConfigMap.Name
-					case vol.Secret != nil && slices.ContainsFunc(vol.Secret.Items, itemKey(key)):
-						kind, name = diagnose.Secrets, vol.Secret.SecretName
-					case vol.Projected != nil:
-						for _, src := range vol.Projected.Sources {
-							if src.ConfigMap != nil && slices.ContainsFunc(src.ConfigMap.Items, itemKey(key)) {
-								name = src.ConfigMap.Name
-							}
-							if src.Secret != nil && slices.ContainsFunc(src.Secret.Items, itemKey(key)) {
-								kind, name = diagnose.Secrets, src.Secret.Name
-							}
-						}
+				key = strings.TrimRight(firstOf(g["key"], g["key2"]), ".,;:")
+				volume := groups(volumeName, s.text)["volume"]
+				for _, r := range references(c) {
+					if r.key == key && strings.HasPrefix(r.where, "spec.volumes["+volume) && (volume == "" || r.where == "spec.volumes["+volume+"]") {
+						kind, name = r.kind, r.name
 					}
 				}
 			}
@@ -62,7 +46,7 @@ func configKeyMissing() diagnose.Rule {
 				f.Root = kind.Kind + "/" + c.Subject.Namespace + "/" + name
 				f.Chain = []diagnose.Link{{Object: f.Root, Says: "has no key " + key}}
 			}
-			f.Summary = fmt.Sprintf("%s cannot start: %s %s has no key %s", c.Who(), kind.Kind, name, key)
+			f.Summary = fmt.Sprintf("%s cannot start: %s %s has no key %s", c.Who(), kind.Kind, firstOf(name, "that it mounts"), key)
 			keys := keysOfObject(c, kind, name)
 			if len(keys) > 0 {
 				f.Summary += "; it has " + list(keys)
@@ -76,6 +60,10 @@ func configKeyMissing() diagnose.Rule {
 			patch := `{"data":{` + jsonString(key) + `:"VALUE"}}`
 			if kind == diagnose.Secrets {
 				patch = `{"stringData":{` + jsonString(key) + `:"VALUE"}}`
+			}
+			if name == "" {
+				f.Fixes = []diagnose.Fix{{Title: "See what it mounts", Command: c.Kubectl("describe", "pod", c.Subject.Pod)}}
+				return []diagnose.Finding{f}
 			}
 			f.Fixes = []diagnose.Fix{{Title: "Add the key", Command: c.Kubectl("patch", strings.ToLower(kind.Kind), name, "--type=merge", "-p", patch)}}
 			return []diagnose.Finding{f}

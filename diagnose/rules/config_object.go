@@ -3,7 +3,10 @@ package rules
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"crashloop/diagnose"
 )
@@ -70,37 +73,71 @@ func missedByProgram(c *diagnose.Case, hits []diagnose.Hit, kind diagnose.Kind) 
 	return f, true
 }
 
-// usedAt says where the pod's spec asks for a ConfigMap or Secret.
-func usedAt(c *diagnose.Case, kind diagnose.Kind, name string) string {
-	secret := kind == diagnose.Secrets
+// reference is a place of the pod's spec that takes from a ConfigMap or Secret.
+type reference struct {
+	kind      diagnose.Kind
+	name, key string // key is empty when it takes whatever there is
+	where     string
+}
+
+// references lists what the container's environment and the pod's volumes take from ConfigMaps and Secrets.
+func references(c *diagnose.Case) []reference {
+	var out []reference
 	if c.Container != nil {
 		for _, e := range c.Container.EnvFrom {
-			if !secret && e.ConfigMapRef != nil && e.ConfigMapRef.Name == name || secret && e.SecretRef != nil && e.SecretRef.Name == name {
-				return c.SpecField("envFrom")
+			switch where := c.SpecField("envFrom"); {
+			case e.ConfigMapRef != nil:
+				out = append(out, reference{diagnose.ConfigMaps, e.ConfigMapRef.Name, "", where})
+			case e.SecretRef != nil:
+				out = append(out, reference{diagnose.Secrets, e.SecretRef.Name, "", where})
 			}
 		}
 		for _, e := range c.Container.Env {
 			if e.ValueFrom == nil {
 				continue
 			}
-			if r := e.ValueFrom.ConfigMapKeyRef; !secret && r != nil && r.Name == name {
-				return c.SpecField("env[" + e.Name + "]")
-			}
-			if r := e.ValueFrom.SecretKeyRef; secret && r != nil && r.Name == name {
-				return c.SpecField("env[" + e.Name + "]")
+			switch where := c.SpecField("env[" + e.Name + "]"); {
+			case e.ValueFrom.ConfigMapKeyRef != nil:
+				out = append(out, reference{diagnose.ConfigMaps, e.ValueFrom.ConfigMapKeyRef.Name, e.ValueFrom.ConfigMapKeyRef.Key, where})
+			case e.ValueFrom.SecretKeyRef != nil:
+				out = append(out, reference{diagnose.Secrets, e.ValueFrom.SecretKeyRef.Name, e.ValueFrom.SecretKeyRef.Key, where})
 			}
 		}
 	}
 	for _, v := range c.Spec.Volumes {
-		if !secret && v.ConfigMap != nil && v.ConfigMap.Name == name || secret && v.Secret != nil && v.Secret.SecretName == name {
-			return "spec.volumes[" + v.Name + "]"
+		take := func(kind diagnose.Kind, name string, items []corev1.KeyToPath) {
+			where := "spec.volumes[" + v.Name + "]"
+			if len(items) == 0 {
+				out = append(out, reference{kind, name, "", where})
+			}
+			for _, i := range items {
+				out = append(out, reference{kind, name, i.Key, where})
+			}
 		}
-		if v.Projected != nil {
+		switch {
+		case v.ConfigMap != nil:
+			take(diagnose.ConfigMaps, v.ConfigMap.Name, v.ConfigMap.Items)
+		case v.Secret != nil:
+			take(diagnose.Secrets, v.Secret.SecretName, v.Secret.Items)
+		case v.Projected != nil:
 			for _, s := range v.Projected.Sources {
-				if !secret && s.ConfigMap != nil && s.ConfigMap.Name == name || secret && s.Secret != nil && s.Secret.Name == name {
-					return "spec.volumes[" + v.Name + "]"
+				if s.ConfigMap != nil {
+					take(diagnose.ConfigMaps, s.ConfigMap.Name, s.ConfigMap.Items)
+				}
+				if s.Secret != nil {
+					take(diagnose.Secrets, s.Secret.Name, s.Secret.Items)
 				}
 			}
+		}
+	}
+	return out
+}
+
+// usedAt says where the pod's spec asks for a ConfigMap or Secret.
+func usedAt(c *diagnose.Case, kind diagnose.Kind, name string) string {
+	for _, r := range references(c) {
+		if r.kind == kind && r.name == name {
+			return r.where
 		}
 	}
 	return ""
@@ -109,30 +146,9 @@ func usedAt(c *diagnose.Case, kind diagnose.Kind, name string) string {
 // keysAsked lists the keys of a ConfigMap or Secret that the pod names.
 func keysAsked(c *diagnose.Case, kind diagnose.Kind, name string) []string {
 	var out []string
-	if c.Container == nil {
-		return nil
-	}
-	for _, e := range c.Container.Env {
-		if e.ValueFrom == nil {
-			continue
-		}
-		if r := e.ValueFrom.ConfigMapKeyRef; kind == diagnose.ConfigMaps && r != nil && r.Name == name {
-			out = append(out, r.Key)
-		}
-		if r := e.ValueFrom.SecretKeyRef; kind == diagnose.Secrets && r != nil && r.Name == name {
-			out = append(out, r.Key)
-		}
-	}
-	for _, v := range c.Spec.Volumes {
-		if kind == diagnose.ConfigMaps && v.ConfigMap != nil && v.ConfigMap.Name == name {
-			for _, i := range v.ConfigMap.Items {
-				out = append(out, i.Key)
-			}
-		}
-		if kind == diagnose.Secrets && v.Secret != nil && v.Secret.SecretName == name {
-			for _, i := range v.Secret.Items {
-				out = append(out, i.Key)
-			}
+	for _, r := range references(c) {
+		if r.kind == kind && r.name == name && r.key != "" && !slices.Contains(out, r.key) {
+			out = append(out, r.key)
 		}
 	}
 	return out

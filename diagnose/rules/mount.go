@@ -248,9 +248,3 @@ func holdsWord(text, word string) bool {
 		from = at + 1
 	}
 }
-
-// itemKey matches the item of a volume that stands for a key.
-func itemKey(key string) func(corev1.KeyToPath) bool {
-	key = strings.TrimRight(key, ".,;:")
-	return func(i corev1.KeyToPath) bool { return i.Key == key }
-}
