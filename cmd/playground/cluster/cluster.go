@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -229,18 +228,4 @@ func removeAll(dir string) error {
 		time.Sleep(50 * time.Millisecond)
 	}
 	return err
-}
-
-// freePorts finds ports of the loopback address that nothing listens on. All are held open until all are found, so that they differ.
-func freePorts(address string, n int) ([]int, error) {
-	ports := make([]int, 0, n)
-	for range n {
-		l, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
-		if err != nil {
-			return nil, fmt.Errorf("looking for a free port: %w", err)
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"crashloop/cmd/playground/cluster"
 )
 
 // botProcess is the bot as it runs: its own process, told what to do by its environment.
@@ -162,12 +163,11 @@ func runProgram(t testing.TB, settings map[string]string, args ...string) (stdou
 // freeAddress gives a loopback address that nothing listens on.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := cluster.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }
 
 // auditLine is what a test looks at in a line of the audit file.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -73,7 +72,7 @@ func (s *Stage) StartBot(ctx context.Context, env ...string) error {
 	if s.bot != nil {
 		return errors.New("starting the bot: it is running")
 	}
-	listen, err := freeAddress()
+	listen, err := cluster.FreeAddress()
 	if err != nil {
 		return err
 	}
@@ -163,13 +162,3 @@ func (s *Stage) BotBinary() string { return s.binary }
 
 // AuditFile is where the bot writes its audit lines.
 func (s *Stage) AuditFile() string { return filepath.Join(s.Cluster.Dir(), "audit.jsonl") }
-
-// freeAddress finds a port of the loopback address that nothing listens on.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("looking for a free port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
-}
