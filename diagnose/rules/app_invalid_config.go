@@ -18,7 +18,7 @@ func appInvalidConfig() diagnose.Rule {
 	// A variable that is missing has a cause of its own.
 	variable := regexp.MustCompile(`\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b.{0,60}(?:must be|is|are) (?:set|provided|specified|supplied|given|missing|required)\b`)
 	// What a configuration error is only the messenger of.
-	other := regexp.MustCompile(`(?i)host not found in|bind\(\) to|address already in use|no such file or directory|permission denied|cannot load certificate|no such host|connection refused|i/o timeout|no route to host|context deadline exceeded|dial tcp|is forbidden: User|invalid path: /|EACCES|ENOENT|could not build .* hash|error parsing regexp|from flags: |Error loading [\w.]+ (?:or [\w.]+ )?module|JavaScript heap|rate limit|unknown host|UnknownHostException|could not resolve|No resolvable bootstrap|changesets? check ?sum|out of memory|storage engine: InnoDB|command not found|unsupported (?:backend|storage|data|disk|database|snapshot|index|wal|volume) (?:format|layout)\b`)
+	other := regexp.MustCompile(`(?i)host not found in|bind\(\) to|address already in use|no such file or directory|permission denied|cannot load certificate|no such host|connection refused|i/o timeout|no route to host|context deadline exceeded|dial tcp|is forbidden: User|invalid path: /|EACCES|ENOENT|could not build .* hash|error parsing regexp|from flags: |Error loading [\w.]+ (?:or [\w.]+ )?module|JavaScript heap|rate limit|unknown host|UnknownHostException|could not resolve|No resolvable bootstrap|changesets? check ?sum|out of memory|storage engine: InnoDB|command not found|must be owned by the user identifier|can only be writable by the owner|unsupported (?:backend|storage|data|disk|database|snapshot|index|wal|volume) (?:format|layout)\b`)
 	return diagnose.Rule{
 		ID: "app.invalid-config", Category: "app-error", Title: "Its configuration is there but wrong",
 		Doc: diagnose.Doc{
@@ -44,7 +44,7 @@ func appInvalidConfig() diagnose.Rule {
 			// What Go's libraries say of an address, a duration or a number that was set wrongly.
 			{Name: "value", Words: []string{"missing port in address", "too many colons in address", "unknown port", "invalid port ", "missing protocol scheme", "unsupported protocol scheme", "first path segment in url", "invalid duration", "missing unit in duration", "unknown unit", "parsing \"", "invalid character \" \" in host name", "quantities must match"}, Regexp: `missing port in address|too many colons in address|unknown port|invalid port "?\S|missing protocol scheme|unsupported protocol scheme|first path segment in URL|time: (?:invalid duration|missing unit in duration|unknown unit)|strconv\.\w+: parsing "[^"]*": (?:invalid syntax|value out of range)|in host name|quantities must match`},
 			{Name: "requirement", Words: []string{"requirement failed: "}, Regexp: `requirement failed: .*(?:process\.roles|listeners|broker\.id|node\.id|controller\.|inter\.broker|log\.|zookeeper)`},
-			{Name: "place", Words: []string{".conf:", ".cfg:", ".yaml:", ".yml:", ".toml:", ".json:", ".ini:", ".hcl:", ".cnf:", "caddyfile:"}, Regexp: `(?P<path>/[\w./@-]+(?:\.(?:conf|cfg|ya?ml|toml|json|ini|hcl|cnf)|Caddyfile)):\d+(?::\d+)?[:\]] `},
+			{Name: "place", Words: []string{".conf:", ".cfg:", ".yaml:", ".yml:", ".toml:", ".json:", ".ini:", ".hcl:", ".cnf:", "caddyfile:", "corefile:"}, Regexp: `(?P<path>/[\w./@-]+(?:\.(?:conf|cfg|ya?ml|toml|json|ini|hcl|cnf)|Caddyfile|Corefile)):\d+(?::\d+)?(?:[:\]] | - )`},
 		}),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			t := c.Last()
@@ -63,6 +63,9 @@ func appInvalidConfig() diagnose.Rule {
 			}
 			for _, h := range slices.Backward(hits) {
 				if h.Pattern == "end" && (!atEnd(h) || variable.MatchString(h.Text)) {
+					continue
+				}
+				if h.Pattern == "obsolete" && !lastWord(h) {
 					continue
 				}
 				quiet := h.Level == diagnose.Info && !strings.Contains(h.Text, "LOG: ") || h.Level == diagnose.Debug || h.Level == diagnose.Warn && h.Pattern == "place"

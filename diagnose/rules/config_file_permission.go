@@ -10,6 +10,8 @@ import (
 func configFilePermission() diagnose.Rule {
 	// How programs refuse a key that others may read, too.
 	tooOpen := regexp.MustCompile(`(?i)too open|owner only|group or world access|too permissive`)
+	// How Elastic's Beats refuse a file that another user owns.
+	owned := regexp.MustCompile(`must be owned by|writable by the owner`)
 	return diagnose.Rule{
 		ID: "config.file-permission", Category: "missing-config", Title: "It may not read a file of a ConfigMap or Secret",
 		Doc: diagnose.Doc{
@@ -41,6 +43,11 @@ func configFilePermission() diagnose.Rule {
 				f.Summary = fmt.Sprintf("%s does not take %s because others may read it: %s is mounted with mode %04o", c.Who(), file, words, mode)
 				f.Advice = "Give the volume defaultMode 0400; with fsGroup set the kubelet adds the group's right to read, so then let the start copy the file and chmod 0600 the copy"
 				f.Fixes = []diagnose.Fix{m.setMode(c, "Let nobody else read it", "0400")}
+				return []diagnose.Finding{f}
+			}
+			if owned.MatchString(f.Log.Line(f.At)) {
+				f.Summary = fmt.Sprintf("%s does not take %s because of whose it is and who may write to it: %s is mounted with mode %04o", c.Who(), file, words, mode)
+				f.Advice = "The kubelet mounts such files as root's: run the container as root, or turn the program's check off (for Elastic's Beats: -strict.perms=false)"
 				return []diagnose.Finding{f}
 			}
 			uid, known := user(c)

@@ -21,7 +21,7 @@ func dependencyJobIncomplete() diagnose.Rule {
 			Mend:    "Mend and run the Job first: delete it and apply it again, or roll the release forward.",
 			Source:  "kubernetes.io/docs/concepts/workloads/controllers/job",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"does not exist", "doesn't exist", "no such table", "unknown column", "no such column", "migration", "undefinedtable", "relation \"", "not initialized", "schema"}, Regexp: `(?i)(?:relation|table|column|database|schema) ["'` + "`" + `]?(?P<name>[\w.-]+)["'` + "`" + `]? (?:does not|doesn't) exist|no such table: (?P<name2>\S+)|unknown column|no such column|(?:pending|unapplied|missing|run)\b.{0,20}migrations?|migrations? (?:are |is )?(?:pending|missing|not (?:applied|run))|not (?:been )?initialized`}},
+		Log: []diagnose.Pattern{{Words: []string{"does not exist", "doesn't exist", "no such table", "unknown column", "no such column", "migration", "undefinedtable", "relation \"", "not initialized", "not been initialized", "schema"}, Regexp: `(?i)(?:relation|table|column|database|schema) ["'` + "`" + `]?(?P<name>[\w.-]+)["'` + "`" + `]? (?:does not|doesn't) exist|no such table: (?P<name2>\S+)|unknown column|no such column|(?:pending|unapplied|missing|run)\b.{0,20}migrations?|migrations? (?:are |is )?(?:pending|missing|not (?:applied|run))|not (?:been )?initialized`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			if c.Subject.Kind() == "Job" || c.Subject.Kind() == "CronJob" {
 				return nil
@@ -34,7 +34,9 @@ func dependencyJobIncomplete() diagnose.Rule {
 				if !jobNames(c, g["name"]) {
 					return nil
 				}
-			} else if h, hit, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Level != diagnose.Info && h.Level != diagnose.Debug }); ok {
+			} else if h, hit, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
+				return h.Level != diagnose.Info && h.Level != diagnose.Debug || strings.Contains(h.Text, "not been initialized")
+			}); ok {
 				f = h
 				f.Weight = 40
 				f.Proof = diagnose.Corroborated

@@ -16,6 +16,9 @@ var refusesNumber = regexp.MustCompile(`(?i)invalid|pars|convert|for input strin
 // serviceLink recognizes a variable that the cluster has set in the pod for a Service, NAME_PORT=tcp://10.96.3.4:8080, in what a program
 // refuses: it reads a variable of that name for itself.
 func serviceLink(c *diagnose.Case, h diagnose.Hit) (diagnose.Finding, bool) {
+	if h.Pattern == "obsolete" {
+		return obsoleteLink(c, h)
+	}
 	if h.Pattern != "link" || !refusesNumber.MatchString(h.Text) && !refusesNumber.MatchString(h.Log.Line(h.Line+1)) && !refusesNumber.MatchString(h.Log.Line(h.Line+2)) {
 		return diagnose.Finding{}, false
 	}
@@ -48,4 +51,43 @@ func serviceLink(c *diagnose.Case, h diagnose.Hit) (diagnose.Finding, bool) {
 	}
 	f.Fixes = []diagnose.Fix{{Title: "Have the cluster set no variables for Services", Patch: podPatch(c, "enableServiceLinks: false")}}
 	return f, true
+}
+
+// obsoleteLink recognizes such a variable behind a program's words that it does not take a setting of that name any more, which nobody set:
+// PORT is deprecated. Please use SCHEMA_REGISTRY_LISTENERS instead.
+func obsoleteLink(c *diagnose.Case, h diagnose.Hit) (diagnose.Finding, bool) {
+	name := h.Group("var")
+	set, _, _ := envSet(c, name)
+	if on := c.Spec.EnableServiceLinks; on != nil && !*on || set || len(c.Container.EnvFrom) > 0 || !lastWord(h) {
+		return diagnose.Finding{}, false
+	}
+	objects, _ := c.List(diagnose.Services, c.Subject.Namespace)
+	for _, o := range objects {
+		s, ok := o.(*corev1.Service)
+		if !ok || s.Spec.ClusterIP == "" || s.Spec.ClusterIP == corev1.ClusterIPNone {
+			continue
+		}
+		variable := strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_")) + "_PORT"
+		if own, _, _ := envSet(c, variable); own || variable != name && (name != "PORT" || s.Name != c.Container.Name && s.Name != c.Subject.Name()) {
+			continue
+		}
+		f := diagnose.FromHit(h, diagnose.Likely, diagnose.Corroborated)
+		f.Keys, f.Weight = []string{variable}, 30
+		f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "Service " + s.Namespace + "/" + s.Name + " spec.clusterIP", Text: s.Spec.ClusterIP})
+		f.Summary = fmt.Sprintf("%s takes %s, which the cluster sets in its pods for Service %s/%s, for a setting of its own and refuses it: %s", c.Who(), variable, s.Namespace, s.Name, shorten(inSentence(h, 160), 160))
+		f.Advice = "Set enableServiceLinks to false in the pod template, or rename the Service"
+		f.Fixes = []diagnose.Fix{{Title: "Have the cluster set no variables for Services", Patch: podPatch(c, "enableServiceLinks: false")}}
+		return f, true
+	}
+	return diagnose.Finding{}, false
+}
+
+// lastWord says that a log says nothing behind a line.
+func lastWord(h diagnose.Hit) bool {
+	for n := h.Line + 1; n <= h.Log.Len(); n++ {
+		if strings.TrimSpace(h.Log.Line(n)) != "" {
+			return false
+		}
+	}
+	return true
 }

@@ -26,6 +26,9 @@ func refusalWords() []diagnose.Pattern {
 	return []diagnose.Pattern{
 		// A file of settings and the place in it.
 		{Name: "place", Words: []string{".toml, line ", ".yaml, line ", ".yml, line ", ".json, line ", ".conf, line ", ".cfg, line ", ".ini, line ", ".xml, line ", ".cnf, line ", ".properties, line ", ".hcl, line "}, Regexp: `(?P<path>/[\w./@-]+\.(?:conf|cfg|ya?ml|toml|json|ini|hcl|cnf|xml|properties)), line \d+\b`},
+		// A variable of which the program wants no more.
+		{Name: "obsolete", Words: []string{"port is deprecated", "port has been deprecated", "port is no longer supported", "port is not supported"}, Regexp: `\b(?P<var>(?:[A-Z][A-Z0-9_]*_)?PORT) (?:is|has been) (?:deprecated|no longer supported|not supported)`},
+		{Name: "end", Words: []string{"valid config file", "valid configuration file"}, Regexp: `(?i)\b(?:did you|please|you must|must|need to) (?:provide|specify|pass|give|supply) an? valid config(?:uration)? file`},
 		{Name: "end", Words: []string{"refusing to start", "refuses to start", "refusing to run", "refuses to run", "refusing to boot", "not supposed to be run", "length should be at least", "length must be at least", "is registered for version \"", "is registered for version \\\""}, Regexp: `(?i)\brefus(?:ing|es) to (?:start|run|boot)\b (?:due to|because|as|with|without|until|unless|:)|\bnot supposed to be run\b|length (?:should|must) be at least \d+|\bno kind \\*"\w+\\*" is registered for version\b`},
 	}
 }
