@@ -29,6 +29,9 @@ func (a Address) IsLocal() bool {
 // maxAddressText bounds the text that is searched for addresses.
 const maxAddressText = 4 << 10
 
+// maxAddresses bounds how many are taken out of it.
+const maxAddresses = 32
+
 // addressPatterns are the forms in which programs write addresses.
 type addressPatterns struct {
 	url, dsn, keyword, hostPort, quoted, reversed *regexp.Regexp
@@ -37,7 +40,7 @@ type addressPatterns struct {
 func newAddressPatterns() *addressPatterns {
 	return &addressPatterns{
 		// postgres://user:pass@db:5432/shop, jdbc:postgresql://db/shop, mongodb://a:1,b:2/, amqp+ssl://...
-		url: regexp.MustCompile(`(?i)\b([a-z][a-z0-9+.-]{1,20})://([^\s/?#"'<>|]{1,300})`),
+		url: regexp.MustCompile(`(?i)\b([a-z][a-z0-9+.-]{1,20})://([^\s/?#"'<>|]+)`),
 		// go-sql-driver's user:pass@tcp(db:3306)/shop, oracle's jdbc:oracle:thin:@db:1521:x and bash's /dev/tcp/db/5432
 		dsn: regexp.MustCompile(`(?i)(?:@(?:tcp|tcp4|tcp6)?\(|thin:@(?://)?|/dev/tcp/)([a-z0-9][a-z0-9.-]*)(?:[:/](\d{1,5}))?`),
 		// libpq's host=db port=5432, HTTPConnectionPool(host='db', port=80)
@@ -65,7 +68,7 @@ func (p *addressPatterns) find(text string) []Address {
 		host = strings.ToLower(strings.Trim(strings.TrimSpace(host), "[]"))
 		host = strings.TrimSuffix(host, ".")
 		n, _ := strconv.Atoi(port)
-		if !plausibleHost(host) || n < 0 || n > 65535 {
+		if !plausibleHost(host) || n < 0 || n > 65535 || len(out) >= maxAddresses {
 			return
 		}
 		for i, a := range out {
@@ -120,7 +123,7 @@ func (p *addressPatterns) find(text string) []Address {
 	}
 	for rest := text; len(rest) > 0; { // neighbours share the character between them, which FindAll would skip
 		at := p.hostPort.FindStringSubmatchIndex(rest)
-		if at == nil || len(out) > 32 {
+		if at == nil || len(out) >= maxAddresses {
 			break
 		}
 		if host := rest[at[2]:at[3]]; !labelOfNumber(host) {
