@@ -164,7 +164,7 @@ func alternatives(findings []ranked) []Alternative {
 	seen := map[string]bool{best.Cause: true}
 	var out []Alternative
 	for _, f := range findings[1:] {
-		if seen[f.Cause] || f.Proof == Hint || len(out) == maxAlternatives {
+		if seen[f.Cause] || f.Proof == Hint && !best.guessed || len(out) == maxAlternatives {
 			continue
 		}
 		// What the winner is carried by is not another cause, and against proof words far below it are noise.

@@ -96,6 +96,23 @@ func (c *Case) Dependencies() []Dependency {
 	return c.dependencies
 }
 
+// Unreached follows a line that no pattern takes for a failed connection as though one did.
+func (c *Case) Unreached(h Hit) []Finding {
+	h.Pattern = failedSomehow
+	before := c.failures
+	c.failures = append(slices.Clone(before), h)
+	c.traced, c.dependencies = false, nil
+	var out []Finding
+	for _, d := range c.Dependencies() {
+		if d.Finding.Summary != "" {
+			f := d.Finding
+			f.connection = true
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
 // ownWait is a controller that gives up waiting for its own cache: that is no connection, and what keeps it empty stands elsewhere.
 var ownWait = regexp.MustCompile(`(?i)timed out waiting for (?:the )?caches? to (?:be synced|sync)|failed to sync caches?: timed out waiting for the condition`)
 

@@ -113,8 +113,27 @@ func (e *Engine) examine(c *Case) []ranked {
 		if f, ok := c.configuredOnly(); ok {
 			return append([]ranked{{Finding: f}}, findings...)
 		}
+		if f, ok := e.guess(c); ok {
+			return append([]ranked{{Finding: f}}, findings...)
+		}
 	}
 	return findings
+}
+
+// guess asks the rules' last resort.
+func (e *Engine) guess(c *Case) (Finding, bool) {
+	for i := range e.rules {
+		if e.rules[i].Last == nil {
+			continue
+		}
+		for _, f := range e.ask(c, i, func() []Finding { return e.rules[i].Last(c) }) {
+			if _, known := e.Rule(f.Cause); known && f.Summary != "" {
+				f.Confidence, f.guessed = Possible, true
+				return f, true
+			}
+		}
+	}
+	return Finding{}, false
 }
 
 // fromOtherRun looks into the other log there is when the one of the run that ended last says nothing: it may have been taken before that run
@@ -231,7 +250,7 @@ func (e *Engine) findings(c *Case) []Finding {
 	c.failures = hits[len(e.rules)]
 	var out []Finding
 	for i := range e.rules {
-		for _, f := range e.ask(c, i, hits[i]) {
+		for _, f := range e.ask(c, i, func() []Finding { return e.rules[i].Match(c, hits[i]) }) {
 			f.Cause = e.rules[i].ID
 			if f.Summary != "" {
 				out = append(out, f)
@@ -251,7 +270,7 @@ func (e *Engine) findings(c *Case) []Finding {
 }
 
 // ask runs one rule. A rule that panics is a defect of the rule: the others still answer, and the diagnosis says so.
-func (e *Engine) ask(c *Case, i int, hits []Hit) (found []Finding) {
+func (e *Engine) ask(c *Case, i int, rule func() []Finding) (found []Finding) {
 	defer func() {
 		if p := recover(); p != nil {
 			e.options.Logger.Error("a rule failed", "rule", e.rules[i].ID, "subject", c.Subject.Key(), "panic", p)
@@ -259,5 +278,5 @@ func (e *Engine) ask(c *Case, i int, hits []Hit) (found []Finding) {
 			found = nil
 		}
 	}()
-	return e.rules[i].Match(c, hits)
+	return rule()
 }

@@ -17,6 +17,8 @@ type Rule struct {
 	// Match looks at a case and says what it finds. hits are the lines that this rule's own patterns matched, in the order of the log. It
 	// must cite what it claims, and return nothing when the evidence does not carry it.
 	Match func(c *Case, hits []Hit) []Finding
+	// Last is asked when no rule finds more than an exit code. Its findings say of which cause they are; none is called more than possible.
+	Last func(c *Case) []Finding
 }
 
 // Doc is a rule's documentation, in plain sentences of Markdown.
@@ -115,6 +117,7 @@ type Finding struct {
 	// Unchanged says that a change of the pod template or its configuration cannot have set this off.
 	Unchanged bool
 
+	guessed   bool       // by a rule's Last
 	elsewhere *Diagnosis // of the other workload that the failure comes from
 	origin    *origin    // where the chain of crash loops begins
 	borrowed  int        // how many of Fixes, the last ones, are that workload's

@@ -8,6 +8,7 @@ import (
 )
 
 func appExitCode() diagnose.Rule {
+	read := newReading()
 	return diagnose.Rule{
 		ID: "app.exit-code", Category: "app-error", Title: "The program exits with an error and says nothing that is known",
 		Doc: diagnose.Doc{
@@ -53,6 +54,7 @@ func appExitCode() diagnose.Rule {
 			}
 			return []diagnose.Finding{f}
 		},
+		Last: read.last,
 	}
 }
 
