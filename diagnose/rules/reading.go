@@ -53,7 +53,7 @@ func newReading() *reading {
 	r := &reading{
 		words: map[string][]int{}, begins: map[string][]int{}, stems: stems(),
 		refusal: regexp.MustCompile(`(?i)\b(?:not?|n't|cannot|can't|couldn't|fail\w*|failure|error|invalid|unable|missing|unknown|must|refus\w*|reject\w*|denied|bad|illegal|unsupported|requires?|required|needs?|expect\w*|please|exceed\w*|too|already|without|wrong|incorrect|fatal|abort\w*|mismatch\w*|unexpected|insecure|duplicate\w*|conflict\w*|lack\w*|expired|corrupt\w*|incompatible|lower|newer|older)\b|n't\b`),
-		goesOn:  regexp.MustCompile(`(?i)using (?:the |a |its )?(?:built-?in |older |previous )?(?:default|one|instead)|defaulting|falling back|fall back to|ignoring|ignored|will (?:be retried|retry)|retrying|try again|answered with|skipping`),
+		goesOn:  regexp.MustCompile(`(?i)using (?:the |a |its )?(?:built-?in |older |previous )?(?:default|one|instead)|defaulting|falling back|fall back to|ignoring|ignored|will (?:be retried|retry)|retrying|try again|answered with|skipping|\b(?:continu|proceed)(?:es|ing)\b|\bdisabled$|without it\b|\boptional\b`),
 		names: regexp.MustCompile(`\b([A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9])\b` + // a variable
 			`|(?:^|[\s='"(\x60:,\[])(/[\w.@+-]+(?:/[\w.@+-]+)+)` + // a file
 			`|(?:^|[\s='"(\x60])(--?[a-z][\w-]+)` + // a flag

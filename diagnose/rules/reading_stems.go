@@ -236,6 +236,7 @@ func stems() []stem {
 		{onData, 1, "replica"},
 		{onData, 2, "node"},
 		{onData, 3, "upgrad*"},
+		{onData, 3, "config version"},
 		{onCredentials, 4, "auth*"},
 		{onCredentials, 5, "credential*"},
 		{onCredentials, 5, "unauth*"},
