@@ -59,7 +59,7 @@ func newReading() *reading {
 			`|(?:^|[\s='"(\x60])(--?[a-z][\w-]+)` + // a flag
 			`|(?:^|[\s='"(@/])((?:[a-z][\w-]*(?:\.[\w-]+)*|\d+\.\d+\.\d+\.\d+):\d{2,5})\b`), // an address
 		quoted: regexp.MustCompile(`['"\x60‘](-{0,2}\w[\w.-]*)['"\x60’]|(?:: |\s)(-{0,2}\w[\w.-]*)\.?$`),
-		noise:  regexp.MustCompile(`\b(?:ts|time|timestamp|caller|level|lvl|component|logger|logSource|source|subsys|goversion|revision|thread|thread_id|pid|tid|version)[=:] ?(?:"(?:[^"\\]|\\.)*"|\S+)|\b[a-z]+://\S+`),
+		noise:  regexp.MustCompile(`\b(?:ts|time|timestamp|caller|level|lvl|component|logger|logSource|source|subsys|goversion|revision|thread|thread_id|pid|tid|version)=(?:"(?:[^"\\]|\\.)*"|\S+)|\b[a-z]+://\S+`),
 		source: regexp.MustCompile(`\S*\.(?:go|rs|cc|cpp|java|py|rb|js|ts|erl|hpp|h|c|clj|exs?|php):\d+\S*`),
 	}
 	for i, s := range r.stems {
