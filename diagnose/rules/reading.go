@@ -36,6 +36,8 @@ type naming struct{ variable, file string }
 const (
 	// enough is what the stems of a subject must weigh together.
 	enough = 5
+	// anchor is what one of them must weigh alone: many words that each say little say nothing.
+	anchor = 3
 	// ahead is how many times as much as those of the next subject.
 	ahead = 1.25
 	// linesBefore and linesAfter are how many lines around the error may be read with it.
@@ -261,9 +263,11 @@ func (r *reading) subject(c *diagnose.Case, lines []saidLine) (subject string, a
 			}
 		}
 	}
-	total := map[string]float64{}
+	total, anchored := map[string]float64{}, map[string]bool{}
 	for i, w := range counted {
-		total[r.stems[i].subject] += w
+		s := r.stems[i]
+		total[s.subject] += w
+		anchored[s.subject] = anchored[s.subject] || w > 0 && s.weight >= anchor
 	}
 	var first, second float64
 	for _, s := range subjects() {
@@ -274,7 +278,7 @@ func (r *reading) subject(c *diagnose.Case, lines []saidLine) (subject string, a
 			second = w
 		}
 	}
-	if first < enough || first < ahead*second {
+	if first < enough || first < ahead*second || !anchored[subject] {
 		return "", 0, n
 	}
 	at = lineOf[subject].n
