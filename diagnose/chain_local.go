@@ -65,8 +65,10 @@ func serves(ct corev1.Container, port int) bool {
 			return true
 		}
 	}
-	number := regexp.MustCompile(`(?:^|\D)` + strconv.Itoa(port) + `(?:\D|$)`)
-	return slices.ContainsFunc(slices.Concat(ct.Command, ct.Args), number.MatchString)
+	return slices.ContainsFunc(slices.Concat(ct.Command, ct.Args), func(arg string) bool {
+		numbers := strings.FieldsFunc(arg, func(r rune) bool { return r < '0' || r > '9' })
+		return slices.Contains(numbers, strconv.Itoa(port))
+	})
 }
 
 // neighbour is the finding that another container of the pod does not do its part.

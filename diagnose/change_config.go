@@ -20,50 +20,54 @@ type configUse struct {
 	container string   // that uses it; empty for several
 }
 
-// configUses lists the ConfigMaps and Secrets that the subject's container uses, or that of any container when there is no subject.
-func (c *Case) configUses() []configUse {
-	var out []configUse
-	add := func(kind Kind, name, key, container string, atStart bool) {
-		if name == "" || name == "kube-root-ca.crt" {
-			return
-		}
-		for i := range out {
-			u := &out[i]
-			if u.kind != kind || u.name != name {
-				continue
-			}
-			u.atStart = u.atStart || atStart
-			if key == "" || u.keys == nil {
-				u.keys = nil
-			} else {
-				u.keys = append(u.keys, key)
-			}
-			if u.container != container {
-				u.container = ""
-			}
-			return
-		}
-		u := configUse{kind: kind, name: name, atStart: atStart, container: container}
-		if key != "" {
-			u.keys = []string{key}
-		}
-		out = append(out, u)
+// configUses are those of a pod, each ConfigMap and Secret once.
+type configUses []configUse
+
+func (all *configUses) add(kind Kind, name, key, container string, atStart bool) {
+	if name == "" || name == "kube-root-ca.crt" {
+		return
 	}
+	for i := range *all {
+		u := &(*all)[i]
+		if u.kind != kind || u.name != name {
+			continue
+		}
+		u.atStart = u.atStart || atStart
+		if key == "" || u.keys == nil {
+			u.keys = nil
+		} else {
+			u.keys = append(u.keys, key)
+		}
+		if u.container != container {
+			u.container = ""
+		}
+		return
+	}
+	u := configUse{kind: kind, name: name, atStart: atStart, container: container}
+	if key != "" {
+		u.keys = []string{key}
+	}
+	*all = append(*all, u)
+}
+
+// configUses lists the ConfigMaps and Secrets that the subject's container uses, or that of any container when there is no subject.
+func (c *Case) configUses() configUses {
+	var out configUses
 	for _, ct := range slices.Concat(c.Spec.InitContainers, c.Spec.Containers) {
 		for _, f := range ct.EnvFrom {
 			if f.ConfigMapRef != nil {
-				add(ConfigMaps, f.ConfigMapRef.Name, "", ct.Name, true)
+				out.add(ConfigMaps, f.ConfigMapRef.Name, "", ct.Name, true)
 			}
 			if f.SecretRef != nil {
-				add(Secrets, f.SecretRef.Name, "", ct.Name, true)
+				out.add(Secrets, f.SecretRef.Name, "", ct.Name, true)
 			}
 		}
 		for _, e := range ct.Env {
 			if e.ValueFrom != nil && e.ValueFrom.ConfigMapKeyRef != nil {
-				add(ConfigMaps, e.ValueFrom.ConfigMapKeyRef.Name, e.ValueFrom.ConfigMapKeyRef.Key, ct.Name, true)
+				out.add(ConfigMaps, e.ValueFrom.ConfigMapKeyRef.Name, e.ValueFrom.ConfigMapKeyRef.Key, ct.Name, true)
 			}
 			if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
-				add(Secrets, e.ValueFrom.SecretKeyRef.Name, e.ValueFrom.SecretKeyRef.Key, ct.Name, true)
+				out.add(Secrets, e.ValueFrom.SecretKeyRef.Name, e.ValueFrom.SecretKeyRef.Key, ct.Name, true)
 			}
 		}
 		for _, m := range ct.VolumeMounts {
@@ -74,10 +78,10 @@ func (c *Case) configUses() []configUse {
 			v, atStart := c.Spec.Volumes[i], m.SubPath+m.SubPathExpr != ""
 			items := func(kind Kind, name string, list []corev1.KeyToPath) {
 				if len(list) == 0 {
-					add(kind, name, "", ct.Name, atStart)
+					out.add(kind, name, "", ct.Name, atStart)
 				}
 				for _, item := range list {
-					add(kind, name, item.Key, ct.Name, atStart)
+					out.add(kind, name, item.Key, ct.Name, atStart)
 				}
 			}
 			if v.ConfigMap != nil {

@@ -110,29 +110,35 @@ func Text(d Diagnosis) string {
 			paragraph(&b, "  ", plain(g))
 		}
 	}
-	switch x := d.Excerpt; {
-	case x.Empty:
-		b.WriteString("\nThe log of " + plain(x.Container) + " is empty.\n")
-	case len(x.Lines) > 0:
-		b.WriteString("\nLog of " + plain(x.Container))
-		if x.Previous {
-			b.WriteString(", previous run")
-		}
-		b.WriteString("\n")
-		before := 0
-		for _, l := range x.Lines {
-			if before > 0 && l.Number > before+1 {
-				b.WriteString("         ...\n")
-			}
-			before = l.Number
-			mark := " "
-			if l.Cited {
-				mark = ">"
-			}
-			fmt.Fprintf(&b, "%s %6d %s\n", mark, l.Number, plain(l.Text))
-		}
-	}
+	excerptText(&b, d.Excerpt)
 	return b.String()
+}
+
+// excerptText writes the lines of the log that matter.
+func excerptText(b *strings.Builder, x Excerpt) {
+	if x.Empty {
+		b.WriteString("\nThe log of " + plain(x.Container) + " is empty.\n")
+	}
+	if len(x.Lines) == 0 {
+		return
+	}
+	b.WriteString("\nLog of " + plain(x.Container))
+	if x.Previous {
+		b.WriteString(", previous run")
+	}
+	b.WriteString("\n")
+	before := 0
+	for _, l := range x.Lines {
+		if before > 0 && l.Number > before+1 {
+			b.WriteString("         ...\n")
+		}
+		before = l.Number
+		mark := " "
+		if l.Cited {
+			mark = ">"
+		}
+		fmt.Fprintf(b, "%s %6d %s\n", mark, l.Number, plain(l.Text))
+	}
 }
 
 // plain makes a text from a cluster safe to print on a terminal: no control characters, on one line.

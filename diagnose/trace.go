@@ -378,74 +378,23 @@ func readPython(lines []vline, i int) (Trace, int) {
 	prefix, _, _ := strings.Cut(lines[i].text, "Traceback")
 	prefix = strings.TrimRight(prefix, " +|") // exception groups draw a frame
 	t.Logged = strings.TrimSpace(prefix) != ""
-	type raised struct {
-		class, message, own, function string
-		n                             int
-	}
 	var all []raised
 	direct := false
 	next := i + 1
-	for next < len(lines) {
-		r := raised{}
-		any := ""
-		anyFunction := ""
-		for ; next < len(lines); next++ {
-			s := lines[next].text
-			bare := strings.TrimLeft(s, " |+")
-			if strings.HasPrefix(bare, "File \"") {
-				place, function := pythonPlace(bare)
-				any, anyFunction = place, function
-				if ownPython(bare) {
-					r.own, r.function = place, function
-				}
-				continue
-			}
-			if s == "" || strings.HasPrefix(s, " ") || strings.HasPrefix(s, "\t") || levelStart(s) && frameSoon(lines, next) {
-				continue
-			}
+	for {
+		r, end, ok := readRaised(lines, next)
+		if next = end; !ok {
 			break
-		}
-		if next >= len(lines) {
-			break
-		}
-		if r.own == "" {
-			r.own, r.function = any, anyFunction
-		}
-		s := lines[next].text
-		class, message, _ := strings.Cut(s, ": ")
-		if !pythonClass(strings.TrimSuffix(class, ":")) {
-			break
-		}
-		r.class, r.message, r.n = strings.TrimSuffix(class, ":"), message, lines[next].n
-		next++
-		// A message can go on for lines; the first lines are enough, but an empty first one is not.
-		for k := 0; k < 12 && next < len(lines); k++ {
-			s := lines[next].text
-			if s == "" || strings.HasPrefix(s, "Traceback") || levelStart(s) {
-				break
-			}
-			if k < 2 && len(r.message) < 200 {
-				r.message = strings.TrimSpace(r.message + " " + strings.TrimSpace(s))
-			}
-			if !strings.HasPrefix(s, " ") && k > 2 {
-				break
-			}
-			next++
 		}
 		all = append(all, r)
 		// Chained exceptions: a blank line, the sentence, a blank line, the next traceback.
-		k := next
-		for k < len(lines) && lines[k].text == "" {
-			k++
-		}
-		s = text(lines, k)
-		if !strings.HasPrefix(s, "During handling of the above exception") && !strings.HasPrefix(s, "The above exception was the direct cause") {
+		k := skipBlank(lines, next)
+		cause := strings.HasPrefix(text(lines, k), "The above exception was the direct cause")
+		if !cause && !strings.HasPrefix(text(lines, k), "During handling of the above exception") {
 			break
 		}
-		direct = strings.HasPrefix(s, "The above")
-		for k++; k < len(lines) && lines[k].text == ""; k++ {
-		}
-		if !strings.Contains(text(lines, k), "Traceback (most recent") {
+		direct = cause
+		if k = skipBlank(lines, k+1); !strings.Contains(text(lines, k), "Traceback (most recent") {
 			break
 		}
 		next = k + 1
@@ -462,6 +411,65 @@ func readPython(lines []vline, i int) (Trace, int) {
 		}
 	}
 	return t, next
+}
+
+// raised is one exception of a Python traceback.
+type raised struct {
+	class, message, own, function string
+	n                             int // the line that names it
+}
+
+// readRaised reads the frames of a Python traceback and the exception below them. It returns where it stopped; false when there is none.
+func readRaised(lines []vline, next int) (r raised, end int, ok bool) {
+	last := "" // the last frame, whoever's it is
+	lastFunction := ""
+	for ; next < len(lines); next++ {
+		s := lines[next].text
+		bare := strings.TrimLeft(s, " |+")
+		if strings.HasPrefix(bare, "File \"") {
+			last, lastFunction = pythonPlace(bare)
+			if ownPython(bare) {
+				r.own, r.function = last, lastFunction
+			}
+			continue
+		}
+		if s == "" || strings.HasPrefix(s, " ") || strings.HasPrefix(s, "\t") || levelStart(s) && frameSoon(lines, next) {
+			continue
+		}
+		break
+	}
+	if r.own == "" {
+		r.own, r.function = last, lastFunction
+	}
+	class, message, _ := strings.Cut(text(lines, next), ": ")
+	if class = strings.TrimSuffix(class, ":"); !pythonClass(class) {
+		return raised{}, next, false
+	}
+	r.class, r.message, r.n = class, message, lines[next].n
+	next++
+	// A message can go on for lines; the first lines are enough, but an empty first one is not.
+	for k := 0; k < 12 && next < len(lines); k++ {
+		s := lines[next].text
+		if s == "" || strings.HasPrefix(s, "Traceback") || levelStart(s) {
+			break
+		}
+		if k < 2 && len(r.message) < 200 {
+			r.message = strings.TrimSpace(r.message + " " + strings.TrimSpace(s))
+		}
+		if !strings.HasPrefix(s, " ") && k > 2 {
+			break
+		}
+		next++
+	}
+	return r, next, true
+}
+
+// skipBlank is the first line from i on that is not blank.
+func skipBlank(lines []vline, i int) int {
+	for i < len(lines) && lines[i].text == "" {
+		i++
+	}
+	return i
 }
 
 func levelStart(s string) bool {

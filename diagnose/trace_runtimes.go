@@ -280,28 +280,12 @@ func ownJVM(frame string) bool {
 
 // readNode reads what Node.js prints of an uncaught error: where, the line, the error and its frames.
 func readNode(lines []vline, i int) (Trace, int) {
-	s := strings.TrimPrefix(strings.TrimSpace(lines[i].text), "Uncaught ")
-	if j := strings.Index(s, "[UnhandledPromiseRejection"); j > 0 {
-		s = s[j:]
-	}
-	class, message, _ := strings.Cut(s, ": ")
-	class = strings.Trim(class, "[")
-	name, code, _ := strings.Cut(class, " [")
-	for _, lead := range []string{"(node:", "UnhandledPromiseRejectionWarning"} {
-		if strings.HasPrefix(name, lead) {
-			if _, after, ok := strings.Cut(s, "UnhandledPromiseRejectionWarning: "); ok {
-				name, message, _ = strings.Cut(after, ": ")
-			}
-		}
-	}
-	if j := strings.LastIndexByte(name, ' '); j >= 0 {
-		name = name[j+1:]
-	}
-	if !strings.HasSuffix(name, "Error") && !strings.HasSuffix(name, "Exception") && !strings.HasPrefix(name, "UnhandledPromiseRejection") || !pythonClass(name) {
+	name, code, message, ok := nodeError(lines[i].text)
+	if !ok {
 		return Trace{}, i
 	}
 	t := Trace{Language: "Node.js", Class: name, Message: message, At: lines[i].n}
-	if code = strings.TrimSuffix(code, "]"); code != "" {
+	if code != "" {
 		t.Class += " [" + code + "]"
 	}
 	t.Message = strings.TrimSuffix(t.Message, "] {")
@@ -362,6 +346,24 @@ func readNode(lines []vline, i int) (Trace, int) {
 		next--
 	}
 	return t, next
+}
+
+// nodeError takes an error's name, code and message out of the line that Node.js prints of it: "TypeError [ERR_INVALID_URL]: Invalid URL".
+func nodeError(line string) (name, code, message string, ok bool) {
+	s := strings.TrimPrefix(strings.TrimSpace(line), "Uncaught ")
+	if j := strings.Index(s, "[UnhandledPromiseRejection"); j > 0 {
+		s = s[j:]
+	}
+	class, message, _ := strings.Cut(s, ": ")
+	name, code, _ = strings.Cut(strings.Trim(class, "["), " [")
+	if strings.HasPrefix(name, "(node:") || strings.HasPrefix(name, "UnhandledPromiseRejectionWarning") {
+		if _, after, ok := strings.Cut(s, "UnhandledPromiseRejectionWarning: "); ok {
+			name, message, _ = strings.Cut(after, ": ")
+		}
+	}
+	name = name[strings.LastIndexByte(name, ' ')+1:]
+	ok = (strings.HasSuffix(name, "Error") || strings.HasSuffix(name, "Exception") || strings.HasPrefix(name, "UnhandledPromiseRejection")) && pythonClass(name)
+	return name, strings.TrimSuffix(code, "]"), message, ok
 }
 
 func nodeFrame(s string) bool {
