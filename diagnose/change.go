@@ -24,7 +24,7 @@ type candidate struct {
 // changeFor returns the change that set the crashes off, nil when none is known that can have: it came before the first crash and not
 // long before, what ran before it did not crash, and it touches what the cause turns on.
 func (c *Case) changeFor(f *Finding) *Change {
-	first := c.FirstCrash()
+	first := c.firstCrash()
 	if first.IsZero() {
 		return nil
 	}

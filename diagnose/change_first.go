@@ -7,9 +7,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// FirstCrash estimates when the workload's container began to fail: the earliest of what its pods tell, and of the moment since which its
+// firstCrash estimates when the workload's container began to fail: the earliest of what its pods tell, and of the moment since which its
 // Deployment has been short of pods while it crashed. It is zero when nothing tells.
-func (c *Case) FirstCrash() time.Time {
+func (c *Case) firstCrash() time.Time {
 	if c.Pod == nil {
 		return c.firstRefusal()
 	}

@@ -344,7 +344,7 @@ func (c *Case) cronJobVersions() ([]version, int) {
 
 // templateEdited is when the workload's pod template was last written, by the field managers of its spec, and by whom.
 func (c *Case) templateEdited() (time.Time, string) {
-	at, by, _ := edited(c.Workload(), c.FirstCrash(), func(f fieldSet) []string {
+	at, by, _ := edited(c.Workload(), c.firstCrash(), func(f fieldSet) []string {
 		if f.has("f:spec", "f:template") || f.has("f:spec", "f:jobTemplate") {
 			return []string{"template"}
 		}

@@ -220,7 +220,7 @@ func (s *search) failures() {
 				failures = append(failures, g.failure)
 			}
 		}
-		says, ok := s.th.Repeated(kind, failures, s.now)
+		says, ok := s.th.Repeated(kind, failures)
 		switch {
 		case ok:
 		case kind == "CronJob":

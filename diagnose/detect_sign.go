@@ -63,9 +63,6 @@ func (t Termination) Words() string {
 	return fmt.Sprintf("exit code %d (%s)", t.ExitCode, t.Reason)
 }
 
-// Like says whether two ends look like the same failure: the reason when it tells something, else the exit code.
-func (t Termination) Like(u Termination) bool { return t.Fingerprint() == u.Fingerprint() }
-
 // Fingerprint is what like ends share: "OOMKilled", "Error/1".
 func (t Termination) Fingerprint() string {
 	switch t.Reason {
@@ -401,9 +398,9 @@ func named(message, container string) bool {
 	return container != "" && (strings.Contains(message, "Container "+container+" ") || strings.Contains(message, `container "`+container+`"`))
 }
 
-// Rounds counts how many failures came one after the other: each of a pod made after the one before had failed. Pods that fail side by
+// rounds counts how many failures came one after the other: each of a pod made after the one before had failed. Pods that fail side by
 // side are one round.
-func Rounds(failures []Failure) int {
+func rounds(failures []Failure) int {
 	sorted := slices.Clone(failures)
 	slices.SortFunc(sorted, func(a, b Failure) int { return a.At.Compare(b.At) })
 	n := 0
@@ -418,7 +415,7 @@ func Rounds(failures []Failure) int {
 }
 
 // Repeated says whether a workload's failed pods are an incident: condition 4. failures are those since its last success.
-func (th Thresholds) Repeated(kind string, failures []Failure, now time.Time) (string, bool) {
+func (th Thresholds) Repeated(kind string, failures []Failure) (string, bool) {
 	if kind == "Pod" || len(failures) == 0 {
 		return "", false
 	}
@@ -428,7 +425,7 @@ func (th Thresholds) Repeated(kind string, failures []Failure, now time.Time) (s
 		if newest.GivenUp {
 			return "its Job was given up after failing again and again", true
 		}
-		if n := Rounds(failures); n >= max(th.Crashes, 2) {
+		if n := rounds(failures); n >= max(th.Crashes, 2) {
 			return fmt.Sprintf("%s failed one after the other without a success, the last one with %s", pods(n), words), true
 		}
 		return "", false
@@ -442,9 +439,9 @@ func (th Thresholds) Repeated(kind string, failures []Failure, now time.Time) (s
 		}
 		return out
 	}
-	n := Rounds(within(th.Window))
+	n := rounds(within(th.Window))
 	if n < max(th.Crashes, 2) {
-		if n = Rounds(within(th.SlowWindow)); n <= max(th.Crashes, 2) {
+		if n = rounds(within(th.SlowWindow)); n <= max(th.Crashes, 2) {
 			return "", false
 		}
 	}

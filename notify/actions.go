@@ -31,13 +31,13 @@ func controls(inc diagnose.Incident, o RenderOptions) *Controls {
 	c := &Controls{}
 	button := func(action, text string) Button { return Button{Action: action, Value: inc.ID, Text: text} }
 	if o.offers(ActionRestart) && restartable(inc.Subject.Kind()) {
-		c.Buttons = append(c.Buttons, RestartButton(inc))
+		c.Buttons = append(c.Buttons, restartButton(inc))
 	}
 	if o.offers(ActionLogs) && inc.Subject.Container != "" {
 		c.Buttons = append(c.Buttons, button(ActionLogs, "Logs"))
 	}
 	if scalable(inc.Subject.Kind()) && o.offers(ActionScaleToZero) {
-		c.Buttons = append(c.Buttons, ScaleToZeroButton(inc))
+		c.Buttons = append(c.Buttons, scaleToZeroButton(inc))
 	}
 	if o.offers(ActionLogs) && inc.Subject.Container != "" {
 		c.Menu = append(c.Menu, button(ActionPreviousLogs, "Logs of the crashed instance"))
@@ -62,8 +62,8 @@ func restartable(kind string) bool {
 // scalable says whether a kind is scaled to zero and back by the bot.
 func scalable(kind string) bool { return kind == "Deployment" || kind == "StatefulSet" }
 
-// RestartButton asks for a rollout restart of an incident's workload.
-func RestartButton(inc diagnose.Incident) Button {
+// restartButton asks for a rollout restart of an incident's workload.
+func restartButton(inc diagnose.Incident) Button {
 	s := inc.Subject
 	return Button{Action: ActionRestart, Value: inc.ID, Text: "Restart", Confirm: &Confirm{
 		Title: fmt.Sprintf("Restart %s?", Cut(s.Namespace+"/"+s.Name(), 80)),
@@ -72,8 +72,8 @@ func RestartButton(inc diagnose.Incident) Button {
 	}}
 }
 
-// ScaleToZeroButton asks for an incident's workload to be stopped.
-func ScaleToZeroButton(inc diagnose.Incident) Button {
+// scaleToZeroButton asks for an incident's workload to be stopped.
+func scaleToZeroButton(inc diagnose.Incident) Button {
 	s := inc.Subject
 	return Button{Action: ActionScaleToZero, Value: inc.ID, Text: "Scale to zero", Confirm: &Confirm{
 		Title: fmt.Sprintf("Scale %s to zero?", Cut(s.Namespace+"/"+s.Name(), 75)),

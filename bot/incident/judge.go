@@ -145,7 +145,7 @@ func (t *Tracker) looksWhole(u *unit, now time.Time) (finding, bool) {
 	kind, _ := split(u.workload.workload)
 	if len(u.failures) > 0 {
 		t.seekSuccess(u)
-		if says, ok := t.o.Thresholds.Repeated(kind, u.failures, now); ok && !t.longOver(kind, u, now) {
+		if says, ok := t.o.Thresholds.Repeated(kind, u.failures); ok && !t.longOver(kind, u, now) {
 			return finding{condition: diagnose.PodsFail, says: says}, true
 		}
 		if w, ok := t.o.Cluster.Workload(u.workload.namespace, u.workload.workload); ok && kind == "CronJob" {
@@ -435,7 +435,7 @@ func (t *Tracker) failed(rec *diagnose.PodRecord, f diagnose.Failure, now time.T
 		old := u.inc.LastCrash
 		u.unready = now
 		if u.inc.Condition != diagnose.PodsFail && u.failing == 0 {
-			if says, ok := t.o.Thresholds.Repeated(u.inc.Subject.Kind(), u.failures, now); ok {
+			if says, ok := t.o.Thresholds.Repeated(u.inc.Subject.Kind(), u.failures); ok {
 				u.inc.Condition, u.inc.Says = diagnose.PodsFail, says
 			}
 		}

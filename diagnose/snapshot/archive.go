@@ -26,9 +26,10 @@ const (
 	maxArchiveFiles = 20_000
 )
 
-// WriteArchive packs the files of a snapshot into one .tar.gz, which Open reads. Equal files give equal archives.
-func WriteArchive(w io.Writer, files map[string][]byte, at time.Time) error {
-	zipped := gzip.NewWriter(w)
+// Pack makes the files of a snapshot into one .tar.gz, which Open reads. Equal files give equal archives.
+func Pack(files map[string][]byte, at time.Time) ([]byte, error) {
+	var b bytes.Buffer
+	zipped := gzip.NewWriter(&b)
 	out := tar.NewWriter(zipped)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		head := &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: int64(len(files[name])), Mode: 0o600, ModTime: at.UTC().Truncate(time.Second)}
@@ -37,13 +38,13 @@ func WriteArchive(w io.Writer, files map[string][]byte, at time.Time) error {
 			_, err = out.Write(files[name])
 		}
 		if err != nil {
-			return fmt.Errorf("packing %s: %w", name, err)
+			return nil, fmt.Errorf("packing %s: %w", name, err)
 		}
 	}
 	if err := errors.Join(out.Close(), zipped.Close()); err != nil {
-		return fmt.Errorf("packing a snapshot: %w", err)
+		return nil, fmt.Errorf("packing a snapshot: %w", err)
 	}
-	return nil
+	return b.Bytes(), nil
 }
 
 // openArchive opens a file that should be a .tar.gz.
@@ -139,13 +140,4 @@ func filesOf(all []txtar.File) (fs.FS, error) {
 		return files, nil
 	}
 	return fs.Sub(files, top)
-}
-
-// Pack is WriteArchive into memory.
-func Pack(files map[string][]byte, at time.Time) ([]byte, error) {
-	var b bytes.Buffer
-	if err := WriteArchive(&b, files, at); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
 }
