@@ -30,6 +30,9 @@ func DefaultThresholds() Thresholds {
 // lost, as a reboot does.
 const thirdTime = 3
 
+// longestStart is how long a program may take to come up: longer runs were more than attempts to.
+const longestStart = 30 * time.Minute
+
 // EndKind says what an end of a container counts as.
 type EndKind int
 
@@ -205,10 +208,10 @@ func (th Thresholds) slow(p *PodRecord, c *ContainerRecord, gap time.Duration, n
 }
 
 // never says that a container has spent the life of its pod on runs of about one length, none of which it outlived, and is not ready now either:
-// a startup probe that allows it many minutes and then kills it each time.
+// a startup probe that allows it many minutes and then kills it each time. One that runs for hours had come up before it ended.
 func (th Thresholds) never(p *PodRecord, c *ContainerRecord, gap time.Duration, now time.Time) bool {
 	last, _ := c.LastEnd()
-	if c.Ready || int(c.Restarts) < thirdTime || gap <= 0 || p.Created.IsZero() || last.Kind() != Abnormal {
+	if c.Ready || int(c.Restarts) < thirdTime || gap <= 0 || gap > longestStart || p.Created.IsZero() || last.Kind() != Abnormal {
 		return false
 	}
 	life := now.Sub(p.Created)
