@@ -237,7 +237,7 @@ func (r *ranked) place(final *Trace, last int) {
 // program does without: whether it ended of what that line tells is not proven.
 func survived(f *Finding, final *Trace, last int) bool {
 	level := lineLevelAt(f.Log, f.At)
-	if level == Fatal || final != nil && f.At >= final.First-3 && f.At <= final.Last || (level == NoLevel || level >= Error) && !doesWithout.MatchString(f.Log.Line(f.At)) {
+	if level == Fatal || final != nil && f.At >= final.First-3 && f.At <= final.Last || (level == NoLevel || level >= Error) && !doesWithout.MatchString(f.Log.Line(f.At)) && !gotOver.MatchString(f.Log.Line(f.At)) {
 		return false
 	}
 	for n := max(f.Span, f.At) + 1; n <= last; n++ {

@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"crashloop/diagnose"
@@ -114,7 +115,7 @@ func appBadArguments() diagnose.Rule {
 			if where == "" {
 				where = argued(c, strings.TrimLeft(strings.SplitN(arg, "=", 2)[0], "-"))
 			}
-			shell := h.Pattern == "shell" && c.Container != nil && len(c.Container.Command)+len(c.Container.Args) > 0
+			shell := h.Pattern == "shell" && c.Container != nil && slices.ContainsFunc(slices.Concat(c.Container.Command, c.Container.Args), commandString)
 			if where != "" && arg != "" || shell {
 				f.Proof, f.Confidence = diagnose.Corroborated, diagnose.Certain
 				if where == "" {
@@ -131,6 +132,11 @@ func appBadArguments() diagnose.Rule {
 			return []diagnose.Finding{f}
 		},
 	}
+}
+
+// commandString says that an argument is the option by which a shell takes the next one for what to run: -c, -ec, -lc.
+func commandString(arg string) bool {
+	return strings.HasPrefix(arg, "-") && !strings.HasPrefix(arg, "--") && strings.HasSuffix(arg, "c") && len(arg) <= 5
 }
 
 // usageEnd gives the last line of the usage text that a program prints after it has complained in line n; n itself when there is none.
