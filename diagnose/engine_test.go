@@ -257,7 +257,7 @@ func (v statusView) Get(_ context.Context, kind diagnose.Kind, _, _ string) (dia
 // TestNextRetry holds the kubelet's back-off: none at first, then 10 s doubled to 5 minutes from the end of the last run, forgotten after a
 // run of 10 minutes; and its own word, where it gives one, above all of that.
 func TestNextRetry(t *testing.T) {
-	now := time.Unix(1772359200, 0)
+	engine, now := newEngine(t), time.Unix(1772359200, 0)
 	ended := func(ago, ran time.Duration) *corev1.ContainerStateTerminated {
 		return &corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error", FinishedAt: metav1.NewTime(now.Add(-ago)), StartedAt: metav1.NewTime(now.Add(-ago - ran))}
 	}
@@ -292,7 +292,7 @@ func TestNextRetry(t *testing.T) {
 		"terminated, not yet shown as waiting": {corev1.ContainerStatus{Name: "web", RestartCount: 2, State: corev1.ContainerState{Terminated: ended(2*time.Second, time.Second)}}, "Always", 18 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d, err := newEngine(t).Diagnose(t.Context(), statusView{status: tc.status, policy: tc.policy}, web)
+			d, err := engine.Diagnose(t.Context(), statusView{status: tc.status, policy: tc.policy}, web)
 			if err != nil {
 				t.Fatal(err)
 			}
