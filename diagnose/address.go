@@ -41,8 +41,8 @@ func newAddressPatterns() *addressPatterns {
 	return &addressPatterns{
 		// postgres://user:pass@db:5432/shop, jdbc:postgresql://db/shop, mongodb://a:1,b:2/, amqp+ssl://...
 		url: regexp.MustCompile(`(?i)\b([a-z][a-z0-9+.-]{1,20})://([^\s/?#"'<>|]+)`),
-		// go-sql-driver's user:pass@tcp(db:3306)/shop, oracle's jdbc:oracle:thin:@db:1521:x and bash's /dev/tcp/db/5432
-		dsn: regexp.MustCompile(`(?i)(?:@(?:tcp|tcp4|tcp6)?\(|thin:@(?://)?|/dev/tcp/)([a-z0-9][a-z0-9.-]*)(?:[:/](\d{1,5}))?`),
+		// go-sql-driver's user:pass@tcp(db:3306)/shop, oracle's jdbc:oracle:thin:@db:1521:x bash's /dev/tcp/db/5432 and what a Redis Sentinel watches
+		dsn: regexp.MustCompile(`(?i)(?:@(?:tcp|tcp4|tcp6)?\(|thin:@(?://)?|/dev/tcp/|\bsentinel monitor \S+ )([a-z0-9][a-z0-9.-]*)(?:[:/ ](\d{1,5}))?`),
 		// libpq's host=db port=5432, HTTPConnectionPool(host='db', port=80)
 		keyword: regexp.MustCompile(`(?i)\b(?:(?:host|hostname|hostaddr)\s*[=:]|(?:\bserver|\bdata source|\baddr|\bnetwork address)\s*=\s*(?:tcp:)?)\s*['"]?([a-z0-9][a-z0-9._-]*)['"]?(?:(?:[,;\s]+port\s*[=:]\s*['"]?|,)(\d{1,5})\b)?`),
 		// db:5432, 10.96.0.12:5432, [fd00::1]:5432

@@ -24,6 +24,9 @@ type serviceTarget struct {
 	err             error
 }
 
+// ordinal is how the name of a StatefulSet's pod ends.
+var ordinal = regexp.MustCompile(`-\d{1,3}$`)
+
 // findService finds the Service behind a host: its short name, name.namespace, name.namespace.svc and longer, a pod's name before them,
 // or a ClusterIP.
 func (c *Case) findService(a Address) serviceTarget {
@@ -66,6 +69,9 @@ func (c *Case) findService(a Address) serviceTarget {
 					return t
 				}
 				t.missing, t.external = !topLevel(labels[1]), topLevel(labels[1])
+				if ordinal.MatchString(labels[0]) {
+					t.namespace, t.name = c.Subject.Namespace, labels[1] // a pod of a StatefulSet, by a Service that is not there
+				}
 			}
 		}
 		return t

@@ -29,6 +29,7 @@ type Engine struct {
 	rules   []Rule
 	options Options
 	scanner *scanner
+	closers []closer
 	address *addressPatterns
 	names   []*regexp.Regexp
 }
@@ -66,10 +67,14 @@ func New(rules []Rule, options Options) (*Engine, error) {
 	if err != nil {
 		wrong = append(wrong, err)
 	}
+	closers, err := newClosers(rules)
+	if err != nil {
+		wrong = append(wrong, err)
+	}
 	if err := errors.Join(wrong...); err != nil {
 		return nil, fmt.Errorf("building the catalogue: %w", err)
 	}
-	return &Engine{rules: slices.Clone(rules), options: options, scanner: s, address: newAddressPatterns(), names: namePatterns()}, nil
+	return &Engine{rules: slices.Clone(rules), options: options, scanner: s, closers: closers, address: newAddressPatterns(), names: namePatterns()}, nil
 }
 
 // Rules returns the catalogue in its order.
@@ -105,9 +110,15 @@ func (e *Engine) diagnose(r *reader, symptom Symptom, depth int, visited map[str
 
 // examine asks all rules and orders what they find.
 func (e *Engine) examine(c *Case) []ranked {
-	findings := c.rank(e.findings(c))
+	found := e.findings(c)
+	findings := c.rank(found)
 	if other := e.fromOtherRun(c, findings); other != nil {
 		return other
+	}
+	if len(findings) > 0 && (findings[0].Proof == Hint || findings[0].Proof == Messenger) {
+		if said := e.closing(c, findings[0].Proof == Messenger); len(said) > 0 {
+			return c.rank(append(found, said...))
+		}
 	}
 	if len(findings) > 0 && findings[0].Proof == Hint {
 		if f, ok := c.configuredOnly(); ok {

@@ -67,6 +67,7 @@ func namePatterns() []*regexp.Regexp {
 		`\((?:ENOTFOUND|EAI_AGAIN)[^)]*\)[^\n]*['" ]hostname['"]?: ?['"]` + host + `['"]`,
 		`(?i)(?:translate host name|server host|host not found in (?:upstream|resolver)|bad address|resolve host:?|resolve address|resolve|resolve server|resolve hostname|unknown host:?|resolving|getaddrinfo for) ['"]?` + host + `['"]?`,
 		`UnknownHostException: (?:Failed to resolve ')?` + host,
+		`(?i)\bfqdn[:=] ?['"]?` + host, // TDengine
 		`(?i)can't find ` + host + `: NXDOMAIN`,
 		`(?i)(?:not known|no such host is known\.?|in name resolution|name does not resolve) \(` + host + `(?::\d+)?\)`,
 		`\(` + host + `:\d+\): non-existing domain`,
@@ -122,7 +123,7 @@ func inSentence(text, name string, from, to int) bool {
 
 func commonName(w string) bool {
 	switch w {
-	case "failed", "specified", "given", "configured", "information", "lookup", "getaddrinfo", "resolution", "Error", "exception", "host", "hostname", "name", "address", "the", "error", "for", "in", "to", "service", "server", "addresses", "dns", "DNS", "symbol", "module", "on", "not", "or", "and", "was", "is":
+	case "failed", "fqdn", "FQDN", "specified", "given", "configured", "information", "lookup", "getaddrinfo", "resolution", "Error", "exception", "host", "hostname", "name", "address", "the", "error", "for", "in", "to", "service", "server", "addresses", "dns", "DNS", "symbol", "module", "on", "not", "or", "and", "was", "is":
 		return true
 	}
 	return len(w) < 2

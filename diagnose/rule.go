@@ -14,6 +14,9 @@ type Rule struct {
 	Doc      Doc
 	// Log holds what the rule looks for in a container's log. All rules' patterns are searched in one pass.
 	Log []Pattern
+	// Closing is how the last words of a program speak of this cause in general. Match is asked about them, as about hits of Log, when all
+	// rules together know no more than the exit code.
+	Closing []Shape
 	// Match looks at a case and says what it finds. hits are the lines that this rule's own patterns matched, in the order of the log. It
 	// must cite what it claims, and return nothing when the evidence does not carry it.
 	Match func(c *Case, hits []Hit) []Finding

@@ -155,6 +155,10 @@ func readTrace(lines []vline, i int) (Trace, int) {
 		return readPython(lines, i)
 	case strings.HasPrefix(s, "terminate called ") || strings.HasPrefix(s, "libc++abi"):
 		return readCpp(lines, i)
+	case s[0] == 'F' && isDigits(s[1:5]) && strings.Contains(s, "] "):
+		if t, next := readGlog(lines, i); next > i {
+			return t, next
+		}
 	case strings.Contains(s, "Assertion `") && strings.HasSuffix(s, "failed."):
 		_, message, _ := strings.Cut(s, "Assertion ")
 		return Trace{Language: "C", Panic: true, Message: "assertion " + message, Own: assertPlace(s)}, i + 1

@@ -204,3 +204,23 @@ func readRake(lines []vline, i int) (Trace, int) {
 	}
 	return t, next
 }
+
+// readGlog reads the fatal line of Google's logger for C++, which aborts the program: "F20240328 05:40:32.391830 78788 transaction.cc:499] Check
+// failed: x > 0 (0 vs. 0)", and the stack below it.
+func readGlog(lines []vline, i int) (Trace, int) {
+	head, message, _ := strings.Cut(lines[i].text, "] ")
+	place := head[strings.LastIndexByte(head, ' ')+1:]
+	file, _, _ := strings.Cut(place, ":")
+	if !strings.HasSuffix(file, ".cc") && !strings.HasSuffix(file, ".cpp") && !strings.HasSuffix(file, ".h") {
+		return Trace{}, i
+	}
+	t := Trace{Language: "C++", Panic: true, Message: strings.TrimSpace(message), At: lines[i].n}
+	next := i + 1
+	for next < len(lines) && next < i+60 {
+		if s := strings.TrimSpace(lines[next].text); s != "" && !strings.HasPrefix(s, "@ ") && !strings.HasPrefix(s, "*** ") && !strings.HasPrefix(s, "PC: ") {
+			break
+		}
+		next++
+	}
+	return t, next
+}

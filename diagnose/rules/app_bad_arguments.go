@@ -22,6 +22,7 @@ func appBadArguments() diagnose.Rule {
 		},
 		Log: []diagnose.Pattern{
 			{Name: "flag", Words: []string{"flag", "option", "argument", "switch"}, Regexp: `(?i)(?:(?:unknown|unrecogni[sz]ed|illegal|unexpected|undefined|unsupported|no such|ambiguous)(?: (?:long|short|shorthand|command[- ]line|startup|VM|cli|global))? (?:flags?|options?|arguments?|switch)|(?:invalid|bad)(?: (?:long|short|command[- ]line))? (?:flag|option|switch))(?: (?:provided|found|name))?(?:: | \(?)(?:-- )?(?P<quote>['"` + "`" + `‘]?)(?P<arg>[-\w][^\s'"` + "`" + `’,]*)`},
+			{Name: "whole", Words: []string{"invalid command line argument", "invalid command-line argument", "invalid arguments:"}},
 			{Name: "value", Words: []string{"invalid argument \"", "invalid value \"", "invalid value '"}, Regexp: `invalid (?:argument|value) ["'](?P<value>[^"']*)["'] for (?:flag )?["']?(?P<arg>-[\w-]+)`},
 			{Name: "argparse", Words: []string{"error: argument ", "error: option "}, Regexp: `error: (?:argument|option) (?P<arg>-{0,2}[\w-]+)(?:[/ ][\w/-]+)?: (?P<why>.+)`},
 			{Name: "goflag", Words: []string{"flag provided but not defined"}, Regexp: `flag provided but not defined: (?P<arg>\S+)`},
@@ -103,6 +104,9 @@ func appBadArguments() diagnose.Rule {
 				f.Advice = "Correct args in the pod template"
 			case h.Pattern == "argparse" && h.Group("why") != "expected one argument":
 				f.Summary = fmt.Sprintf("%s ends because it does not accept the argument %s: %s", c.Who(), arg, shorten(h.Group("why"), 120))
+				f.Advice = "Correct args in the pod template"
+			case h.Pattern == "whole":
+				f.Summary = fmt.Sprintf("%s ends because it does not accept its command line: %s", c.Who(), inSentence(h, 160))
 				f.Advice = "Correct args in the pod template"
 			case h.Pattern == "command":
 				f.Summary = fmt.Sprintf("%s ends because it does not know the command %s", c.Who(), arg)

@@ -22,7 +22,7 @@ func appIncompatibleData() diagnose.Rule {
 			Mend:    "Go back to the version that wrote the data, or upgrade step by step as the program documents. Take a copy of the volume before removing locks or repairing.",
 			Source:  "PostgreSQL pg_upgrade, MySQL upgrade notes, golang-migrate, Flyway, Alembic, Elasticsearch node versions",
 		},
-		Log: slices.Concat(memberWords(), storesWords(), lockWords(), []diagnose.Pattern{{Words: []string{
+		Log: slices.Concat(memberWords(), storesWords(), lockWords(), serverData(), []diagnose.Pattern{{Words: []string{
 			"database files are incompatible with server", "data directory was initialized by", "dirty database version", "is in a dirty state", "not compatible with this version", "incompatible with", "is not supported by this version", "downgrade", "cannot upgrade",
 			"unsupported redo log", "upgrade is not supported after", "redo log was created with", "cannot boot server version", "data dictionary initialization failed", "invalid data dir", "could not locate a valid checkpoint record", "database system was interrupted", "invalid checkpoint", "wal corruption", "corrupt", "bad crc", "checksum mismatch", "checksum failed", "page verification failed",
 			"lock file", "lockfile", "already locked", "unable to lock", "could not lock", "failed to obtain lock", "failed to obtain node lock", "resource temporarily unavailable", "mongod.lock", "unclean shutdown", "pid file", "already running", "initdb: error: directory", "exists but is not empty", "data directory is not empty", "has files in it",
@@ -42,6 +42,7 @@ func appIncompatibleData() diagnose.Rule {
 				"cannot boot server version", "cannot upgrade a node from version", "server is already running", "invalid cluster.id in", "stored node.id", "inconsistentclusterid", "inconsistentbrokerid", "but there are log entries", "already been bootstrapped", "failed to open wal", "wal: file not found", "wal: crc mismatch",
 				"differs from previous data center", "broken parts to remove", "opening storage failed: block dir", "opening storage failed: get segment range", "required feature flag not enabled", "failed_to_initialize_feature_flags_registry", "could not acquire change log lock", "could not open directory", "postmaster.pid", "can't locate revision", "dbpathinuse", "disk format mismatch", "found backend type", "is for a newer", "by a newer", "by a later", "from a newer", "from a future version", "waiting for file lock", "lockobtainfailed", "lock held by another", "cannot acquire directory lock", "another process is using this", "failed to acquire lock on", "unable to acquire lock on", "is newer than the version of the", "database disk image is malformed",
 			}, Regexp: `(?i)incompatible with server|data directory was initialized by|dirty database version|checksum mismatch for migration|valid checkpoint record|invalid (?:primary )?checkpoint record|can't handle RDB format|reading the append only file|(?:invalid|wrong|problem|missing|unsupported)\b.*featureCompatibilityVersion|featureCompatibilityVersion\b.*(?:invalid|must|missing|expected|wrong|not )|redo log was created with|unsupported redo log|cannot boot server version|cannot upgrade a node from version|server is already running|invalid cluster\.id in|stored node\.id|InconsistentClusterId|InconsistentBrokerId|but there are log entries|member \w+ has already been bootstrapped|failed to open WAL|wal: (?:file not found|crc mismatch)|differs from previous data ?center|broken parts to remove|opening storage failed: (?:block dir|get segment range)|required feature flag not enabled|failed_to_initialize_feature_flags_registry|could not acquire change log lock|could not open directory "pg_|"postmaster\.pid" already exists|can't locate revision|DBPathInUse|disk format mismatch|found backend type \w+, expected|\b(?:database|data|schema|index|store|state|volume|file)\b.{0,80}\b(?:for|by|from|with) a (?:newer|later|future) (?:version|release|\w+)|timeout waiting for file lock|LockObtainFailed|lock held by another|cannot acquire directory lock|another process is using this|(?:failed|unable) to acquire lock on .{0,40}/|database disk image is malformed`}}),
+		Closing: dataShapes(),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
 				return h.Pattern == "proven" && h.Level != diagnose.Debug && (h.Level != diagnose.Info || strings.Contains(h.Text, "LOG: "))
@@ -49,7 +50,7 @@ func appIncompatibleData() diagnose.Rule {
 			proven := ok
 			if !ok {
 				f, h, ok = lastHit(c, hits, func(h diagnose.Hit) bool {
-					return h.Level != diagnose.Info && h.Level != diagnose.Debug && !strings.Contains(h.Text, "role \"") && !warned.MatchString(h.Text) && (h.Pattern != "end" || atEnd(h) && (!constraint.MatchString(h.Text) || migrating(h)))
+					return h.Level != diagnose.Info && h.Level != diagnose.Debug && !strings.Contains(h.Text, "role \"") && !warned.MatchString(h.Text) && (h.Pattern != "end" || atEnd(h) && !inBug(c, h) && (!constraint.MatchString(h.Text) || migrating(h)))
 				})
 			}
 			if !ok {
@@ -107,4 +108,10 @@ func migrating(h diagnose.Hit) bool {
 		}
 	}
 	return false
+}
+
+// inBug says that a line belongs to the trace of a mistake in the program itself.
+func inBug(c *diagnose.Case, h diagnose.Hit) bool {
+	t, ok := traceAt(c, h.Line)
+	return ok && bug(t)
 }

@@ -27,7 +27,7 @@ func appInvalidConfig() diagnose.Rule {
 			Mend:    "Correct the value in the ConfigMap or Secret and restart the workload. After an upgrade, compare with the new version's reference: settings get renamed and removed.",
 			Source:  "The program's own messages; yaml.org, json.org, toml.io, nginx.org/en/docs",
 		},
-		Log: slices.Concat(adviceWords(), settingsWords(), refusalWords(), []diagnose.Pattern{
+		Log: slices.Concat(adviceWords(), settingsWords(), refusalWords(), serverSettings(), []diagnose.Pattern{
 			{Name: "nginx", Words: []string{"[emerg]"}, Regexp: `\[emerg\].*?(?P<what>(?:unknown|unexpected|invalid|directive|duplicate|no |"|host|conflicting|could not|unable|zero|the |too |location).*)`},
 			{Name: "parse", Words: []string{"yaml: ", "toml: ", "did not find expected", "mapping values are not allowed", "cannot unmarshal", "scannererror", "scannerexception", "parserexception", "that cannot start any token", "parsererror", "jsondecodeerror", "invalid character", "error converting yaml", "unexpected token", "unexpected end of json", "error parsing", "failed to parse", "unable to parse", "could not parse", "cannot parse", "parse error", "parsing error", "syntax error in", "error while parsing", "failed parsing", "tomldecodeerror", "parsingerror", "missingsectionheader", "malformed", "failed to unmarshal", "failed to decode", "error decoding", "unmarshal errors", "jsonparseexception", "syntax error on line", "syntax error at line", "not valid json", "not valid yaml", "invalid json", "invalid yaml", "invalid toml", "can't parse", "config parse", "unparsable", "bad indentation", "found character that cannot start"}},
 			{Name: "invalid", Words: []string{"invalid config", "invalid configuration", "config is invalid", "configuration is invalid", "config error", "configuration error", "configerror", "config validation", "validation failed", "failed validation", "bad configuration", "bad config", "error in config", "error loading config", "error loading the config", "failed to load config", "failed to load the config", "could not load config", "unable to load config", "cannot load config", "failed to read config", "configuration file failed", "config file failed", "error reading config", "improperlyconfigured", "failed to bind properties", "bad directive", "unknown directive", "unrecognized directive", "unknown configuration", "unrecognized configuration parameter", "invalid value for", "invalid setting", "unknown setting", "unsupported config", "unknown field", "unknown property", "unknown key", "unknown config", "configuration problem", "configuration file contains errors", "fatal config file error", "invalid option for", "misconfigur", "invalid command '", "bad value for", "illegal value", "field not found", "config check failed", "failed to initialize config", "wrong value for", "not a valid value", "errors in the configuration", "must be one of", "additional properties are not allowed", "error during config", "problem with configuration", "validationerror", "unknown variable '", "autodetect an ipv4 address", "config has invalid keys", "overlaps with existing route", "storage locations are invalid", "no nameservers found", "invalid loglevel", "invalid log level", "field validation for '", "error initializing configuration", "default discovery settings are unsuitable", "no hostname setting provided", "hostname is not configured", "key material not provided", "unable to validate credentials inherited", "please configure one with 'bind'", "common.config.configexception", "error loading configuration", "invalid value for parameter", "unknown variant `", "missing field `", "failed to configure a datasource", "unknown option \"", "refused to parse", "unknown output plugin", "unknown input plugin", "unknown filter plugin"}},
@@ -46,6 +46,7 @@ func appInvalidConfig() diagnose.Rule {
 			{Name: "requirement", Words: []string{"requirement failed: "}, Regexp: `requirement failed: .*(?:process\.roles|listeners|broker\.id|node\.id|controller\.|inter\.broker|log\.|zookeeper)`},
 			{Name: "place", Words: []string{".conf:", ".cfg:", ".yaml:", ".yml:", ".toml:", ".json:", ".ini:", ".hcl:", ".cnf:", "caddyfile:", "corefile:"}, Regexp: `(?P<path>/[\w./@-]+(?:\.(?:conf|cfg|ya?ml|toml|json|ini|hcl|cnf)|Caddyfile|Corefile)):\d+(?::\d+)?(?:[:\]] | - )`},
 		}),
+		Closing: settingShapes(),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			t := c.Last()
 			if len(hits) == 0 || t == nil {
@@ -106,6 +107,9 @@ func appInvalidConfig() diagnose.Rule {
 					}
 				}
 				what := read.whole(h)
+				if what != quote(h.Text) && other.MatchString(what) {
+					continue
+				}
 				if t, ok := traceAt(c, h.Line); ok && t.Language == "Rust" && strings.HasSuffix(t.Message, what) {
 					what = t.Message // with what it was about
 				}

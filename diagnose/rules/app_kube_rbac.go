@@ -16,11 +16,23 @@ func appKubeRBAC() diagnose.Rule {
 			Mend:    "Bind a Role with that verb and resource to the ServiceAccount, or give the pod the ServiceAccount that has it.",
 			Source:  "kubernetes.io/docs/reference/access-authn-authz/rbac",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"is forbidden: user", "cannot list resource", "cannot get resource", "cannot watch resource", "cannot create resource"}, Regexp: `(?:\\*"(?P<object>[\w.:-]+)\\*" is forbidden: )?User \\*"system:serviceaccount:(?P<ns>[\w.-]+):(?P<sa>[\w.-]+)\\*" cannot (?P<verb>\w+) (?:resource )?\\?"?(?P<resource>[\w./-]+)\\?"?(?: in API group \\?"(?P<group>[^"\\]*)\\?")?(?: (?:in the namespace \\?"(?P<in>[^"\\]+)|at the (?P<cluster>cluster scope)))?`}, {Name: "user", Words: []string{"is forbidden: user"}, Regexp: `is forbidden: User \\*"(?P<user>[\w.:@/-]+)\\*" cannot (?P<verb>\w+) resource \\*"(?P<resource>[\w./-]+)`}},
+		Log: []diagnose.Pattern{{Words: []string{"is forbidden: user", "cannot list resource", "cannot get resource", "cannot watch resource", "cannot create resource"}, Regexp: `(?:\\*"(?P<object>[\w.:-]+)\\*" is forbidden: )?User \\*"system:serviceaccount:(?P<ns>[\w.-]+):(?P<sa>[\w.-]+)\\*" cannot (?P<verb>\w+) (?:resource )?\\?"?(?P<resource>[\w./-]+)\\?"?(?: in API group \\?"(?P<group>[^"\\]*)\\?")?(?: (?:in the namespace \\?"(?P<in>[^"\\]+)|at the (?P<cluster>cluster scope)))?`}, {Name: "user", Words: []string{"is forbidden: user"}, Regexp: `is forbidden: User \\*"(?P<user>[\w.:@/-]+)\\*" cannot (?P<verb>\w+) resource \\*"(?P<resource>[\w./-]+)`},
+			// Clients that only say what the API answered, such as RabbitMQ's peer discovery.
+			{Name: "answer", Words: []string{"kubernetes api"}, Regexp: `(?i)kubernetes api(?: server)?\b[^.\n]{0,60}\b(?:403|forbidden)\b`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return !strings.HasPrefix(h.Group("user"), "system:serviceaccount:") })
 			if !ok {
 				return nil
+			}
+			if h.Pattern == "answer" {
+				f.Keys = []string{"403", "forbidden"}
+				f.Root = "ServiceAccount/" + c.Subject.Namespace + "/" + firstOf(c.Spec.ServiceAccountName, "default")
+				f.Weight = 20
+				f.Chain = []diagnose.Link{{Object: f.Root, Says: "is forbidden what the program asks of the Kubernetes API"}}
+				f.Summary = fmt.Sprintf("%s ends because the Kubernetes API forbids its ServiceAccount %s what it asks for: %s", c.Who(), firstOf(c.Spec.ServiceAccountName, "default"), inSentence(h, 160))
+				f.Advice = "Grant it what the program's documentation asks for, by a Role and a RoleBinding"
+				f.Fixes = []diagnose.Fix{{Title: "See what it may do", Command: diagnose.Kubectl("", "auth", "can-i", "--list", "--as=system:serviceaccount:"+c.Subject.Namespace+":"+firstOf(c.Spec.ServiceAccountName, "default"))}}
+				return []diagnose.Finding{f}
 			}
 			ns, sa, verb, resource, group := h.Group("ns"), h.Group("sa"), h.Group("verb"), h.Group("resource"), h.Group("group")
 			f.Confidence, f.Weight = diagnose.Certain, 30

@@ -69,6 +69,7 @@ func configEnvMissing() diagnose.Rule {
 			{Name: "authentik", Words: []string{"secret key missing"}},
 			{Name: "rust", Words: []string{"notpresent", "environment variable not found"}, Regexp: `\b` + name + `\b.*(?:NotPresent|environment variable not found)`},
 		},
+		Closing: variableShapes(),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			var out []diagnose.Finding
 			if s, g, ok := said(c, expression); ok {

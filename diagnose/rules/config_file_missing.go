@@ -28,12 +28,13 @@ func configFileMissing() diagnose.Rule {
 			{Name: "field", Words: []string{"no such file or directory"}, Regexp: `\b(?:path|file|filename): "(?P<path>[^"]+)".{0,120}[Nn]o such file or directory`},
 			{Name: "after", Words: []string{"file does not exist", "file doesn't exist", "file not found"}, Regexp: `(?i)\bfile (?:does not exist|doesn't exist|not found): ` + quote + file},
 			{Name: "nginx", Words: []string{"no such file or directory"}, Regexp: `(?i)(?:cannot load certificate(?: key)?|BIO_new_file\(|SSL_CTX_\w+\(|open\(\)|stat\(\)) "?(?P<path>/[^\s"']+)"?.*no such file or directory`},
-			{Name: "java", Words: []string{"filenotfoundexception", "nosuchfileexception"}, Regexp: `(?:FileNotFoundException|NoSuchFileException): (?:class path resource \[)?` + file},
+			{Name: "java", Words: []string{"filenotfoundexception", "nosuchfileexception"}, Regexp: `(?:FileNotFoundException|NoSuchFileException): (?:(?:[Ff]ile )?file:|[\w ]+ does not exist: (?:file:)?|class path resource \[)?` + file},
 			{Name: "dotnet", Words: []string{"could not find file", "could not find a part of the path", "physical path was"}, Regexp: `(?i)(?:could not find (?:file|a part of the path)|physical path was) '(?P<path>[^']+)'`},
 			{Name: "words", Words: []string{"does not exist", "not found", "no such file", "missing", "cannot find", "can't find", "unable to find", "could not find", "failed to find", "could not be found"}, Regexp: `(?i)(?:^|[^/\w.-])(?:config(?:uration)?|settings|file|certificate|key|keystore|credentials?|kubeconfig|template|schema|policy|license)[^/"']{0,40}?['"(]?(?P<path>/[^\s'",;()]+\.[a-z0-9]{1,12})['")]?[^/]{0,20}?(?:does not exist|not found|no such file|is missing|could not be found|cannot be found)`},
 			{Name: "find", Words: []string{"cannot find", "can't find", "unable to find", "could not find", "failed to find", "couldn't find", "missing"}, Regexp: `(?i)(?:cannot find|can't find|unable to find|could not find|failed to find|couldn't find|missing)(?: the)? (?:config(?:uration)?|settings|certificate|credentials?|key|license)?(?: ?file)?:? ?['"(]?(?P<path>/[^\s'",;()]+\.[a-z0-9]{1,12})`},
 			// GHC names the file first: "app: /etc/app.yml: openFile: does not exist (No such file or directory)".
 			{Name: "ghc", Words: []string{"file: does not exist ("}, Regexp: `(?:^|[\s:])` + file + `: (?:open|with|read|get)\w*: does not exist \(`},
+			{Name: "bare", Words: []string{" file is missing"}, Regexp: `(?:^|[\s:'"])(?P<path>[\w./-]*\w)['"]? file is missing\b`},
 			{Name: "no", Words: []string{"no config", "no settings", "no certificate", "no license"}, Regexp: `(?i)\bno (?:config\w*|settings|certificate|license)(?: file)? (?:(?:is |was )?(?:available|found|present|exists) )?(?:at|in|under) ['"]?(?P<path>/[^\s'",;()]+\.[a-z0-9]{1,12})`},
 			// The configuration as such, without its path.
 			{Name: "unnamed", Words: []string{"configuration file", "config file"}, Regexp: `(?i)(?:could not|cannot|can't|couldn't|failed to|unable to) (?:open|find|locate|access|stat)(?: the| a| any)? config(?:uration)? file\b(?:[.,;!]|$)|\bno config(?:uration)? file (?:was )?(?:found|given|specified)\b`},
@@ -42,6 +43,7 @@ func configFileMissing() diagnose.Rule {
 			{Name: "envoy", Words: []string{"invalid path: /"}, Regexp: `Invalid path: (?P<path>/[^\s'",;()]+)`},
 			{Name: "php", Words: []string{"failed to open stream", "failed opening required"}, Regexp: `(?i)(?:require(?:_once)?|include(?:_once)?|fopen|file_get_contents|parse_ini_file)\((?P<path>[^)]+)\):.*no such file|failed opening required '(?P<path2>[^']+)'`},
 		},
+		Closing: fileShapes(),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			var out []diagnose.Finding
 			seen := map[string]bool{}
@@ -50,7 +52,7 @@ func configFileMissing() diagnose.Rule {
 				if dirs := strings.Fields(h.Group("dirs")); h.Pattern == "viper" && len(dirs) > 0 && !strings.Contains(file, "/") {
 					file = path.Join(dirs[0], file) // it takes any of yaml, json, toml, ...
 				}
-				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) || isCommand(h.Text) || consequence(h) || strings.Contains(h.Text, "opening storage failed") || strings.Contains(h.Text, "extension control file") || exit(c) == 127 && strings.Contains(h.Text, file+": No such file") || deniedBefore(h, file) {
+				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) && h.Pattern != "bare" || isCommand(h.Text) || consequence(h) || strings.Contains(h.Text, "opening storage failed") || strings.Contains(h.Text, "extension control file") || exit(c) == 127 && strings.Contains(h.Text, file+": No such file") || deniedBefore(h, file) {
 					continue
 				}
 				seen[file] = true
@@ -129,7 +131,7 @@ func isCommand(line string) bool {
 
 // consequence says that a file is missing because of what else the lines say: data that is corrupt, a directory that could not be made.
 func consequence(h diagnose.Hit) bool {
-	if strings.Contains(strings.ToLower(h.Text), "corrupt") || strings.Contains(h.Text, "could not access file \"") {
+	if ofStore(h.Text) || strings.Contains(strings.ToLower(h.Text), "corrupt") || strings.Contains(h.Text, "could not access file \"") {
 		return true
 	}
 	for n := max(1, h.Line-40); n < h.Line; n++ {
@@ -138,6 +140,12 @@ func consequence(h diagnose.Hit) bool {
 		}
 	}
 	return false
+}
+
+// ofStore says that a file which is missing is one of a storage engine's own, which it writes by itself.
+func ofStore(line string) bool {
+	l := strings.ToLower(line)
+	return strings.Contains(l, "rocksdb") || strings.Contains(l, "local shard") || strings.Contains(l, ".sst: no such file") || strings.Contains(l, ".ldb: no such file") || strings.Contains(l, "/wal/") || strings.Contains(l, "wiredtiger")
 }
 
 func fileMissing(c *diagnose.Case, h diagnose.Hit, file string) diagnose.Finding {

@@ -9,16 +9,29 @@ import (
 )
 
 func imageRunsAsRoot() diagnose.Rule {
+	root := regexp.MustCompile(`(?i)(?:can ?not|can't|must not|may not|should not|refus\w+ to|do not|don't) (?:be )?(?:run|start|execut)\w*\b.{0,30}?\bas (?:the )?["']?root\b|"root" execution of|\brun mysqld as root|running as root is not (?:allowed|supported|permitted)`)
 	re := regexp.MustCompile(`(?i)image will run as root|runAsUser breaks non-root policy|non-numeric user \((?P<user>[^)]*)\)`)
 	return diagnose.Rule{
 		ID: "image.runs-as-root", Category: "bad-image", Title: "The pod may not run as root, and the image does",
 		Doc: diagnose.Doc{
-			Means:   "The securityContext says runAsNonRoot, and the image's user is root, or a name that the kubelet cannot tell from root.",
+			Means:   "The securityContext says runAsNonRoot, and the image's user is root, or a name that the kubelet cannot tell from root. Or the program itself refuses to run as root, as database servers do.",
 			Confirm: "`kubectl describe pod POD` shows CreateContainerConfigError: \"container has runAsNonRoot and image will run as root\", or \"image has non-numeric user\".",
 			Mend:    "Set runAsUser to a number other than 0, or give the image a USER line with a number.",
 			Source:  "kubernetes.io/docs/tasks/configure-pod-container/security-context; k8s.io/kubernetes/pkg/kubelet/kuberuntime/security_context.go",
 		},
-		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
+		Log: []diagnose.Pattern{{Words: []string{"as root", "\"root\" execution"}}},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			if f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return atEnd(h) && h.Level != diagnose.Warn && root.MatchString(h.Text) }); ok {
+				f.Weight = 20
+				f.Summary = fmt.Sprintf("%s refuses to run as root: %s", c.Who(), inSentence(h, 140))
+				f.Advice = "Run it as the image's unprivileged user"
+				if uid, known := user(c); known && uid == 0 {
+					f.Confidence, f.Proof = diagnose.Certain, diagnose.Corroborated
+					f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "securityContext.runAsUser", Text: "0"})
+				}
+				f.Fixes = []diagnose.Fix{{Title: "Run it as a user other than root", Patch: containerPatch(c, "securityContext:\n  runAsUser: 1000")}}
+				return []diagnose.Finding{f}
+			}
 			s, g, ok := said(c, re)
 			if !ok {
 				return nil

@@ -7,8 +7,9 @@ import "crashloop/diagnose"
 func storesWords() []diagnose.Pattern {
 	return []diagnose.Pattern{
 		// The version that wrote the data, against the version that reads it.
-		{Name: "proven", Words: []string{"for running version", "current version is too old", "of the data (", "upgrading from", "downgrad", "upgrade from", "upgrade path", "out-of-date database schema", "database schema is", "schema version", "database version", "written by", "created by", "created with", "saved with", "too old to", "is too old", "too old. please", "require upgrading", "cannot be downgraded", "last used with", "but the required version", "file format", "format version", "metadata.version", "database does not match", "does not match current requirements", "minimum required", "legacy data", "appears to be postgresql data in", "required to upgrade to"}, Regexp: `(?i)` +
-			`is too (?:high|new|low|old) for (?:running|this) version` + // CockroachDB
+		{Name: "proven", Words: []string{"for running version", "incompatible downgrade", "incompatible upgrade", "current version is too old", "of the data (", "upgrading from", "downgrad", "upgrade from", "upgrade path", "out-of-date database schema", "database schema is", "schema version", "database version", "written by", "created by", "created with", "saved with", "too old to", "is too old", "too old. please", "require upgrading", "cannot be downgraded", "last used with", "but the required version", "file format", "format version", "metadata.version", "database does not match", "does not match current requirements", "minimum required", "legacy data", "appears to be postgresql data in", "required to upgrade to"}, Regexp: `(?i)` +
+			`incompatible (?:down|up)grade (?:detected|from)` + // Redpanda
+			`|is too (?:high|new|low|old) for (?:running|this) version` + // CockroachDB
 			`|version of the data \(\S+\) is (?:higher|lower|newer|older) than` + // Nextcloud
 			`|upgrad(?:e|ing) from (?:version |major version )?v?\d\S* to (?:version )?v?\d\S*:? is not (?:supported|possible|allowed)` +
 			`|(?:cluster|database|data|schema|version|format|store|server)\b.* can(?:not|'t) (?:be )?downgraded?\b|can(?:not|'t) downgrade (?:from|the (?:database|data|schema|cluster)|database|data|schema|cluster)\b` + // etcd, Moodle
