@@ -139,7 +139,7 @@ func (e *Engine) closing(c *Case, traced bool) []Finding {
 		if len(hits[i]) == 0 {
 			continue
 		}
-		for _, f := range e.ask(c, i, hits[i]) {
+		for _, f := range e.ask(c, i, func() []Finding { return e.rules[i].Match(c, hits[i]) }) {
 			f.Cause = e.rules[i].ID
 			if f.Confidence == Certain {
 				f.Confidence = Likely
