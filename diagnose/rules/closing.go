@@ -27,7 +27,7 @@ func dataShapes() []diagnose.Shape {
 
 // settingShapes are last words about a setting that the program does not take.
 func settingShapes() []diagnose.Shape {
-	const unless = aside + `|using (?:the |a )?default|defaulting|falling back|will be used|using .{0,40} instead|\bignor(?:ed|ing)\b|continuing|without it|\bdisabl(?:ed|ing)\b|optional|(?:config|expected|newest|latest) version|\b(?:corrupt\w*|lock|checksum|wal|raft|shards?|segments?|journal|change ?log|lost\+found|manifest|snapshot|rdb|sstable)\b`
+	const unless = aside + `|using (?:the |a )?default|defaulting|falling back|will be used|using .{0,40} instead|\bignor(?:ed|ing)\b|continuing|without it|(?-i:\b(?:no|without|missing|lacks?|misses) [A-Z][A-Z0-9]*_)|\bdisabl(?:ed|ing)\b|optional|(?:config|expected|newest|latest) version|\b(?:corrupt\w*|lock|checksum|wal|raft|shards?|segments?|journal|change ?log|lost\+found|manifest|snapshot|rdb|sstable)\b`
 	refuses := func(noun string) string {
 		return `(?i)\b` + noun + `['"` + "`" + `)\]]?.{0,60}?\b` + notTaken + `\b|\b` + notTaken + `\b.{0,50}?\b` + noun + `\b`
 	}
