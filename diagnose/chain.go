@@ -56,6 +56,9 @@ func (c *Case) follow(a Address, h Hit) (Finding, bool) {
 		f.Fixes = []Fix{{Title: "See which Service has that address", Command: Kubectl("", "get", "services", "-A", "--field-selector=spec.clusterIP="+a.Host)}}
 		return f, true
 	case t.external:
+		if found, ok := c.followMoved(a, h); ok {
+			return found, true
+		}
 		return c.external(a, h, f, ""), true
 	}
 	return Finding{}, false

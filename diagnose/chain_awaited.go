@@ -13,6 +13,7 @@ import (
 // awaited takes the object out of what kubectl and programs around it say when they waited for one in vain.
 var awaited = []*regexp.Regexp{
 	regexp.MustCompile(`condition on (pods?|jobs?|deployments?|statefulsets?|daemonsets?)(?:\.[a-z.]+)?/([a-z0-9][a-z0-9.-]*)`),
+	regexp.MustCompile(`(?i)(?:time[ds]? ?out|gave up|giving up|failed)\b.{0,20}waiting for (?:the )?(pods?|jobs?|deployments?|statefulsets?) ['"]?([a-z0-9][a-z0-9.-]*[a-z0-9])`),
 	regexp.MustCompile(`\(NotFound\): (pods|jobs|deployments|statefulsets|daemonsets)(?:\.[a-z.]+)? "([a-z0-9][a-z0-9.-]*)" not found`),
 	regexp.MustCompile(`\b(deployment|statefulset|daemonset) "([a-z0-9][a-z0-9.-]*)" exceeded its progress deadline`),
 }
@@ -63,8 +64,12 @@ func (c *Case) followAwaited(h Hit) (Finding, bool) {
 			return Finding{}, false
 		}
 		f.Cause, f.Confidence = "dependency.job-incomplete", Likely
-		f.Summary, f.Advice = said+", which has not completed", "Mend and run the Job first"
-		f.Chain = []Link{{object, "has not completed"}}
+		why := "has not completed"
+		if n := job.Status.Failed; n > 0 {
+			why = fmt.Sprintf("has failed %d times", n)
+		}
+		f.Summary, f.Advice = said+", which "+why, "Mend and run the Job first"
+		f.Chain = []Link{{object, why}}
 		f.Fixes = []Fix{{Title: "See why the Job does not end", Command: c.Kubectl("logs", "job/"+name)}}
 		return c.BelowJob(f, name), true
 	}

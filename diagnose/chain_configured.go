@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"net"
 	"slices"
 	"strings"
 
@@ -105,4 +106,42 @@ func (c *Case) followOutside(h Hit) {
 	if only != nil {
 		c.dependencies = append(c.dependencies, *only)
 	}
+}
+
+// followMoved deals with a private address that nothing in the cluster has, such as the ClusterIP of a Service that was made anew since or the
+// address of a pod that is gone: it goes on from the one Service that the configuration names with the same port, if that one is proven to be
+// broken.
+func (c *Case) followMoved(a Address, h Hit) (Finding, bool) {
+	if ip := net.ParseIP(a.Host); ip == nil || !ip.IsPrivate() || a.Port == 0 {
+		return Finding{}, false
+	}
+	var to Address
+	for _, s := range c.Addresses() {
+		if s.Address.Host == a.Host {
+			return Finding{}, false // it is meant as it stands
+		}
+		if s.Address.Host == to.Host || net.ParseIP(s.Address.Host) != nil {
+			continue
+		}
+		service := c.findService(s.Address).service
+		if service == nil || s.Address.Port != a.Port && (s.Address.Port != 0 || !slices.ContainsFunc(service.Spec.Ports, func(p corev1.ServicePort) bool { return int(p.Port) == a.Port })) {
+			continue
+		}
+		if to.Host != "" {
+			return Finding{}, false // more than one may be meant
+		}
+		to = Address{Host: s.Address.Host, Port: a.Port}
+	}
+	if to.Host == "" {
+		return Finding{}, false
+	}
+	f, ok := c.follow(to, h)
+	if !ok || f.Proof < Corroborated {
+		return Finding{}, false
+	}
+	if f.Confidence == Certain {
+		f.Confidence = Likely
+	}
+	f.Keys = append(f.Keys, a.Host)
+	return f, true
 }

@@ -61,6 +61,10 @@ func (c *Case) Dependencies() []Dependency {
 			continue
 		}
 		addresses := c.failedAddresses(h)
+		// A word that names nothing in the cluster and has no port is no address: "connecting to temporal".
+		addresses = slices.DeleteFunc(addresses, func(a Address) bool {
+			return a.Port == 0 && h.Pattern != failedName && !strings.ContainsAny(a.Host, ".:") && !a.IsLocal() && c.findService(a).missing
+		})
 		if len(addresses) == 0 && (h.Pattern != failedTimeout || c.Subject.ContainerType == Init || waitsForPeer(h.Text)) {
 			// Of lines near each other the one counts that says how it failed.
 			if silent < 0 || c.failures[silent].Pattern == failedSomehow && h.Pattern != failedSomehow && c.failures[silent].Line-h.Line <= 12 {

@@ -29,7 +29,7 @@ func connectionRule() Rule {
 			"server selection timed out", "serverselectionerror", "node may not be available", "no brokers available", "nobrokersavailable", "unable to obtain connection from database", "none of the configured nodes", "no living connections", "client has run out of available brokers", "communications link failure",
 			"could not connect to the endpoint", "can't reach database server", "could not open a connection to sql server", "network-related or instance-specific", "failed to obtain jdbc connection", "unable to acquire jdbc connection",
 			"the connection attempt failed", "connection attempt failed", "amqpconnectionerror", "brokernotavailable", "no servers available for connection", "unable to bootstrap from", "no resolvable bootstrap", "broker transport failure",
-			"brokers are down", "could not connect to", "couldn't connect to", "cannot connect to", "can't connect to", "unable to connect to", "failed to connect to", "not possible to connect", "failed to open tcp connection", "error connecting to", "connection error",
+			"brokers are down", "performing the request to http", "error sending request for url", "no reachable ", "could not connect to", "couldn't connect to", "cannot connect to", "can't connect to", "unable to connect to", "failed to connect to", "not possible to connect", "failed to open tcp connection", "error connecting to", "connection error",
 			"no healthy upstream", "failed to establish a new connection", "max retries exceeded with url", "pool initialization incomplete", "could not obtain connection", "unable to reach", "cannot reach", "could not reach", "is not reachable", "unreachable",
 			"sequelizeconnection", "redisconnectionexception", "jedisconnectionexception", "mongoserverselectionerror", "statuscode.unavailable", "code = unavailable", "error while dialing", "waiting on dependencies", " - no response", " - rejecting connections", "upstream connect error",
 			"still connecting to unix", "lost connection to unix", "lost connection to csi", "connect to the csi driver", "connecting to csi driver", "connection to csi driver", "dial unix",
@@ -41,7 +41,7 @@ func connectionRule() Rule {
 			"context deadline exceeded", "operation timed out", "timed out after", "timed out connecting", "timed out while connecting", "os error 110", "[errno 110]", "' (110)", "connection attempt timed out", "connection timed-out",
 			"timed out waiting for", "timeout waiting for", "request timeout after", "timeout connecting to", "connectiontimeout caused by", "client.timeout exceeded",
 		}},
-		{Name: failedAwait, Words: []string{"waiting for the condition on ", "exceeded its progress deadline", "(notfound): "}},
+		{Name: failedAwait, Words: []string{"waiting for the condition on ", "waiting for job ", "waiting for the job ", "waiting for deployment ", "waiting for statefulset ", "waiting for pod ", "exceeded its progress deadline", "(notfound): "}},
 		{Name: failedRoute, Words: []string{"no route to host", "ehostunreach", "network is unreachable", "enetunreach", "host is unreachable", "os error 113", "[errno 113]", "' (113)"}},
 		{Name: failedName, Words: []string{
 			"no such host", "eai_again", "name or service not known", "temporary failure in name resolution", "could not translate host name", "unknownhostexception", "unknown host",
@@ -50,6 +50,8 @@ func connectionRule() Rule {
 			"failed to lookup address", "getaddrinfo failed", "getaddrinfo for", "server misbehaving", "no address associated with hostname", "name not resolved", "dns resolution failed", "host unknown", "failure in name resolution", "resource temporarily unavailable (", "not found address of host",
 			"couldn't lookup host", "could not lookup host", "failed to look up", "unknown server host",
 		}},
+		// .NET, of a name server that gives no answer.
+		{Name: failedName, Words: []string{"resource temporarily unavailable"}, Regexp: `SocketException \([^)]*\): Resource temporarily unavailable`},
 		// ModuleNotFoundError and FileNotFoundException hold the word, too.
 		{Name: failedName, Words: []string{"enotfound"}, Regexp: `(?i)\bENOTFOUND\b`},
 	}}
@@ -60,6 +62,7 @@ func namePatterns() []*regexp.Regexp {
 	const host = `([a-zA-Z0-9_](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?)`
 	var out []*regexp.Regexp
 	for _, p := range []string{
+		`host lookup: ['"]` + host, // Dart
 		`lookup ` + host + `(?: on [^\s]+)?:`,
 		`resolve host address [‘'"]?` + host, // wget
 		`^\S*sh: (?:line \d+: )?` + host + `: (?:Name or service|Temporary failure)`,
@@ -79,7 +82,7 @@ func namePatterns() []*regexp.Regexp {
 		`address of host: ` + host, // ClickHouse
 		`(?i)host name ['"]?` + host + `['"]?`,
 		`(?i)hostname ['"]?` + host + `['"]?`,
-		`(?:^|[\s:"'(])` + host + `: (?:Name or service not known|No address associated with hostname|Temporary failure in name resolution|Name does not resolve)`,
+		`(?:^|[\s:"'(])` + host + `(?::\d{1,5})?: (?:Name or service not known|No address associated with hostname|Temporary failure in name resolution|Name does not resolve)`,
 	} {
 		out = append(out, regexp.MustCompile(p))
 	}
@@ -93,7 +96,7 @@ var exceptionName = regexp.MustCompile(`(?:Exception|Error)$`)
 func (e *Engine) unresolved(text string) string {
 	for _, re := range e.names {
 		for _, m := range re.FindAllStringSubmatchIndex(text, 4) {
-			if name := text[m[2]:m[3]]; !commonName(name) && !exceptionName.MatchString(name) && !inSentence(text, name, m[2], m[3]) {
+			if name := text[m[2]:m[3]]; !commonName(name) && !isDigits(name) && !exceptionName.MatchString(name) && !inSentence(text, name, m[2], m[3]) {
 				return name
 			}
 		}

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -169,7 +170,15 @@ func readTrace(lines []vline, i int) (Trace, int) {
 	case strings.HasPrefix(strings.TrimSpace(s), "** (") && !strings.HasPrefix(strings.TrimSpace(s), "** (EXIT"):
 		return readElixir(lines, i)
 	case strings.HasPrefix(strings.TrimSpace(s), "File \"") && i+1 < len(lines):
-		return readPythonSyntax(lines, i)
+		if t, next := readPythonSyntax(lines, i); next > i {
+			return t, next
+		}
+		return readPythonTail(lines, i)
+	}
+	if says, ok := strings.CutPrefix(s, "! Unable to load application: "); ok { // Puma
+		if class, message, ok := strings.Cut(says, ": "); ok && pythonClass(strings.ReplaceAll(class, "::", ".")) {
+			return Trace{Language: "Ruby", Class: class, Message: message, At: lines[i].n}, i + 1
+		}
 	}
 	if t, next := readReport(lines, i); next > i {
 		return t, next
@@ -524,6 +533,20 @@ func ownPython(s string) bool {
 }
 
 // readPythonSyntax reads what Python prints when it cannot even parse the program: the place, the line, a mark, the class.
+// readPythonTail reads a traceback of which the log holds only the last frames, as one that was cut or a "tail" of it does.
+func readPythonTail(lines []vline, i int) (Trace, int) {
+	s := lines[i].text
+	if !strings.HasPrefix(s, "  File \"") || !strings.Contains(s, ", line ") || !strings.Contains(s, ", in ") {
+		return Trace{}, i
+	}
+	rest := lines[i:min(len(lines), i+80)]
+	t, next := readPython(slices.Concat([]vline{{lines[i].n, "Traceback (most recent call last):"}}, rest, []vline{{}}), 0)
+	if t.Class == "" {
+		return Trace{}, i
+	}
+	return t, i + min(next-1, len(rest))
+}
+
 func readPythonSyntax(lines []vline, i int) (Trace, int) {
 	for k := i + 1; k < len(lines) && k <= i+4; k++ {
 		class, message, ok := strings.Cut(lines[k].text, ": ")

@@ -174,7 +174,8 @@ func readJVM(lines []vline, i int) (Trace, int) {
 		next++
 	}
 	if !jvmFrame(text(lines, next)) && !strings.HasPrefix(text(lines, next), "Caused by: ") {
-		if !start {
+		// Kafka's have no frames: one stands alone as what was said last.
+		if alone := strings.HasPrefix(s, class) && strings.Contains(class, ".") && i == len(lines)-1; !start && !alone {
 			return Trace{}, i
 		}
 		t.Class, t.Message = class, message

@@ -96,6 +96,10 @@ func ownForm(h diagnose.Hit) bool {
 // rejectionWords are what servers say to an identity that is known but lacks a right, or that comes without a secret.
 func rejectionWords() []diagnose.Pattern {
 	return []diagnose.Pattern{{Words: []string{"$unauthorized: ", "unauthorizedexception: ", "notauthorizedexception: "}}, {
+		// An answer to a request, in the words of a client that names the address; what an exception is called.
+		Words:  []string{"permission denied, on ", "code: accessdenied", "(permission denied", "permission denied: token", "authorizationexception", "authenticationexception", "autherror", "authenticationerror", "authorizationerror", "unauthorizederror", "forbiddenexception", "forbiddenerror", "exceptions.forbidden", "notauthorizedexception", "credentialserror", "credentialsexception", "authfailed"},
+		Regexp: `(?i:permission denied, on (?:get|post|put|list|delete|patch) |\b403 \(permission denied|permission denied: token |operation failed; code: AccessDenied)|\b(?:[\w$]+[.:]+)*\w*(?:Auth(?:entication|orization)?(?:Failed|Failure|Rejected)?|Unauthorized|Forbidden|Credentials)(?:Exception|Error)\b|\bexceptions\.Forbidden\b|\bAuthFailed\b`,
+	}, {
 		// git without a terminal to ask at; Vault's client.
 		Words:  []string{"could not read username", "could not read password", "code: 403. errors", "code: 401. errors", "code: 400. errors"},
 		Regexp: `fatal: could not read (?:Username|Password) for|Code: 40[013]\. Errors:`,

@@ -30,7 +30,7 @@ func appInvalidConfig() diagnose.Rule {
 		Log: slices.Concat(adviceWords(), settingsWords(), refusalWords(), serverSettings(), []diagnose.Pattern{
 			{Name: "nginx", Words: []string{"[emerg]"}, Regexp: `\[emerg\].*?(?P<what>(?:unknown|unexpected|invalid|directive|duplicate|no |"|host|conflicting|could not|unable|zero|the |too |location).*)`},
 			{Name: "parse", Words: []string{"yaml: ", "toml: ", "did not find expected", "mapping values are not allowed", "cannot unmarshal", "scannererror", "scannerexception", "parserexception", "that cannot start any token", "parsererror", "jsondecodeerror", "invalid character", "error converting yaml", "unexpected token", "unexpected end of json", "error parsing", "failed to parse", "unable to parse", "could not parse", "cannot parse", "parse error", "parsing error", "syntax error in", "error while parsing", "failed parsing", "tomldecodeerror", "parsingerror", "missingsectionheader", "malformed", "failed to unmarshal", "failed to decode", "error decoding", "unmarshal errors", "jsonparseexception", "syntax error on line", "syntax error at line", "not valid json", "not valid yaml", "invalid json", "invalid yaml", "invalid toml", "can't parse", "config parse", "unparsable", "bad indentation", "found character that cannot start"}},
-			{Name: "invalid", Words: []string{"invalid config", "invalid configuration", "config is invalid", "configuration is invalid", "config error", "configuration error", "configerror", "config validation", "validation failed", "failed validation", "bad configuration", "bad config", "error in config", "error loading config", "error loading the config", "failed to load config", "failed to load the config", "could not load config", "unable to load config", "cannot load config", "failed to read config", "configuration file failed", "config file failed", "error reading config", "improperlyconfigured", "failed to bind properties", "bad directive", "unknown directive", "unrecognized directive", "unknown configuration", "unrecognized configuration parameter", "invalid value for", "invalid setting", "unknown setting", "unsupported config", "unknown field", "unknown property", "unknown key", "unknown config", "configuration problem", "configuration file contains errors", "fatal config file error", "invalid option for", "misconfigur", "invalid command '", "bad value for", "illegal value", "field not found", "config check failed", "failed to initialize config", "wrong value for", "not a valid value", "errors in the configuration", "must be one of", "additional properties are not allowed", "error during config", "problem with configuration", "validationerror", "unknown variable '", "autodetect an ipv4 address", "config has invalid keys", "overlaps with existing route", "storage locations are invalid", "no nameservers found", "invalid loglevel", "invalid log level", "field validation for '", "error initializing configuration", "default discovery settings are unsuitable", "no hostname setting provided", "hostname is not configured", "key material not provided", "unable to validate credentials inherited", "please configure one with 'bind'", "common.config.configexception", "error loading configuration", "invalid value for parameter", "unknown variant `", "missing field `", "failed to configure a datasource", "unknown option \"", "refused to parse", "unknown output plugin", "unknown input plugin", "unknown filter plugin"}},
+			{Name: "invalid", Words: []string{"invalid config", "invalid configuration", "config is invalid", "configuration is invalid", "config error", "configuration error", "configerror", "config validation", "validation failed", "failed validation", "bad configuration", "bad config", "error in config", "error loading config", "error loading the config", "failed to load config", "failed to load the config", "could not load config", "unable to load config", "cannot load config", "failed to read config", "configuration file failed", "config file failed", "error reading config", "improperlyconfigured", "failed to bind properties", "bad directive", "unknown directive", "unrecognized directive", "unknown configuration", "unrecognized configuration parameter", "invalid value for", "invalid setting", "unknown setting", "unsupported config", "unknown field", "unknown property", "unknown key", "unknown config", "configuration problem", "configuration file contains errors", "fatal config file error", "invalid option for", "misconfigur", "invalid command '", "bad value for", "illegal value", "field not found", "config check failed", "failed to initialize config", "wrong value for", "not a valid value", "errors in the configuration", "must be one of", "additional properties are not allowed", "error during config", "problem with configuration", "validationerror", "unknown variable '", "autodetect an ipv4 address", "config has invalid keys", "overlaps with existing route", "storage locations are invalid", "no nameservers found", "invalid loglevel", "invalid log level", "field validation for '", "error initializing configuration", "default discovery settings are unsuitable", "no hostname setting provided", "hostname is not configured", "key material not provided", "unable to validate credentials inherited", "please configure one with 'bind'", "common.config.configexception", "error loading configuration", "invalid value for parameter", "unknown variant `", "missing field `", "failed to configure a datasource", "unknown option \"", "refused to parse", "unknown output plugin", "unknown input plugin", "unknown filter plugin", "format of the initialization string does not conform", "has failed the following constraints"}},
 			// Any program's own words for it: "unable to instantiate configuration", "the configuration contains values which are invalid".
 			{Name: "sentence", Words: []string{"config", "settings"}, Regexp: `(?i)(?:unable|failed|fail|failure|could not|couldn't|cannot|can't|not able) (?:to )?(?:initiali[sz]e|instantiate|load|read|parse|process|decode|validate|unmarshal|apply|interpret|understand|get|set up|init)\w* (?:\w+ ){0,3}?['"]?(?:config|settings)|(?:error|failure|problem|exception) (?:while |when |in |with |during )?(?:initiali[sz]ing|instantiating|loading|reading|parsing|processing|decoding|validating|unmarshalling) (?:\w+ ){0,3}?['"]?(?:config|settings)|(?:config(?:uration)?|settings)\b(?: file)?.{0,40}? (?:is|are|was|contains?|has|have) (?:\w+ ){0,5}?(?:invalid|malformed|incorrect|broken|wrong|bad|unsupported|not valid|incomplete)\b|invalid .{0,30}?(?:config|setting)|please (?:set|configure|provide|specify|define|add) .{1,60}? in (?:the |your )?['"]?\S*(?:config|settings)|(?:check|correct|fix) (?:the |your )(?:config|settings)|missing (?:required )?(?:config(?:uration)?|settings?) (?:field|key|value|option|parameter|property|entry|section)`},
 			// The variables that the cluster makes of Services, where the program expects a port of its own.
@@ -43,14 +43,23 @@ func appInvalidConfig() diagnose.Rule {
 			{Name: "name", Words: []string{"ora-12514", "ora-12505", "ora-12154"}},
 			// What Go's libraries say of an address, a duration or a number that was set wrongly.
 			{Name: "value", Words: []string{"missing port in address", "too many colons in address", "unknown port", "invalid port ", "missing protocol scheme", "unsupported protocol scheme", "first path segment in url", "invalid duration", "missing unit in duration", "unknown unit", "parsing \"", "invalid character \" \" in host name", "quantities must match"}, Regexp: `missing port in address|too many colons in address|unknown port|invalid port "?\S|missing protocol scheme|unsupported protocol scheme|first path segment in URL|time: (?:invalid duration|missing unit in duration|unknown unit)|strconv\.\w+: parsing "[^"]*": (?:invalid syntax|value out of range)|in host name|quantities must match`},
+			{Name: "sentence", Words: []string{"does not include", "doesn't include", "does not contain", "doesn't contain", "does not have", "does not define"}, Regexp: `(?i)(?:\.ini|\bconfig\w*|\bsettings)\b(?: file)? (?:does not|doesn't) (?:include|contain|have|define) .{1,40}\b(?:section|key|entry|block|stanza)\b`},
+			// serde, of a value in whatever it reads.
+			{Name: "value", Words: []string{"invalid type: ", "invalid value: "}, Regexp: `\binvalid (?:type|value): .{1,80}, expected \S`},
 			{Name: "requirement", Words: []string{"requirement failed: "}, Regexp: `requirement failed: .*(?:process\.roles|listeners|broker\.id|node\.id|controller\.|inter\.broker|log\.|zookeeper)`},
 			{Name: "place", Words: []string{".conf:", ".cfg:", ".yaml:", ".yml:", ".toml:", ".json:", ".ini:", ".hcl:", ".cnf:", "caddyfile:", "corefile:"}, Regexp: `(?P<path>/[\w./@-]+(?:\.(?:conf|cfg|ya?ml|toml|json|ini|hcl|cnf)|Caddyfile|Corefile)):\d+(?::\d+)?(?:[:\]] | - )`},
 		}),
 		Closing: settingShapes(),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			t := c.Last()
-			if len(hits) == 0 || t == nil {
+			if t == nil {
 				return nil
+			}
+			if len(hits) == 0 {
+				if f, ok := refusedValue(c); ok {
+					return []diagnose.Finding{f}
+				}
+				return byExitCode(c, t.ExitCode)
 			}
 			var out []diagnose.Finding
 			for _, h := range slices.Backward(hits) {
@@ -156,9 +165,35 @@ func appInvalidConfig() diagnose.Rule {
 				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Restart it once the configuration is right", Command: c.Kubectl("rollout", "restart", c.Target())})
 				out = append(out, f)
 			}
+			if len(out) == 0 {
+				if f, ok := refusedValue(c); ok {
+					out = append(out, f)
+				}
+			}
 			return out
 		},
 	}
+}
+
+// byExitCode deals with a program that ends with the exit code for a wrong configuration, 78 of sysexits(3), after an error in words of its own.
+func byExitCode(c *diagnose.Case, code int32) []diagnose.Finding {
+	l := c.Log()
+	if code != 78 || l.Empty() {
+		return nil
+	}
+	n := lastWords(l)
+	if diagnose.LineLevel(l.Line(n)) < diagnose.Error {
+		return nil
+	}
+	for n > 1 && diagnose.LineLevel(l.Line(n-1)) >= diagnose.Error {
+		n-- // the first of the errors says what the others come of
+	}
+	return []diagnose.Finding{{
+		Confidence: diagnose.Likely, Proof: diagnose.Words, Weight: -100, Log: l, At: n, Span: n, Evidence: []diagnose.Evidence{l.Cite(n)},
+		Summary: fmt.Sprintf("%s ends with exit code 78, which stands for a wrong configuration: %s", c.Who(), shorten(quote(diagnose.Say(l.Line(n))), 200)),
+		Advice:  "Correct what it names and restart the workload",
+		Fixes:   []diagnose.Fix{{Title: "See what configures it", Command: c.Kubectl("get", c.Target(), "-o", "yaml")}},
+	}}
 }
 
 // servesDatabase says that a container of the pod is a database itself, whose socket it may well look for.

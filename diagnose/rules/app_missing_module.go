@@ -38,6 +38,12 @@ func appMissingModule() diagnose.Rule {
 			// The build itself: Next.js, Nuxt and others are started before they were built.
 			{Name: "build", Words: []string{"could not find a production build", "could not find a valid build", "no build found"}, Regexp: `(?i)Could not find a (?:production|valid) build in the '(?P<name>[^']+)'`},
 			{Name: "lua", Words: []string{"module '"}, Regexp: `module '(?P<name>[\w./-]+)' not found:`},
+			{Name: "r", Words: []string{"there is no package called"}, Regexp: `there is no package called [‘'"“](?P<name>[\w.]+)`},
+			{Name: "clojure", Words: []string{"could not locate "}, Regexp: `Could not locate (?P<name>[\w./$-]+?)(?:__init\.class| or )\b.* on classpath`},
+			{Name: "django", Words: []string{"error loading "}, Regexp: `Error loading (?P<name>[\w.]+)(?: or [\w.]+)? module\b`},
+			{Name: "sqlalchemy", Words: []string{"can't load plugin: "}, Regexp: `Can't load plugin: (?P<name>[\w.]+:[\w.]+)`},
+			// In nobody's words in particular: "Package Genie not found in current path", "plugin 'x' is not installed".
+			{Name: "words", Words: []string{"package ", "library ", "gem ", "dependency ", "extension ", "plugin "}, Regexp: `(?i)\b(?:package|library|gem|dependency|extension|plugin) ['"` + "`" + `‘]?(?P<name>[A-Za-z][\w./@-]{1,80})['"` + "`" + `’]? (?:is |was |are |could )?not (?:be )?(?:found|installed)\b`},
 			{Name: "perl", Words: []string{"can't locate"}, Regexp: `Can't locate (?P<name>\S+) in @INC`},
 			{Name: "postgres", Words: []string{"could not access file \"", "could not load library \""}, Regexp: `could not (?:access file|load library) "(?P<name>[^"]+)": (?:No such file|\S+: cannot open)`},
 			{Name: "spark", Words: []string{"failed to load class"}, Regexp: `Failed to load class (?P<name>[\w$]+(?:\.[\w$]+)+)`},
@@ -51,16 +57,20 @@ func appMissingModule() diagnose.Rule {
 				if (h.Pattern == "extension" || h.Pattern == "postgres") && h.Level != diagnose.Fatal && !servesDatabase(c) {
 					return false // a client that repeats what its server lacks
 				}
-				return h.Level != diagnose.Warn && h.Level != diagnose.Debug && !strings.Contains(h.Text, "GLIBC")
+				return h.Level != diagnose.Warn && h.Level != diagnose.Debug && !strings.Contains(h.Text, "GLIBC") && (h.Pattern != "words" || atEnd(h))
 			})
 			if !ok {
 				return nil
 			}
-			name := firstOf(h.Group("name"), h.Group("name2"), h.Group("main"), h.Group("lib"), h.Group("gem"), h.Group("gem2"), h.Group("class"), h.Group("driver"), h.Group("file"), h.Group("fw"), "a runtime that it needs")
+			name := firstOf(strings.TrimSuffix(h.Group("name"), "__init"), h.Group("name2"), h.Group("main"), h.Group("lib"), h.Group("gem"), h.Group("gem2"), h.Group("class"), h.Group("driver"), h.Group("file"), h.Group("fw"), "a runtime that it needs")
 			f.Confidence = diagnose.Certain
 			f.Keys = []string{name}
 			what := "module"
 			switch h.Pattern {
+			case "words":
+				f.Confidence = diagnose.Likely
+			case "sqlalchemy":
+				what = "plugin"
 			case "java":
 				what = "class"
 			case "so", "postgres":

@@ -10,6 +10,7 @@ import (
 
 func componentCloudIdentity() diagnose.Rule {
 	action := regexp.MustCompile(`(?i)not authorized to perform:? (?P<action>[\w*-]+:[\w:*-]+)|(?:does not have|required) ['"]?(?P<gcp>[\w.]+)['"]? (?:permission|access)|permission ['"]?(?P<gcp2>[\w.]+)['"]? denied|perform action '(?P<azure>[^']+)'`)
+	none := regexp.MustCompile(`(?i)no ?credential|unable to locate credentials|could not (?:load|find|automatically determine) |failed to retrieve (?:credentials|a token)|credential ?unavailable|no valid providers|DefaultAzureCredential`)
 	metadata := regexp.MustCompile(`(?i)EC2Metadata|ec2imds|instance metadata`)
 	return diagnose.Rule{
 		ID: "component.cloud-identity", Category: "component", Title: "The cloud does not let its identity do what it needs",
@@ -24,7 +25,9 @@ func componentCloudIdentity() diagnose.Rule {
 			"could not find default credentials", "metadata server", "iam.serviceaccounts", "permission_denied", "does not have storage.", "error 403", "authorizationfailed", "defaultazurecredential", "manualidentitycredential", "adal:", "aadsts", "managed identity", "get credentials: ", "ec2metadata", "ec2imds", "instance metadata",
 		}, Regexp: `(?i)not authorized to perform|(?:^|[^.\w])AccessDenied(?:Exception)?\b|UnauthorizedOperation|WebIdentityErr|NoCredentialProviders|no valid providers in chain|failed to retrieve credentials|unable to locate credentials|could not load credentials|InvalidIdentityToken|AssumeRoleWithWebIdentity|no EC2 IMDS role|failed to refresh cached credentials|could not find default credentials|iam\.serviceAccounts|PERMISSION_DENIED.*(?:googleapis|google\.rpc|projects/)|googleapis.*PERMISSION_DENIED|googleapi: Error 403|AuthorizationFailed|DefaultAzureCredential|AADSTS\d+|does not have \S+ (?:access|permission)|(?:failed|error|unable)\b.{0,120}(?:EC2Metadata|ec2imds|instance metadata)`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
-			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Level != diagnose.Info && h.Level != diagnose.Debug })
+			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
+				return h.Level != diagnose.Info && h.Level != diagnose.Debug && !strings.HasPrefix(strings.TrimSpace(h.Text), "at ") && !strings.Contains(h.Text, "minio.error")
+			})
 			if !ok {
 				return nil
 			}
@@ -54,6 +57,11 @@ func componentCloudIdentity() diagnose.Rule {
 			f.Advice = "Give the role of that ServiceAccount the action that was denied"
 			if strings.Contains(h.Text, "AssumeRoleWithWebIdentity") {
 				f.Advice = fmt.Sprintf("Let the trust policy of its role name system:serviceaccount:%s:%s and this cluster's OIDC provider", c.Subject.Namespace, name)
+			}
+			if none.MatchString(h.Text) && f.Confidence != diagnose.Certain {
+				f.Chain[0].Says = "gives it no credentials for the cloud"
+				f.Summary = fmt.Sprintf("%s ends because it finds no credentials for the cloud's API (ServiceAccount %s): %s", c.Who(), name, what)
+				f.Advice = "Annotate that ServiceAccount with the cloud role that it is to act as, or give it credentials by its environment"
 			}
 			if o, err := c.Get(diagnose.ServiceAccounts, c.Subject.Namespace, name); err == nil {
 				annotation := ""

@@ -63,9 +63,14 @@ func configEnvMissing() diagnose.Rule {
 			// Rust: env::VarError, "NotPresent"; the variable stands in the expect message, if anywhere.
 			// A licence that must be accepted by a variable, and the variable that the hint sets.
 			{Name: "accept", Words: []string{"eula", "license agreement", "licence agreement", "accept_"}, Regexp: `(?i:accept\b.{0,120}(?:eula|licen[cs]e)|(?:eula|licen[cs]e)\b.{0,120}accept|-e "?)(?:.{0,120}?[\s"'` + "`" + `](?P<env>[A-Z][A-Z0-9_]{3,60})(?:=|['"` + "`" + `]|\s(?i:to|is|environment|must)\b))?`},
+			// Haskell's getEnv; zio-config and others.
+			{Name: "getenv", Words: []string{": getenv: "}, Regexp: name + `: getEnv: does not exist`},
+			{Name: "expected", Words: []string{" to be set"}, Regexp: `(?i:expected|expects|wants) ['"` + "`" + `]?` + name + `['"` + "`" + `]? (?:variable |environment variable )?to be set`},
+			// The line of source that fails, as Python and Node.js show it, reads a variable and gets nothing.
+			{Name: "source", Words: []string{"process.env", "os.environ", "os.getenv", "getenv("}, Regexp: `(?:process\.env(?:\.|\[['"])|os\.environ(?:\.get)?[\[(]['"]|\b[Gg]etenv\(['"])` + name},
 			// The names stand in a list on the lines below.
 			{Name: "no", Words: []string{" set", " provided", " configured", " specified", " defined"}, Regexp: `\b[Nn]o ` + name + ` (?:was |is |has been )?(?:set|provided|configured|specified|defined)\b`},
-			{Name: "list", Words: []string{"variables"}, Regexp: `(?i)(?:(?:these|following|required|missing|necessary|mandatory) (?:required |mandatory )?(?:environment |env )?variables|variables? (?:are |is )?(?:missing|required|not set|must be set|need to be set))\b.{0,80}:\s*$`},
+			{Name: "list", Words: []string{"variables"}, Regexp: `(?i)(?:(?:these|following|required|missing|necessary|mandatory) (?:required |mandatory )?(?:environment |env )?variables|variables? (?:are |is |were )?(?:missing|required|not set|must be set|need to be set|defined in \S+ but are not present))\b.{0,80}:\s*$`},
 			{Name: "authentik", Words: []string{"secret key missing"}},
 			{Name: "rust", Words: []string{"notpresent", "environment variable not found"}, Regexp: `\b` + name + `\b.*(?:NotPresent|environment variable not found)`},
 		},
@@ -107,7 +112,11 @@ func configEnvMissing() diagnose.Rule {
 					}
 				case "words", "before":
 					// That a variable is spoken of does not say that it is not there.
-					if !lacks.MatchString(h.Text) || defaulted.MatchString(h.Text) || optional.MatchString(h.Text) && !demanded.MatchString(h.Text) {
+					if !lacks.MatchString(h.Text) || defaulted.MatchString(h.Text) && !strings.Contains(h.Text, "must be set") || optional.MatchString(h.Text) && !demanded.MatchString(h.Text) {
+						continue
+					}
+				case "source":
+					if !readsNothing(c, h) {
 						continue
 					}
 				case "datasource":
@@ -154,10 +163,24 @@ func configEnvMissing() diagnose.Rule {
 	}
 }
 
+// nothing is what the runtimes call a value that is not there.
+var nothing = regexp.MustCompile(`\bundefined\b|\bnull\b|\bNone\b|\bNoneType\b|\bnil\b`)
+
+// readsNothing says that a line of source belongs to the error that the program ended with, and that this is about a value that is not there.
+func readsNothing(c *diagnose.Case, h diagnose.Hit) bool {
+	for _, t := range c.Traces() {
+		if !t.Handled && h.Line >= t.First-5 && h.Line <= t.Last && nothing.MatchString(t.Message+" "+t.CauseMessage) {
+			return true
+		}
+	}
+	return false
+}
+
 // listed is the first variable of a list on the lines below.
 func listed(h diagnose.Hit) string {
 	for n := h.Line + 1; n <= h.Line+3; n++ {
-		if name := strings.TrimRight(strings.TrimLeft(h.Log.Line(n), " \t-*•"), " :,;"); name != "" {
+		first, _, _ := strings.Cut(strings.TrimLeft(h.Log.Line(n), " \t-*•"), ", ")
+		if name := strings.TrimRight(first, " :,;"); name != "" {
 			if variableRE.MatchString(name) && !notAVariable(name) {
 				return name
 			}

@@ -27,6 +27,8 @@ func configFileMissing() diagnose.Rule {
 			// Rust's errors name the path in a field.
 			{Name: "field", Words: []string{"no such file or directory"}, Regexp: `\b(?:path|file|filename): "(?P<path>[^"]+)".{0,120}[Nn]o such file or directory`},
 			{Name: "after", Words: []string{"file does not exist", "file doesn't exist", "file not found"}, Regexp: `(?i)\bfile (?:does not exist|doesn't exist|not found): ` + quote + file},
+			{Name: "named", Words: []string{"file "}, Regexp: `(?:^|[\s\]:])[Ff]ile ['"` + "`" + `]?(?P<path>[\w./@-]*[\w-]\.[a-z][a-z0-9.]{1,12})['"` + "`" + `]? (?:was |is |could )?(?:not (?:be )?found|does not exist|doesn't exist|is missing)\b`},
+			{Name: "glob", Words: []string{"matches no files"}, Regexp: `matches no files: [^\w./]*(?P<path>[\w./*@-]+)`}, // Go's html/template
 			{Name: "nginx", Words: []string{"no such file or directory"}, Regexp: `(?i)(?:cannot load certificate(?: key)?|BIO_new_file\(|SSL_CTX_\w+\(|open\(\)|stat\(\)) "?(?P<path>/[^\s"']+)"?.*no such file or directory`},
 			{Name: "java", Words: []string{"filenotfoundexception", "nosuchfileexception"}, Regexp: `(?:FileNotFoundException|NoSuchFileException): (?:(?:[Ff]ile )?file:|[\w ]+ does not exist: (?:file:)?|class path resource \[)?` + file},
 			{Name: "dotnet", Words: []string{"could not find file", "could not find a part of the path", "physical path was"}, Regexp: `(?i)(?:could not find (?:file|a part of the path)|physical path was) '(?P<path>[^']+)'`},
@@ -40,7 +42,7 @@ func configFileMissing() diagnose.Rule {
 			{Name: "unnamed", Words: []string{"configuration file", "config file"}, Regexp: `(?i)(?:could not|cannot|can't|couldn't|failed to|unable to) (?:open|find|locate|access|stat)(?: the| a| any)? config(?:uration)? file\b(?:[.,;!]|$)|\bno config(?:uration)? file (?:was )?(?:found|given|specified)\b`},
 			{Name: "viper", Words: []string{"not found in \"["}, Regexp: `Config File "(?P<path>[^"]+)" Not Found in "\[(?P<dirs>[^\]]*)\]"`},
 			// Envoy of a path in its configuration that cannot be read.
-			{Name: "envoy", Words: []string{"invalid path: /"}, Regexp: `Invalid path: (?P<path>/[^\s'",;()]+)`},
+			{Name: "envoy", Words: []string{"invalid path: /"}, Regexp: `[Ii]nvalid path: (?P<path>/[^\s'",;()]+)`},
 			{Name: "php", Words: []string{"failed to open stream", "failed opening required"}, Regexp: `(?i)(?:require(?:_once)?|include(?:_once)?|fopen|file_get_contents|parse_ini_file)\((?P<path>[^)]+)\):.*no such file|failed opening required '(?P<path2>[^']+)'`},
 		},
 		Closing: fileShapes(),
@@ -52,7 +54,7 @@ func configFileMissing() diagnose.Rule {
 				if dirs := strings.Fields(h.Group("dirs")); h.Pattern == "viper" && len(dirs) > 0 && !strings.Contains(file, "/") {
 					file = path.Join(dirs[0], file) // it takes any of yaml, json, toml, ...
 				}
-				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) && h.Pattern != "bare" || isCommand(h.Text) || consequence(h) || strings.Contains(h.Text, "opening storage failed") || strings.Contains(h.Text, "extension control file") || exit(c) == 127 && strings.Contains(h.Text, file+": No such file") || deniedBefore(h, file) {
+				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) && h.Pattern != "bare" || isCommand(h.Text) || consequence(h) || strings.Contains(h.Text, `\r'`) || h.Pattern == "named" && !atEnd(h) || strings.Contains(h.Text, "opening storage failed") || strings.Contains(h.Text, "extension control file") || exit(c) == 127 && strings.Contains(h.Text, file+": No such file") || deniedBefore(h, file) {
 					continue
 				}
 				seen[file] = true

@@ -18,10 +18,13 @@ func denied() []diagnose.Pattern {
 		{Name: "before", Words: []string{"permission denied", "operation not permitted", "is not writable", "not writable"}, Regexp: `(?i)` + begin + file + `['"’]?\)?:?[^/]{0,60}(?:permission denied|operation not permitted|not writable)`},
 		{Name: "owner", Words: []string{"must be accessible by owner only", "permissions are too open", "are too open", "too open", "has group or world access", "too permissive", "has invalid permissions", "has wrong ownership", "has wrong permissions", "has incorrect permissions", "must be owned by the user identifier", "can only be writable by the owner"}, Regexp: file + `['"]?\)? .{0,40}(?:must be accessible by owner only|must be owned by the user identifier|can only be writable by the owner|permissions are too open|has group or world access|too permissive|has (?:invalid|wrong|incorrect) (?:permissions|ownership))|(?:permissions for|permissions on|Permissions \d+ for) ['"]?(?P<path2>/[^\s'"]+)`},
 		// A path that begins at the working directory: mkdir: cannot create directory 'data/x': Permission denied; EACCES: permission denied, mkdir './data'.
-		{Name: "relative", Words: []string{"permission denied", "operation not permitted"}, Regexp: `(?i:permission denied|operation not permitted)[^/'"‘]{0,40}['"‘](?P<rel>(?:\./)?[\w.-]+(?:/[\w.-]*)*)['"’]|['"‘](?P<rel2>(?:\./)?[\w.-]+(?:/[\w.-]*)*)['"’]: (?i:permission denied|operation not permitted)|\b(?:open|mkdir|create|unlink|stat|chmod|chown|mkdirat) (?P<rel3>(?:\./)?[\w.-]+(?:/[\w.-]*)*): (?i:permission denied|operation not permitted)`},
+		{Name: "relative", Words: []string{"permission denied", "operation not permitted"}, Regexp: `(?i:permission denied|operation not permitted)[^/'"‘]{0,40}['"‘](?P<rel>(?:\./)?[\w.-]+(?:/[\w.-]*)*)['"’]|['"‘](?P<rel2>(?:\./)?[\w.-]+(?:/[\w.-]*)*)['"’]: (?i:permission denied|operation not permitted)|\b(?:open|mkdir|create|unlink|stat|chmod|chown|mkdirat|dir|directory|file) (?P<rel3>(?:\./)?[\w.-]+(?:/[\w.-]*)*): (?i:permission denied|operation not permitted)`},
 		{Name: "bare", Words: []string{"permission denied", "operation not permitted", "eacces", "permissionerror", "attempt to write a readonly database"}, Regexp: `(?i:permission denied|operation not permitted|attempt to write a readonly database)|\bEACCES\b|PermissionError`},
 	}...)
 }
+
+// remote is a refusal that came from another machine, as the answer to a request.
+var remote = regexp.MustCompile(`permission denied.{0,40}https?://|https?://\S+.{0,40}permission denied|\b403\b.{0,20}permission denied|permission denied: token|code = permissiondenied`)
 
 var relativePath = regexp.MustCompile(`['"‘](\.{0,2}[\w-]*/[^'"’\s]+)['"’]`)
 
@@ -29,7 +32,7 @@ var relativePath = regexp.MustCompile(`['"‘](\.{0,2}[\w-]*/[^'"’\s]+)['"’]
 func deniedAt(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, string, bool) {
 	skip := func(h diagnose.Hit) bool {
 		t := strings.ToLower(h.Text)
-		return strings.Contains(t, "exec ") && strings.Contains(t, "exec:") || strings.Contains(t, "bind") || strings.Contains(t, "listen") || strings.Contains(t, "for user") || strings.Contains(t, "docker.sock") || strings.Contains(t, "publickey")
+		return strings.Contains(t, "exec ") && strings.Contains(t, "exec:") || strings.Contains(t, "bind") || strings.Contains(t, "listen") || strings.Contains(t, "for user") || strings.Contains(t, "docker.sock") || strings.Contains(t, "publickey") || remote.MatchString(t)
 	}
 	if f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
 		path := h.Group("path") + h.Group("path2")

@@ -245,6 +245,9 @@ func listening() []diagnose.Pattern {
 			"process running for",
 		},
 	}, {
+		// In any other words, with the address: "Starting application at 127.0.0.1:3000".
+		Name: "listening", Words: []string{" 127.0.0.1:", " localhost:", " 0.0.0.0:", "/127.0.0.1:", "/localhost:", "/0.0.0.0:"}, Regexp: `(?i)\b(?:start|listen|serv|bound|bind)\w*\s(?:\w+ ){0,4}(?:at|on|to):? (?:https?://)?(?:127\.0\.0\.1|localhost|0\.0\.0\.0):\d+`,
+	}, {
 		// Vite, Next.js and Angular.
 		Name: "listening", Words: []string{"local:", "network:"}, Regexp: `(?i)\b(?:local|network):\s+(?:https?://|use --host)`,
 	}}

@@ -50,6 +50,10 @@ func probeUnhealthy() diagnose.Rule {
 				}
 			} else {
 				f.Summary = fmt.Sprintf("%s: after %s of service it no longer accepts connections", p.says(c), diagnose.Duration(c.Ran()))
+				if c.Ran().Minutes() < 5 {
+					f.Confidence = diagnose.Likely // that it ever did is not known
+					f.Summary = fmt.Sprintf("%s: after %s it does not accept connections", p.says(c), diagnose.Duration(c.Ran()))
+				}
 			}
 			if code >= 500 || unserving {
 				f.Killing = f.Summary

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"crashloop/diagnose"
@@ -22,7 +23,16 @@ func volumePermission() diagnose.Rule {
 				return []diagnose.Finding{f}
 			}
 			f, file, ok := deniedAt(c, hits)
-			if !ok || file == "" {
+			if !ok {
+				return nil
+			}
+			if file == "" {
+				if h, on := relativeDenied(hits, f); on {
+					if f, ok := onlyClaim(c, f); ok {
+						f.Summary = fmt.Sprintf("%s may not access %s%s, most likely on claim %s", c.Who(), h, identity(c, &f), f.Keys[0]) + "; the pod sets no fsGroup"
+						return []diagnose.Finding{f}
+					}
+				}
 				return nil
 			}
 			m, mounted := mountAt(c, file)
@@ -59,12 +69,37 @@ func volumePermission() diagnose.Rule {
 	}
 }
 
-// sqliteDenied is SQLite's way of saying that it may not write where its file is, which names no path: it lies on the one claim that the
-// container mounts, and the container runs as a user whom nothing gives that claim to.
+// sqliteDenied is SQLite's way of saying that it may not write where its file is, which names no path.
 func sqliteDenied(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, bool) {
 	f, _, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "sqlite" })
+	if !ok {
+		return f, false
+	}
+	if f, ok = onlyClaim(c, f); !ok {
+		return f, false
+	}
+	f.Summary = fmt.Sprintf("%s cannot open its SQLite database%s, most likely because it may not write to claim %s; the pod sets no fsGroup", c.Who(), identity(c, &f), f.Keys[0])
+	return f, true
+}
+
+// ownData is how a store speaks of the files that it keeps, wherever it runs.
+var ownData = regexp.MustCompile(`(?i)append[- ]?only|\brdb\b|\bwal\b|\bjournal\b|\bdata(?:base)? (?:dir|file)`)
+
+// relativeDenied is the path that begins at the working directory which a finding's line names, when it is one of a store's own data.
+func relativeDenied(hits []diagnose.Hit, f diagnose.Finding) (string, bool) {
+	for _, h := range hits {
+		if h.Pattern == "relative" && h.Line == f.At && ownData.MatchString(h.Text) {
+			return firstOf(h.Group("rel"), h.Group("rel2"), h.Group("rel3")), true
+		}
+	}
+	return "", false
+}
+
+// onlyClaim completes a finding about a file that is not named in full: it lies on the one claim that the container mounts, and the container
+// runs as a user whom nothing gives that claim to. The first key is the claim's name.
+func onlyClaim(c *diagnose.Case, f diagnose.Finding) (diagnose.Finding, bool) {
 	uid, known := user(c)
-	if _, has := fsGroup(c); !ok || has || !known || uid == 0 || c.Container == nil {
+	if _, has := fsGroup(c); has || !known || uid == 0 || c.Container == nil {
 		return f, false
 	}
 	var on *mount
@@ -80,9 +115,9 @@ func sqliteDenied(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, bool
 		return f, false
 	}
 	claim := on.volume.PersistentVolumeClaim.ClaimName
-	f.Proof = diagnose.Corroborated
+	f.Proof, f.Confidence = diagnose.Corroborated, diagnose.Likely
+	f.Keys = []string{claim}
 	f.Evidence = append(f.Evidence, on.cite(c))
-	f.Summary = fmt.Sprintf("%s cannot open its SQLite database%s, most likely because it may not write to claim %s at %s; the pod sets no fsGroup", c.Who(), identity(c, &f), claim, on.MountPath)
 	f.Advice = "Set fsGroup to a group of its user"
 	f.Fixes = []diagnose.Fix{{Title: "Give the volume to the user's group", Patch: podPatch(c, fmt.Sprintf("securityContext:\n  fsGroup: %d", uid))}}
 	return f, true

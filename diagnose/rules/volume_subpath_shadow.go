@@ -95,6 +95,10 @@ func isProgram(c *diagnose.Case, file, text string) bool {
 			return true
 		}
 	}
+	switch path.Base(file) {
+	case "package.json", "manage.py", "Gemfile", "Rakefile", "config.ru", "artisan", "mix.exs", "deno.json", "composer.json": // what lies beside a program's code
+		return true
+	}
 	return strings.Contains(text, ": not found") && (strings.HasPrefix(text, "/bin/sh") || strings.HasPrefix(text, "sh:") || strings.Contains(text, "exec:"))
 }
 
