@@ -23,6 +23,8 @@ func TestReading(t *testing.T) {
 		{"data", "ERROR: the journal on this volume is of an older version, upgrade it first", onData},
 		{"an identity", "fatal: the vault did not like our password, login is not possible", onCredentials},
 		{"the machine", "error: this kernel lacks the instructions that we need", onHost},
+		{"a path of others", "error: wrong ownership of /srv/pit/store, it is not ours", onPermission},
+		{"an object of the cluster by its name", `Error: configmaps "login-configuration" not found`, onKind},
 		{"several lines of one error", "ERROR boot\nERROR the schema of the database is behind\nERROR run the upgrade\nINFO stopped", onData},
 		{"the words of an exception", "Fatal error: BadConfigSection(unknownField)", onConfig},
 
