@@ -72,6 +72,9 @@ func (c *Case) Dependencies() []Dependency {
 			}
 		}
 		for _, a := range addresses {
+			if c.Pod != nil && a.Host == c.Pod.Name && h.Pattern != failedName {
+				continue // itself, as a member of what it is part of
+			}
 			key := a.String() + " " + h.Pattern
 			if seen[key] || a.Port == 0 && slices.ContainsFunc(c.dependencies, func(d Dependency) bool { return d.Address.Host == a.Host }) {
 				continue

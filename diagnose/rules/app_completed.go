@@ -43,9 +43,16 @@ func appCompleted() diagnose.Rule {
 				f.Confidence = diagnose.Likely // a probe's kill would stand in events, and there are none to read
 			}
 			if l := c.Log(); l.Len() > 0 {
-				if n := lastWords(l); diagnose.LineLevel(l.Line(n)) >= diagnose.Error || complains.MatchString(l.Line(n)) {
+				n := lastWords(l)
+				// What it warned of may stand before its words about stopping.
+				for m := beforeStopping(l); !complains.MatchString(l.Line(n)) && m > 0 && m > beforeStopping(l)-3; m-- {
+					if diagnose.LineLevel(l.Line(m)) >= diagnose.Warn && complains.MatchString(l.Line(m)) {
+						n = m
+					}
+				}
+				if diagnose.LineLevel(l.Line(n)) >= diagnose.Error || complains.MatchString(l.Line(n)) {
 					f.Confidence = diagnose.Likely // some programs fail and exit 0 all the same
-					if diagnose.LineLevel(l.Line(n)) >= diagnose.Error {
+					if diagnose.LineLevel(l.Line(n)) >= diagnose.Warn {
 						f.Proof = diagnose.Messenger
 					}
 					if link.MatchString(l.Line(n)) && refusesNumber.MatchString(l.Line(n)) {

@@ -75,6 +75,8 @@ func appIncompatibleData() diagnose.Rule {
 			} else if h.Pattern == "old" {
 				f.Summary = fmt.Sprintf("%s needs a newer version of what it stores its data in: %s", c.Who(), inSentence(h, 220))
 				f.Advice = "Upgrade that, or go back to the version of this program that ran with it"
+			} else if strings.Contains(t, "permanently removed") || strings.Contains(t, "this member must be removed") {
+				f.Advice = "The cluster has removed this member: let it join again as a new one, without its old data"
 			} else if strings.Contains(t, "symbolic link") || strings.Contains(t, "already initialized") {
 				f.Advice = "An earlier run left it in the pod's volume: delete the pod, so that it starts with an empty one"
 			} else if held.MatchString(t) {

@@ -78,6 +78,9 @@ func appInvalidConfig() diagnose.Rule {
 				if h.Pattern == "obsolete" && !lastWord(h) {
 					continue
 				}
+				if strings.Contains(h.Text, "invalid character '<'") && !strings.Contains(strings.ToLower(h.Text), "config") {
+					continue // a server answers with a page where JSON was expected
+				}
 				quiet := h.Level == diagnose.Info && !strings.Contains(h.Text, "LOG: ") || h.Level == diagnose.Debug || h.Level == diagnose.Warn && h.Pattern == "place"
 				if strings.Contains(h.Text, "failed_to_prepare_configuration") && slices.ContainsFunc(hits, func(o diagnose.Hit) bool { return o.Line < h.Line && strings.Contains(o.Text, "unknown variable") }) {
 					continue // RabbitMQ said before what is wrong with it

@@ -17,7 +17,7 @@ func lastHit(c *diagnose.Case, hits []diagnose.Hit, takes func(diagnose.Hit) boo
 	// A program that ends well ends of nothing, unless an error is the last that it says.
 	well := t.ExitCode == 0 && t.Reason == "Completed" && !probeKilled(c).killed
 	for _, h := range slices.Backward(hits) {
-		if well && (!inError(h) || h.Line < beforeStopping(h.Log)-3) {
+		if well && (!inError(h) && (h.Pattern != "proven" || h.Level != diagnose.Warn) || h.Line < beforeStopping(h.Log)-3) {
 			continue
 		}
 		if takes == nil || takes(h) {

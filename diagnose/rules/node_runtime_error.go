@@ -12,6 +12,8 @@ func nodeRuntimeError() diagnose.Rule {
 	mine := regexp.MustCompile(`(?i)executable file not found|no such file or directory|permission denied|exec format error|no command specified|hostPath type|to rootfs`)
 	// What the node lacks is missing by the same words as a command is.
 	nodes := regexp.MustCompile(`(?i)seccomp|apparmor|cgroup|nvidia-container-cli|gathering device information|unable to retrieve OCI runtime error|exec: \\?"(?:\S*/)?(?:nvidia-container-runtime\S*|runc|crun|runsc|kata-runtime|youki|containerd-shim\S*)\\?": executable file`)
+	// What the kubelet says when it has not mounted what the pod names.
+	gone := regexp.MustCompile(`(?i)cannot find volume \\?"[^"]+" to mount into container`)
 	return diagnose.Rule{
 		ID: "node.runtime-error", Category: "node", Title: "The container runtime refuses to start the container",
 		Doc: diagnose.Doc{
@@ -40,6 +42,14 @@ func nodeRuntimeError() diagnose.Rule {
 			}
 			weight := -30
 			if s == nil {
+				for _, x := range statements(c) {
+					if gone.MatchString(x.text) {
+						s = &x
+						break
+					}
+				}
+			}
+			if s == nil {
 				s, weight = other, -200 // most likely another rule's, and still better than nothing when none knows it
 			}
 			if s == nil {
@@ -52,6 +62,8 @@ func nodeRuntimeError() diagnose.Rule {
 			switch {
 			case s.reason == "FailedPrepareDynamicResources":
 				why, advice = "a device that its ResourceClaim was given cannot be prepared there", "Look at the DRA driver's pod on that node, and its log"
+			case gone.MatchString(s.text):
+				why, advice = "the kubelet has not mounted one of its volumes there, as happens when the pod is being deleted or its token does not exist any more", "See whether something deletes the pod again and again; else delete it, so that it is made anew"
 			case strings.Contains(t, "seccomp"):
 				why, advice = "its seccomp profile is not on the node", "Put the profile on the node, or use RuntimeDefault"
 				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Use the runtime's own profile", Patch: containerPatch(c, "securityContext:\n  seccompProfile:\n    type: RuntimeDefault")})

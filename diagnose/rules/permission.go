@@ -17,6 +17,8 @@ func denied() []diagnose.Pattern {
 		{Name: "after", Words: []string{"permission denied", "operation not permitted", "eacces", "eperm", "accessdenied", "access denied", "not writable", "unauthorizedaccess", "access to the path"}, Regexp: `(?:(?i:permission denied|operation not permitted|Access to the path|AccessDeniedException|not writable)|\bEACCES\b|\bEPERM\b)[^/]{0,60}?` + begin + file},
 		{Name: "before", Words: []string{"permission denied", "operation not permitted", "is not writable", "not writable"}, Regexp: `(?i)` + begin + file + `['"’]?\)?:?[^/]{0,60}(?:permission denied|operation not permitted|not writable)`},
 		{Name: "owner", Words: []string{"must be accessible by owner only", "permissions are too open", "are too open", "too open", "has group or world access", "too permissive", "has invalid permissions", "has wrong ownership", "has wrong permissions", "has incorrect permissions", "must be owned by the user identifier", "can only be writable by the owner"}, Regexp: file + `['"]?\)? .{0,40}(?:must be accessible by owner only|must be owned by the user identifier|can only be writable by the owner|permissions are too open|has group or world access|too permissive|has (?:invalid|wrong|incorrect) (?:permissions|ownership))|(?:permissions for|permissions on|Permissions \d+ for) ['"]?(?P<path2>/[^\s'"]+)`},
+		{Name: "write", Words: []string{"cannot write to ", "can't write to ", "could not write to ", "unable to write to ", "not able to write to ", "on a read-only directory"}, Regexp: `(?i:(?:cannot|can't|could not|unable to|not able to) write to (?:the )?(?:directory |folder |file )?|on a read-only directory:? )['"]?` + file},
+		{Name: "bare", Words: []string{"does not match the owner of the data"}},
 		// A path that begins at the working directory: mkdir: cannot create directory 'data/x': Permission denied; EACCES: permission denied, mkdir './data'.
 		{Name: "relative", Words: []string{"permission denied", "operation not permitted"}, Regexp: `(?i:permission denied|operation not permitted)[^/'"‘]{0,40}['"‘](?P<rel>(?:\./)?[\w.-]+(?:/[\w.-]*)*)['"’]|['"‘](?P<rel2>(?:\./)?[\w.-]+(?:/[\w.-]*)*)['"’]: (?i:permission denied|operation not permitted)|\b(?:open|mkdir|create|unlink|stat|chmod|chown|mkdirat|dir|directory|file) (?P<rel3>(?:\./)?[\w.-]+(?:/[\w.-]*)*): (?i:permission denied|operation not permitted)`},
 		{Name: "bare", Words: []string{"permission denied", "operation not permitted", "eacces", "permissionerror", "attempt to write a readonly database"}, Regexp: `(?i:permission denied|operation not permitted|attempt to write a readonly database)|\bEACCES\b|PermissionError`},
@@ -32,6 +34,9 @@ var relativePath = regexp.MustCompile(`['"‘](\.{0,2}[\w-]*/[^'"’\s]+)['"’]
 func deniedAt(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, string, bool) {
 	skip := func(h diagnose.Hit) bool {
 		t := strings.ToLower(h.Text)
+		if h.Pattern == "write" {
+			return strings.Contains(t, "no space") || strings.Contains(t, "read-only file") || strings.Contains(t, "quota") || strings.Contains(t, "i/o error") || !atEnd(h) && !strings.Contains(t, "terminating")
+		}
 		return strings.Contains(t, "exec ") && strings.Contains(t, "exec:") || strings.Contains(t, "bind") || strings.Contains(t, "listen") || strings.Contains(t, "for user") || strings.Contains(t, "docker.sock") || strings.Contains(t, "publickey") || remote.MatchString(t)
 	}
 	if f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {

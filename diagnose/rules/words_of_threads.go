@@ -16,6 +16,9 @@ func lockWords() []diagnose.Pattern {
 		Words:  []string{"unsupported "},
 		Regexp: `(?i)\bunsupported (?:\w+ ){0,2}(?:format|layout)\b.{0,40}\b(?:detected|found)\b`,
 	}, {
+		Words:  []string{"version information not found in"},
+		Regexp: `(?i)\bversion information not found in (?:the )?(?:metastore|schema|database)\b`,
+	}, {
 		Words:  []string{"data-loss", "data loss", "dataloss"},
 		Regexp: `(?i)\bmarked\b.{0,80}\bdata[- ]?loss\b|\bdata[- ]?loss (?:detected|occurred|state)\b|\bdetected (?:possible |potential )?data[- ]?loss`,
 	}}
@@ -25,10 +28,25 @@ func lockWords() []diagnose.Pattern {
 func refusalWords() []diagnose.Pattern {
 	return []diagnose.Pattern{
 		// A file of settings and the place in it.
-		{Name: "place", Words: []string{".toml, line ", ".yaml, line ", ".yml, line ", ".json, line ", ".conf, line ", ".cfg, line ", ".ini, line ", ".xml, line ", ".cnf, line ", ".properties, line ", ".hcl, line "}, Regexp: `(?P<path>/[\w./@-]+\.(?:conf|cfg|ya?ml|toml|json|ini|hcl|cnf|xml|properties)), line \d+\b`},
+		{Name: "place", Words: []string{".toml, line ", ".yaml, line ", ".yml, line ", ".json, line ", ".conf, line ", ".cfg, line ", ".ini, line ", ".xml, line ", ".cnf, line ", ".properties, line ", ".hcl, line ", ".toml line ", ".yaml line ", ".yml line ", ".json line ", ".conf line ", ".cfg line ", ".ini line ", ".xml line ", ".cnf line ", ".properties line ", ".hcl line "}, Regexp: `(?P<path>/[\w./@-]+\.(?:conf|cfg|ya?ml|toml|json|ini|hcl|cnf|xml|properties)),? line \d+\b`},
+		{Name: "place", Words: []string{"at line ", "on line ", "in line "}, Regexp: `(?i)\b(?:at|on|in) line \d+ (?:of|in) (?:file )?['"]?(?P<path>/[\w./@-]+\.(?:conf|cfg|ya?ml|toml|json|ini|hcl|cnf|xml|properties))\b`},
 		// A variable of which the program wants no more.
 		{Name: "obsolete", Words: []string{"port is deprecated", "port has been deprecated", "port is no longer supported", "port is not supported"}, Regexp: `\b(?P<var>(?:[A-Z][A-Z0-9_]*_)?PORT) (?:is|has been) (?:deprecated|no longer supported|not supported)`},
 		{Name: "end", Words: []string{"valid config file", "valid configuration file"}, Regexp: `(?i)\b(?:did you|please|you must|must|need to) (?:provide|specify|pass|give|supply) an? valid config(?:uration)? file`},
+		{Name: "end", Words: []string{"please specify ", "please set ", "please provide ", "please configure "}, Regexp: `(?i)\bplease (?:specify|set|provide|configure) (?:the )?(?:property )?[\w-]+(?:\.[\w-]+)+(?: property)?\.?$`},
 		{Name: "end", Words: []string{"refusing to start", "refuses to start", "refusing to run", "refuses to run", "refusing to boot", "not supposed to be run", "length should be at least", "length must be at least", "is registered for version \"", "is registered for version \\\""}, Regexp: `(?i)\brefus(?:ing|es) to (?:start|run|boot)\b (?:due to|because|as|with|without|until|unless|:)|\bnot supposed to be run\b|length (?:should|must) be at least \d+|\bno kind \\*"\w+\\*" is registered for version\b`},
 	}
+}
+
+// deviceWords are what programs say of a device or a kind of link that the node's kernel, or the container, does not have.
+func deviceWords() []diagnose.Pattern {
+	return []diagnose.Pattern{{
+		Name:   "kernel",
+		Words:  []string{"operation not supported"},
+		Regexp: `(?i)\b(?:create|add|set ?up|load|attach)\b.{0,60}\b(?:device|interface|link|program|qdisc)\b.{0,30}: operation not supported`,
+	}, {
+		Name:   "kernel",
+		Words:  []string{"/dev/net/tun", "/dev/fuse", "/dev/kvm", "/dev/dri"},
+		Regexp: `(?i)/dev/(?:net/tun|fuse|kvm|dri\b\S*)\b.{0,40}(?:no such file|not found|does not exist|no such device)`,
+	}}
 }
