@@ -94,6 +94,7 @@ var exceptionName = regexp.MustCompile(`(?:Exception|Error)$`)
 
 // unresolved returns the name that a line says does not resolve, "" when it does not say.
 func (e *Engine) unresolved(text string) string {
+	text = strings.ReplaceAll(text, `\"`, `"`) // within a string that is quoted itself
 	for _, re := range e.names {
 		for _, m := range re.FindAllStringSubmatchIndex(text, 4) {
 			if name := text[m[2]:m[3]]; !commonName(name) && !isDigits(name) && !exceptionName.MatchString(name) && !inSentence(text, name, m[2], m[3]) {

@@ -30,6 +30,7 @@ func appBadArguments() diagnose.Rule {
 			{Name: "needs", Words: []string{"flag needs an argument", "requires an argument", "expected one argument", "expected argument for flag", "option requires", "requires a value", "needs a value"}, Regexp: `(?i)(?:flag needs an argument: |argument for flag |argument |option |flag )['"` + "`" + `]?(?P<arg>--?[\w-]+)?|(?:option requires an argument|requires a value)`},
 			{Name: "required", Words: []string{"required flag", "the following arguments are required", "the following required arguments were not provided", "missing required argument", "missing required option", "missing required flag", "missing option", "missing parameter", "missing argument", "too few arguments", "too many arguments", "accepts at most", "accepts no arg", "arg(s), received", "requires at least", "required option", "must specify", "is required"}, Regexp: `(?i)(?:required flag(?:\(s\))?|the following (?:required )?arguments (?:are required|were not provided)|missing (?:required )?(?:argument|option|flag|parameter)s?|too (?:few|many) arguments|required option|accepts (?:at most|at least|between|no|\d+).{0,20}arg\S*|requires at least \d+ arg\S*)[:\s]*['"` + "`" + `]?(?P<arg>[-\w<][^\s'"` + "`" + `,]*)?`},
 			{Name: "required", Words: []string{"flags provided", "flag provided", "flags specified", "flag specified", "flags given", "flag given"}, Regexp: `(?i)\bno (?P<arg>--?[\w-]+) flags? (?:provided|specified|given)`},
+			{Name: "required", Words: []string{" must be set", " must be specified", " must be provided", " must be given", " must be supplied", " needs to be set", " has to be set", " should be set", " is required", " is mandatory"}, Regexp: `(?:^|[\s"'(\x60])(?P<arg>--?[a-z][\w-]+)["'\x60]?(?:[/ ,][^\n]{0,400}?)?\b(?:must|needs? to|has to|have to|should) be (?:set|specified|provided|given|supplied)\b|(?:^|[\s"'(\x60])(?P<arg2>--[a-z][\w-]+)["'\x60]? (?:flag |option |argument |parameter )?is (?:required|mandatory)\b`},
 			{Name: "found", Words: []string{"unexpected argument", "wasn't expected", "not expected"}, Regexp: `(?:unexpected argument|[Ff]ound argument) '(?P<arg>[^']+)'`},
 			{Name: "command", Words: []string{"unknown command", "unknown subcommand", "no such command", "unrecognized subcommand", "invalid choice", "is not a command", "unrecognized command"}, Regexp: `(?i)(?:unknown (?:sub)?command|no such command|unrecognized (?:sub)?command|invalid choice)[:\s]*['"` + "`" + `]?(?P<arg>[\w.-]+)`},
 			{Name: "shell", Words: []string{"syntax error", "unterminated quoted string", "unexpected eof while looking"}, Regexp: `(?i)(?:^|\s|/)(?:sh|bash|ash|dash)\b.*?(?:syntax error|unterminated quoted string|unexpected EOF)[:\s]*(?P<arg>.*)`},
@@ -42,12 +43,21 @@ func appBadArguments() diagnose.Rule {
 			// traefik's paerser and karpenter's options, which say it in words of their own
 			{Name: "decode", Words: []string{"configuration from flags"}, Regexp: `from flags: .*\bnode: (?P<arg>[\w.-]+)`},
 			{Name: "required", Words: []string{"validating options, missing field"}, Regexp: `validating options, missing field, (?P<arg>[\w-]+)`},
+			// A program that was given no command prints how it is used, and ends.
+			{Name: "usage", Words: []string{"usage:"}, Regexp: `(?i)^\s*usage:`},
 			{Name: "badoption", Words: []string{"bad option", "invalid option"}, Regexp: `(?i)(?:bad option|invalid option)[:\s]+(?:-- )?['"]?(?P<arg>[^\s'"]+)`},
 		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			t := c.Last()
-			if len(hits) == 0 || t == nil || t.ExitCode == 0 {
+			if t == nil {
 				return nil
+			}
+			usage := onlyUsage(c, hits)
+			if hits = slices.DeleteFunc(slices.Clone(hits), func(h diagnose.Hit) bool { return h.Pattern == "usage" }); t.ExitCode == 0 || len(hits) == 0 {
+				if usage != nil {
+					return usage
+				}
+				return refusedArgument(c)
 			}
 			h := hits[len(hits)-1]
 			arg := ""
@@ -63,6 +73,9 @@ func appBadArguments() diagnose.Rule {
 			}
 			if h.Pattern == "flag" && !strings.HasPrefix(arg, "-") && h.Group("quote") == "" && argued(c, arg) == "" {
 				return nil // a sentence about something else
+			}
+			if h.Pattern == "flag" && !strings.HasPrefix(arg, "-") && argued(c, arg) == "" && filePlace.MatchString(h.Text) {
+				return nil // an option in a file
 			}
 			if h.Pattern == "command" && strings.Contains(h.Text, " ACL") {
 				return nil // a rule of its access list
@@ -144,6 +157,48 @@ func commandString(arg string) bool {
 	return strings.HasPrefix(arg, "-") && !strings.HasPrefix(arg, "--") && strings.HasSuffix(arg, "c") && len(arg) <= 5
 }
 
+// onlyUsage is the finding of a log that holds nothing but how the program is used: it was started without the command or the arguments that it
+// needs, and many a program ends well of that.
+func onlyUsage(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+	t, l := c.Last(), c.Log()
+	i := slices.IndexFunc(hits, func(h diagnose.Hit) bool { return h.Pattern == "usage" })
+	if i < 0 || t.ExitCode > 128 || c.Ran().Seconds() > 30 || hits[i].Line > 12 || hits[i].Log != l {
+		return nil
+	}
+	for _, h := range hits {
+		if h.Pattern != "usage" {
+			return nil
+		}
+	}
+	options := 0
+	for n := 1; n <= l.Len(); n++ {
+		line := l.Line(n)
+		if diagnose.LineLevel(line) != diagnose.NoLevel && n < hits[i].Line || isTime(strings.TrimLeft(strings.SplitN(line, " ", 2)[0], "[")) {
+			return nil // it has said something of its own
+		}
+		if n > hits[i].Line && usageLine.MatchString(line) {
+			options++
+		}
+	}
+	if options < 2 {
+		return nil
+	}
+	f := diagnose.FromHit(hits[i], diagnose.Likely, diagnose.Words)
+	f.Span, f.Weight = l.Len(), 10
+	f.Summary = fmt.Sprintf("%s only prints how it is used and ends (exit code %d): it is started without the command or the arguments that it needs", c.Who(), t.ExitCode)
+	f.Advice = "Give it the command that it should run in args of the pod template"
+	where, what := c.SpecField("args"), "none"
+	if c.Container != nil && len(c.Container.Args) > 0 {
+		what = shorten(strings.Join(c.Container.Args, " "), 200)
+	}
+	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: where, Text: what})
+	f.Fixes = []diagnose.Fix{{Title: "See and correct what it is given", Command: c.Kubectl("edit", c.Target())}}
+	return []diagnose.Finding{f}
+}
+
+// usageLine is a line of the text that tells how a program is used: an option, or a command with what it does.
+var usageLine = regexp.MustCompile(`^\s*--?\w|^\s{1,8}[a-z][\w-]*(?:, [\w-]+)?\s{2,}\S|^[A-Z][\w ]{2,30}:$`)
+
 // usageEnd gives the last line of the usage text that a program prints after it has complained in line n; n itself when there is none.
 func usageEnd(l *diagnose.Log, n int) int {
 	end, usage := n, false
@@ -161,4 +216,15 @@ func usageEnd(l *diagnose.Log, n int) int {
 		}
 	}
 	return end
+}
+
+// usageOf says that a log begins with how the program is used and holds nothing else.
+func usageOf(c *diagnose.Case) bool {
+	l := c.Log()
+	for n := 1; n <= min(l.Len(), 12); n++ {
+		if strings.HasPrefix(strings.ToLower(strings.TrimSpace(l.Line(n))), "usage:") {
+			return onlyUsage(c, []diagnose.Hit{{Pattern: "usage", Log: l, Line: n, Text: l.Line(n)}}) != nil
+		}
+	}
+	return false
 }

@@ -28,6 +28,9 @@ func appCompleted() diagnose.Rule {
 			if !always || probeKilled(c).killed || stopped(c) || toldToStop(c) > 0 {
 				return nil
 			}
+			if l := c.Log(); l.Len() > 0 && t.ExitCode == 0 && usageOf(c) {
+				return nil
+			}
 			f := diagnose.Finding{Confidence: diagnose.Certain, Proof: diagnose.Structural, Evidence: c.CiteLast()}
 			f.Summary = fmt.Sprintf("%s finishes normally (exit code 0)", c.Who())
 			if d := c.Ran(); d > 0 {

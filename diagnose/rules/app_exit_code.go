@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"crashloop/diagnose"
@@ -63,6 +64,9 @@ func shellInCopy(c *diagnose.Case) string {
 	return c.Kubectl("debug", c.Subject.Pod, "-it", "--copy-to="+c.Subject.Pod+"-debug", "--container="+c.Subject.Container, "--", "sh")
 }
 
+// pointsElsewhere is a line that only says where to read on.
+var pointsElsewhere = regexp.MustCompile(`(?i)\bfor more (?:details|information|help)\b|'--help'|--verbose\b`)
+
 // lastWords is the line that most likely says why: the last one that calls itself an error, if it stands near the end, else the last.
 func lastWords(l *diagnose.Log) int {
 	last := 0
@@ -74,7 +78,7 @@ func lastWords(l *diagnose.Log) int {
 		if last == 0 {
 			last = n
 		}
-		if level := diagnose.LineLevel(line); level >= diagnose.Error {
+		if level := diagnose.LineLevel(line); level >= diagnose.Error && !(pointsElsewhere.MatchString(line) && diagnose.LineLevel(l.Line(n-1)) >= diagnose.Error) {
 			return n
 		}
 	}

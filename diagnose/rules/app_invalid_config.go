@@ -59,6 +59,9 @@ func appInvalidConfig() diagnose.Rule {
 				if f, ok := refusedValue(c); ok {
 					return []diagnose.Finding{f}
 				}
+				if found := refusedSetting(c); len(found) > 0 {
+					return found
+				}
 				return byExitCode(c, t.ExitCode)
 			}
 			var out []diagnose.Finding
@@ -69,7 +72,8 @@ func appInvalidConfig() diagnose.Rule {
 			}
 			hits = slices.DeleteFunc(slices.Clone(hits), func(h diagnose.Hit) bool { return h.Pattern == "local" && servesDatabase(c) })
 			if t.ExitCode == 0 && !probeKilled(c).killed {
-				return nil
+				// A program that ends well ends of nothing, unless an error is the last that it says.
+				hits = slices.DeleteFunc(hits, func(h diagnose.Hit) bool { return h.Level < diagnose.Error || h.Line < beforeStopping(h.Log)-3 })
 			}
 			for _, h := range slices.Backward(hits) {
 				if h.Pattern == "end" && (!atEnd(h) || variable.MatchString(h.Text)) {
@@ -158,6 +162,9 @@ func appInvalidConfig() diagnose.Rule {
 				if f.Root == "" {
 					fromArgument(c, &f)
 				}
+				if f.Root == "" {
+					fromContent(c, h, &f)
+				}
 				if h.Pattern == "local" {
 					f.Summary = fmt.Sprintf("%s looks for its database in its own container, where there is none: %s", c.Who(), shorten(what, 200))
 					f.Advice = "Set the database's host, a Service's name, where the program takes it from"
@@ -170,8 +177,9 @@ func appInvalidConfig() diagnose.Rule {
 			}
 			if len(out) == 0 {
 				if f, ok := refusedValue(c); ok {
-					out = append(out, f)
+					return append(out, f)
 				}
+				return refusedSetting(c)
 			}
 			return out
 		},

@@ -11,7 +11,7 @@ import (
 
 func configEnvMissing() diagnose.Rule {
 	const name = `(?P<env>[A-Z][A-Z0-9_]{2,})`
-	lacks := regexp.MustCompile(`(?i)\bno\b|\bnot\b|n't\b|cannot|missing|\bmiss\b|unset|undefined|\bnil\b|\bnull\b|\bnone\b|empty|blank|required?s?\b|\bneeds?\b|\bmust\b|\bplease\b|\bexpect|without|\black|absent|unable|failed|failure|could ?n|provide|specify|not present|forgot|did you|\bset the\b|\bset an?\b`)
+	lacks := regexp.MustCompile(`(?i)\bno\b|\bnot\b|n't\b|cannot|missing|\bmiss\b|unset|undefined|\bnil\b|\bnull\b|\bnone\b|empty|blank|required?s?\b|\bneeds?\b|\bmust\b|\bplease\b|\bexpect|without|\black|absent|unable|failed|failure|could ?n|provide|specify|not present|forgot|did you|\bto be (?:set|given|provided|defined|specified)\b|\bset the\b|\bset an?\b`)
 	// It is there, and contradicts something else.
 	set := regexp.MustCompile(`(?i)\bis set,? but (?:there|no|not|the|it|this|that|[a-z]+ is)\b`)
 	guessed := regexp.MustCompile(`(?i)most likely|probably because|this (?:may|might|can) (?:also )?(?:happen|be)`)
@@ -36,6 +36,7 @@ func configEnvMissing() diagnose.Rule {
 			{Name: "words", Words: []string{"environment variable", "env variable", "env var", "envvar", "environment key"}, Regexp: `(?i:environment variables?|env variables?|env vars?|envvars?|environment key)[^A-Z\n]{0,40}?\b` + name + `\b`},
 			{Name: "before", Words: []string{"environment variable", "env variable", "env var", "envvar"}, Regexp: `\b` + name + `['"` + "`" + `]?(?:\s+\([^()\n]{0,40}\))?\s+(?i:environment variables?|env variables?|env vars?|envvars?)\b`},
 			{Name: "unset", Words: []string{"not set", "is unset", "not defined", "undefined", "is required", "must be set", "is missing", "missing required", "not provided", "not found", "must be provided", "not specified", "must be specified", "is empty", "cannot be empty", "cannot be blank", "can't be blank", "must not be blank", "can't be empty", "should be set", "required but", "must not be empty", "not configured", "required variable", "missing env", "be defined", "required key", "unbound variable", "parameter not set", "parameter null or not set", "field required", "missing value", "no value", "please set", "you must set", "need to set", "you need to specify"}, Regexp: `(?:^|[\s'"` + "`" + `$({:=,\[])` + name + `['"` + "`" + `)}\]]?[\s:\['"]*(?:[a-z]+\s+){0,4}?(?i:(?:is |was |are )?(?:not set|unset|undefined|not defined|required|missing|not provided|not found|empty|not specified|not configured)|must (?:be (?:set|provided|specified|defined|given)|not be empty)|(?:cannot|can't|should not) be (?:empty|blank|null|undefined)|should be set|unbound variable|parameter (?:null or )?not set|required key missing value|field required|missing value|Input required)`},
+			{Name: "words", Words: []string{"not available"}, Regexp: `\b(?P<env>[A-Z][A-Z0-9]*_[A-Z0-9_]+) (?:is |was )?not available\b`},
 			{Name: "missing", Words: []string{"missing", "required", "please set", "must set", "need to set", "specify one of", "provide"}, Regexp: `(?i:missing(?: required)?(?: environment| config(?:uration)?| env)?(?: variables?| settings?| vars?| keys?| values?)?(?: for)?|required (?:key|variable|setting|env)|please (?:set|provide|define)|(?:must|need to|have to|should) (?:set|specify|provide|define)|specify one of)[:\s]+['"` + "`" + `$\[{]*` + name + `\b`},
 			// kelseyhightower/envconfig, caarlos0/env, joho; Spring's placeholders.
 			{Name: "envconfig", Words: []string{"required key"}, Regexp: `required key ` + name + ` missing value`},
@@ -62,7 +63,7 @@ func configEnvMissing() diagnose.Rule {
 			{Name: "mysql", Words: []string{"password option is not specified"}, Regexp: `[Pp]assword option is not specified(?P<mysql>)`},
 			// Rust: env::VarError, "NotPresent"; the variable stands in the expect message, if anywhere.
 			// A licence that must be accepted by a variable, and the variable that the hint sets.
-			{Name: "accept", Words: []string{"eula", "license agreement", "licence agreement", "accept_"}, Regexp: `(?i:accept\b.{0,120}(?:eula|licen[cs]e)|(?:eula|licen[cs]e)\b.{0,120}accept|-e "?)(?:.{0,120}?[\s"'` + "`" + `](?P<env>[A-Z][A-Z0-9_]{3,60})(?:=|['"` + "`" + `]|\s(?i:to|is|environment|must)\b))?`},
+			{Name: "accept", Words: []string{"eula", "license not accepted", "license agreement", "licence agreement", "accept_"}, Regexp: `(?i:accept\b.{0,120}?(?:eula|licen[cs]e)|(?:eula|licen[cs]e)\b.{0,120}?accept|-e "?)(?:.{0,120}?[\s"'` + "`" + `](?P<env>[A-Z][A-Z0-9_]{3,60})(?:=|['"` + "`" + `]|\s(?i:to|is|environment|must)\b))?`},
 			// Haskell's getEnv; zio-config and others.
 			{Name: "getenv", Words: []string{": getenv: "}, Regexp: name + `: getEnv: does not exist`},
 			{Name: "expected", Words: []string{" to be set"}, Regexp: `(?i:expected|expects|wants) ['"` + "`" + `]?` + name + `['"` + "`" + `]? (?:variable |environment variable )?to be set`},

@@ -35,7 +35,7 @@ func dependencyJobIncomplete() diagnose.Rule {
 					return nil
 				}
 			} else if h, hit, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
-				return h.Level != diagnose.Info && h.Level != diagnose.Debug || strings.Contains(h.Text, "not been initialized")
+				return !told(h) || strings.Contains(h.Text, "not been initialized")
 			}); ok {
 				f = h
 				f.Weight = 40

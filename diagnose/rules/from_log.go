@@ -63,7 +63,12 @@ func atEnd(h diagnose.Hit) bool {
 			said++
 		}
 	}
-	return said <= 8 && h.Level != diagnose.Info && h.Level != diagnose.Debug
+	return said <= 8 && !told(h)
+}
+
+// told says that a line only tells what the program does. A notice that stands where a program ends is more than that.
+func told(h diagnose.Hit) bool {
+	return h.Level == diagnose.Debug || h.Level == diagnose.Info && !(h.Line > h.Log.Len()-6 && strings.Contains(h.Log.Line(h.Line), "NOTICE"))
 }
 
 // user is the numeric user that the container runs as, as far as the spec says; known is false when the image decides.

@@ -20,13 +20,17 @@ func denied() []diagnose.Pattern {
 		{Name: "write", Words: []string{"cannot write to ", "can't write to ", "could not write to ", "unable to write to ", "not able to write to ", "on a read-only directory"}, Regexp: `(?i:(?:cannot|can't|could not|unable to|not able to) write to (?:the )?(?:directory |folder |file )?|on a read-only directory:? )['"]?` + file},
 		{Name: "bare", Words: []string{"does not match the owner of the data"}},
 		// A path that begins at the working directory: mkdir: cannot create directory 'data/x': Permission denied; EACCES: permission denied, mkdir './data'.
-		{Name: "relative", Words: []string{"permission denied", "operation not permitted"}, Regexp: `(?i:permission denied|operation not permitted)[^/'"‘]{0,40}['"‘](?P<rel>(?:\./)?[\w.-]+(?:/[\w.-]*)*)['"’]|['"‘](?P<rel2>(?:\./)?[\w.-]+(?:/[\w.-]*)*)['"’]: (?i:permission denied|operation not permitted)|\b(?:open|mkdir|create|unlink|stat|chmod|chown|mkdirat|dir|directory|file) (?P<rel3>(?:\./)?[\w.-]+(?:/[\w.-]*)*): (?i:permission denied|operation not permitted)`},
+		{Name: "relative", Words: []string{"permission denied", "operation not permitted"}, Regexp: `(?i:permission denied|operation not permitted)[^/'"‘]{0,40}['"‘](?P<rel>(?:\./)?[\w.-]+(?:/[\w.-]*)*)['"’]|['"‘](?P<rel2>(?:\./)?[\w.-]+(?:/[\w.-]*)*)['"’]: (?i:permission denied|operation not permitted)|^(?:\S*/)?(?:tar|cp|mv|rm|ln|touch|install|rsync|unzip|chmod|chown): (?P<rel4>\./[\w.-]+(?:/[\w.-]*)*): .{0,40}?(?i:permission denied|operation not permitted)|\b(?:open|mkdir|create|unlink|stat|chmod|chown|mkdirat|dir|directory|file) (?P<rel3>(?:\./)?[\w.-]+(?:/[\w.-]*)*): (?i:permission denied|operation not permitted)`},
+		{Name: "relative", Words: []string{"cannot write", "can't write", "could not write", "unable to write", "failed to write"}, Regexp: `(?i)(?:cannot|can't|could not|unable to|failed to) write (?:to|into|in) (?:the )?['"](?P<rel>[\w.-]+(?:/[\w.-]+)*)['"] (?:director|folder)`},
 		{Name: "bare", Words: []string{"permission denied", "operation not permitted", "eacces", "permissionerror", "attempt to write a readonly database"}, Regexp: `(?i:permission denied|operation not permitted|attempt to write a readonly database)|\bEACCES\b|PermissionError`},
 	}...)
 }
 
 // remote is a refusal that came from another machine, as the answer to a request.
 var remote = regexp.MustCompile(`permission denied.{0,40}https?://|https?://\S+.{0,40}permission denied|\b403\b.{0,20}permission denied|permission denied: token|code = permissiondenied`)
+
+// copiedTo is where a file is copied, moved or linked to: copyfile '/a' -> '/b'.
+var copiedTo = regexp.MustCompile(`['"] -> ['"](/[^'"]+)['"]`)
 
 var relativePath = regexp.MustCompile(`['"‘](\.{0,2}[\w-]*/[^'"’\s]+)['"’]`)
 
@@ -44,11 +48,17 @@ func deniedAt(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, string, 
 		return h.Pattern != "bare" && !skip(h) && len(path) > 2 && !strings.Contains(h.Text, "."+path) // ../x is no whole path
 	}); ok {
 		file := strings.TrimRight(firstOf(h.Group("path"), h.Group("path2")), ".")
+		// Of two files the one that is written is the second.
+		if to := copiedTo.FindStringSubmatch(h.Text); to != nil {
+			if _, mounted := mountAt(c, file); !mounted {
+				file = to[1]
+			}
+		}
 		f.Keys = []string{file}
 		return f, file, true
 	}
 	if f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "relative" && !skip(h) }); ok {
-		if file := fromWorkingDirectory(c, firstOf(h.Group("rel"), h.Group("rel2"), h.Group("rel3"))); file != "" {
+		if file := fromWorkingDirectory(c, firstOf(h.Group("rel"), h.Group("rel2"), h.Group("rel3"), h.Group("rel4"))); file != "" {
 			f.Keys = []string{file}
 			return f, file, true
 		}
@@ -87,8 +97,9 @@ func deniedAt(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, string, 
 	return f, "", true
 }
 
-// fromWorkingDirectory makes a path that begins at the working directory a whole one: by the workingDir of the spec, or by the one mount
-// whose last folder it begins with, as data/upload does for a volume at /app/data. It is empty when neither tells.
+// fromWorkingDirectory makes a path that begins at the working directory a whole one: by the workingDir of the spec, by the one mount
+// whose last folder it begins with, as data/upload does for a volume at /app/data, or by the one mount that the lines before speak of. It is
+// empty when none tells.
 func fromWorkingDirectory(c *diagnose.Case, file string) string {
 	if c.Container == nil || file == "" {
 		return ""
@@ -106,6 +117,26 @@ func fromWorkingDirectory(c *diagnose.Case, file string) string {
 			return ""
 		}
 		found = path.Join(path.Dir(path.Clean(m.MountPath)), file)
+	}
+	return firstOf(found, underSpokenOf(c, file))
+}
+
+// underSpokenOf puts a path below the one mounted directory that the log names: "WordPress not found in /var/www/html - copying now...".
+func underSpokenOf(c *diagnose.Case, file string) string {
+	if !strings.HasPrefix(file, "./") {
+		return ""
+	}
+	found, l := "", c.Log()
+	for _, m := range c.Container.VolumeMounts {
+		for n := max(l.Len()-40, 1); n <= l.Len(); n++ {
+			if !strings.Contains(" "+l.Line(n)+" ", " "+strings.TrimSuffix(m.MountPath, "/")+" ") {
+				continue
+			}
+			if found != "" && found != path.Join(m.MountPath, file) {
+				return ""
+			}
+			found = path.Join(m.MountPath, file)
+		}
 	}
 	return found
 }

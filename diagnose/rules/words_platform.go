@@ -15,18 +15,18 @@ func kernelWords() []diagnose.Pattern {
 
 // memberWords are what clustered stores say of data that belongs to a member or a time that is no longer theirs.
 func memberWords() []diagnose.Pattern {
-	return []diagnose.Pattern{{
+	return append(appData(), diagnose.Pattern{
 		Name:   "proven",
 		Words:  []string{"permanently removed from the cluster", "data-dir used by this member must be removed", "block time ranges overlap", "invalid block sequence", "cluster id mismatch", "found overlapping blocks", "already initialized, can"},
 		Regexp: `(?i)permanently removed from the cluster|data-dir used by this member must be removed|invalid block sequence|block time ranges overlap|cluster id mismatch|opening storage failed:.*overlapping blocks|already initialized, can(?:'t|not) (?:be )?(?:re)?initialize`,
-	}}
+	})
 }
 
 // adviceWords are lines in which a program says which of its settings contradict each other or are to be made.
 func adviceWords() []diagnose.Pattern {
-	return []diagnose.Pattern{{
+	return append(appSettings(), diagnose.Pattern{
 		Name:   "advice",
 		Words:  []string{"is unknown", "is not supported", "unknown admission", "openid", "oidc", "is set but", "is set, but", "you can define one in", "you can set it in", "you can configure it in", "you can specify it in"},
 		Regexp: `(?i)(?:variable|option|flag|setting|parameter) ['"]?[\w.-]+['"]? is set,? but\b|you can (?:define|set|specify|configure) (?:one|it|this|that) in .{0,40}config|\bplugin \\*"[^"\\]{1,60}\\*" is unknown|(?:^|\s)(?:setting|option|parameter|property) ['"]?\w+[-._]\w[\w.-]*['"]? is not (?:supported|recognized|known)|unknown admission (?:plugin|controller)|\b(?:oidc|openid)\b.{0,80}(?:unexpected status|returned(?: status)?(?: code)?|status code:?|: )\W*404\b`,
-	}}
+	})
 }
