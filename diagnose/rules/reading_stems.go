@@ -27,8 +27,8 @@ func subjects() []string {
 
 // stem is one or more words that follow each other, and how much they say that a line is about a subject. A word stands for itself and its
 // plural; with * it stands for all words that begin so. In braces stands what a line names: {variable}, one that the container does not set,
-// {set}, one that it does, {mounted}, a path below a ConfigMap or Secret, {claim}, below a claim, {path}, any other, {address}, {flag},
-// {argument}.
+// {set}, one that it does, {mounted}, a path below a ConfigMap or Secret, {claim}, below a claim, {path}, any other, {settings}, a path of a
+// file as settings are kept in, {address}, {flag}, {argument}, what stands in the container's arguments.
 type stem struct {
 	subject string
 	weight  float64
@@ -138,6 +138,8 @@ func stems() []stem {
 		{onConfig, 2, "conflict*"},
 		{onConfig, 3, "level"},
 		{onConfig, 2, "length"},
+		{onConfig, 3, "{settings}"},
+		{onConfig, 2, "line"},
 		{onArguments, 4, "flag"},
 		{onArguments, 3, "argument*"},
 		{onArguments, 5, "command line"},
@@ -165,6 +167,9 @@ func stems() []stem {
 		{onVariable, 4, "{variable}"},
 		{onVariable, 4, "no {variable}"},
 		{onVariable, 2, "set {variable}"},
+		{onVariable, 3, "licens*"},
+		{onVariable, 3, "not accept*"},
+		{onVariable, 2, "accept*"},
 		{onFile, 3, "not found"},
 		{onFile, 3, "not exist"},
 		{onFile, 2, "not find"},
@@ -307,6 +312,7 @@ func stems() []stem {
 		{onConnection, 3, "fetch*"},
 		{onConnection, 3, "download*"},
 		{onConnection, 3, "http"},
+		{onConnection, 4, "connect to"},
 		{onModule, 4, "module"},
 		{onModule, 4, "package"},
 		{onModule, 4, "librar*"},
@@ -329,6 +335,10 @@ func stems() []stem {
 		{onModule, 3, "ruby"},
 		{onModule, 3, "php"},
 		{onModule, 3, "jdk"},
+		{onModule, 3, "ruby version"},
+		{onModule, 3, "python version"},
+		{onModule, 3, "php version"},
+		{onModule, 3, "gemfile"},
 		{onHost, 5, "kernel"},
 		{onHost, 4, "cpu"},
 		{onHost, 5, "instruction*"},
@@ -401,7 +411,7 @@ func stems() []stem {
 		{onResources, 5, "oom"},
 		{onResources, 4, "allocation"},
 		{onResources, 5, "descriptor"},
-		{onResources, 5, "open files"},
+		{onResources, 8, "open files"},
 		{onResources, 5, "rlimit"},
 		{onResources, 5, "space left"},
 		{onResources, 4, "disk full"},

@@ -25,6 +25,8 @@ func TestReading(t *testing.T) {
 		{"the machine", "error: this kernel lacks the instructions that we need", onHost},
 		{"a path of others", "error: wrong ownership of /srv/pit/store, it is not ours", onPermission},
 		{"an object of the cluster by its name", `Error: configmaps "login-configuration" not found`, onKind},
+		{"a file of settings that is not mounted", "FATAL: Bungled /opt/pit/pit.conf near line 3", onConfig},
+		{"where more can be read", "ERROR the relation of the table is gone\nERROR For more details run the command with the option --trace", onData},
 		{"several lines of one error", "ERROR boot\nERROR the schema of the database is behind\nERROR run the upgrade\nINFO stopped", onData},
 		{"the words of an exception", "Fatal error: BadConfigSection(unknownField)", onConfig},
 
