@@ -60,7 +60,7 @@ func appIncompatibleData() diagnose.Rule {
 			f.Keys = []string{"database", "data", "migration", "version", "corrupt", "lock"}
 			f.Summary = fmt.Sprintf("%s cannot use the data that it finds: %s", c.Who(), inSentence(h, 220))
 			f.Advice = "Go back to the version that wrote the data, or migrate it as the program documents; copy the volume first"
-			if strings.Contains(t, "does not exist") || strings.Contains(t, "doesn't exist") || strings.Contains(t, "no such table") || strings.Contains(t, "no such column") || strings.Contains(t, "unknown column") || strings.Contains(t, "validation: missing") || strings.Contains(t, "view not found") {
+			if strings.Contains(t, "version information not found") || strings.Contains(t, "does not exist") || strings.Contains(t, "doesn't exist") || strings.Contains(t, "no such table") || strings.Contains(t, "no such column") || strings.Contains(t, "unknown column") || strings.Contains(t, "validation: missing") || strings.Contains(t, "view not found") {
 				f.Advice = "Run the migration that makes it, or go back to the version that the schema is of"
 			} else if strings.Contains(t, "extension control file") {
 				f.Advice = "The database's image lacks that extension: use one that has it"

@@ -14,7 +14,7 @@ import (
 func appInvalidConfig() diagnose.Rule {
 	anyPath := regexp.MustCompile(`(?P<path>/[\w.@+-]+(?:/[\w.@+-]+)+)`)
 	read := newReader()
-	place := regexp.MustCompile(`(?i)\bline:? (?P<line>\d+)|:(?P<line2>\d+)(?::\d+)?\b`)
+	place := regexp.MustCompile(`(?i)\bline:? (?P<line>\d+)|[^\s\d]:(?P<line2>\d+)(?::\d+)?\b`)
 	// A variable that is missing has a cause of its own.
 	variable := regexp.MustCompile(`\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b.{0,60}(?:must be|is|are) (?:set|provided|specified|supplied|given|missing|required)\b`)
 	// What a configuration error is only the messenger of.

@@ -46,6 +46,8 @@ func nodeHostIncompatible() diagnose.Rule {
 				f.Summary = fmt.Sprintf("%s finds no NVIDIA driver on its node: %s", c.Who(), inSentence(h, 160))
 				f.Advice = "Install the driver and the NVIDIA container toolkit on the node, or keep the pod off nodes without them"
 				f.Weight = 60
+			case strings.Contains(t, "/dev/net/tun") || strings.Contains(t, "/dev/fuse"):
+				f.Advice = "Mount the node's device into the container as a hostPath volume and give it the capabilities that its documentation asks for; if the node has none, load the module there"
 			case strings.Contains(t, "crngt"):
 				f.Summary = fmt.Sprintf("%s refuses its node's random numbers (%s): the CPU or the virtual machine repeats them", c.Who(), quote(h.Text))
 				f.Advice = "Move it to another node, and update the hypervisor or the CPU's microcode on this one"

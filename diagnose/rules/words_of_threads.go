@@ -33,6 +33,7 @@ func refusalWords() []diagnose.Pattern {
 		// A variable of which the program wants no more.
 		{Name: "obsolete", Words: []string{"port is deprecated", "port has been deprecated", "port is no longer supported", "port is not supported"}, Regexp: `\b(?P<var>(?:[A-Z][A-Z0-9_]*_)?PORT) (?:is|has been) (?:deprecated|no longer supported|not supported)`},
 		{Name: "end", Words: []string{"valid config file", "valid configuration file"}, Regexp: `(?i)\b(?:did you|please|you must|must|need to) (?:provide|specify|pass|give|supply) an? valid config(?:uration)? file`},
+		{Name: "end", Words: []string{"property has been defined", "property has been set", "property is defined", "property is set"}, Regexp: `(?i)\bno [\w-]+(?:\.[\w-]+)+ property (?:has been|is) (?:defined|set)\b`},
 		{Name: "end", Words: []string{"please specify ", "please set ", "please provide ", "please configure "}, Regexp: `(?i)\bplease (?:specify|set|provide|configure) (?:the )?(?:property )?[\w-]+(?:\.[\w-]+)+(?: property)?\.?$`},
 		{Name: "end", Words: []string{"refusing to start", "refuses to start", "refusing to run", "refuses to run", "refusing to boot", "not supposed to be run", "length should be at least", "length must be at least", "is registered for version \"", "is registered for version \\\""}, Regexp: `(?i)\brefus(?:ing|es) to (?:start|run|boot)\b (?:due to|because|as|with|without|until|unless|:)|\bnot supposed to be run\b|length (?:should|must) be at least \d+|\bno kind \\*"\w+\\*" is registered for version\b`},
 	}
@@ -44,6 +45,10 @@ func deviceWords() []diagnose.Pattern {
 		Name:   "kernel",
 		Words:  []string{"operation not supported"},
 		Regexp: `(?i)\b(?:create|add|set ?up|load|attach)\b.{0,60}\b(?:device|interface|link|program|qdisc)\b.{0,30}: operation not supported`,
+	}, {
+		Name:   "kernel",
+		Words:  []string{"/lib/modules/"},
+		Regexp: `(?i)/lib/modules/\S+/(?:build|source)\S*:? .{0,20}no such file`,
 	}, {
 		Name:   "kernel",
 		Words:  []string{"/dev/net/tun", "/dev/fuse", "/dev/kvm", "/dev/dri"},
