@@ -109,33 +109,20 @@ func (c *Case) followOutside(h Hit) {
 }
 
 // followMoved deals with a private address that nothing in the cluster has, such as the ClusterIP of a Service that was made anew since or the
-// address of a pod that is gone: it goes on from the one Service that the configuration names with the same port, if that one is proven to be
-// broken.
+// address of a pod that is gone: it goes on from the name that stands beside it in the log, or from the one Service that the configuration names
+// with the same port, if that one is proven to be broken.
 func (c *Case) followMoved(a Address, h Hit) (Finding, bool) {
 	if ip := net.ParseIP(a.Host); ip == nil || !ip.IsPrivate() || a.Port == 0 {
 		return Finding{}, false
 	}
-	var to Address
-	for _, s := range c.Addresses() {
-		if s.Address.Host == a.Host {
-			return Finding{}, false // it is meant as it stands
-		}
-		if s.Address.Host == to.Host || net.ParseIP(s.Address.Host) != nil {
-			continue
-		}
-		service := c.findService(s.Address).service
-		if service == nil || s.Address.Port != a.Port && (s.Address.Port != 0 || !slices.ContainsFunc(service.Spec.Ports, func(p corev1.ServicePort) bool { return int(p.Port) == a.Port })) {
-			continue
-		}
-		if to.Host != "" {
-			return Finding{}, false // more than one may be meant
-		}
-		to = Address{Host: s.Address.Host, Port: a.Port}
+	to := c.namedBeside(a, h.Text)
+	if to == "" {
+		to = c.configuredWith(a)
 	}
-	if to.Host == "" {
+	if to == "" {
 		return Finding{}, false
 	}
-	f, ok := c.follow(to, h)
+	f, ok := c.follow(Address{Host: to, Port: a.Port}, h)
 	if !ok || f.Proof < Corroborated {
 		return Finding{}, false
 	}
@@ -144,4 +131,39 @@ func (c *Case) followMoved(a Address, h Hit) (Finding, bool) {
 	}
 	f.Keys = append(f.Keys, a.Host)
 	return f, true
+}
+
+// namedBeside is the host that Java writes before an address, "db.shop/10.96.0.12:5432", when a Service has that name.
+func (c *Case) namedBeside(a Address, text string) string {
+	before, _, ok := strings.Cut(strings.ToLower(text), "/"+a.String())
+	if !ok {
+		return ""
+	}
+	host := before[strings.LastIndexAny(before, " \t'\"(=[:,")+1:]
+	if !plausibleHost(host) || c.findService(Address{Host: host}).service == nil {
+		return ""
+	}
+	return host
+}
+
+// configuredWith is the one host of a Service that the configuration names with an address's port, "" when it names several, or the address itself.
+func (c *Case) configuredWith(a Address) string {
+	to := ""
+	for _, s := range c.Addresses() {
+		if s.Address.Host == a.Host {
+			return "" // it is meant as it stands
+		}
+		if s.Address.Host == to || net.ParseIP(s.Address.Host) != nil {
+			continue
+		}
+		service := c.findService(s.Address).service
+		if service == nil || s.Address.Port != a.Port && (s.Address.Port != 0 || !slices.ContainsFunc(service.Spec.Ports, func(p corev1.ServicePort) bool { return int(p.Port) == a.Port })) {
+			continue
+		}
+		if to != "" {
+			return "" // more than one may be meant
+		}
+		to = s.Address.Host
+	}
+	return to
 }

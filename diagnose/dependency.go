@@ -63,7 +63,10 @@ func (c *Case) Dependencies() []Dependency {
 		addresses := c.failedAddresses(h)
 		// A word that names nothing in the cluster and has no port is no address: "connecting to temporal".
 		addresses = slices.DeleteFunc(addresses, func(a Address) bool {
-			return a.Port == 0 && h.Pattern != failedName && !strings.ContainsAny(a.Host, ".:") && !a.IsLocal() && c.findService(a).missing
+			if a.Port != 0 || strings.ContainsAny(a.Host, ".:") || a.IsLocal() || !c.findService(a).missing {
+				return false
+			}
+			return h.Pattern != failedName || c.engine.unresolved(h.Text) == "" && !strings.ContainsAny(a.Host, "-_0123456789")
 		})
 		if len(addresses) == 0 && (h.Pattern != failedTimeout || c.Subject.ContainerType == Init || waitsForPeer(h.Text)) {
 			// Of lines near each other the one counts that says how it failed.

@@ -67,6 +67,7 @@ func configEnvMissing() diagnose.Rule {
 			// Haskell's getEnv; zio-config and others.
 			{Name: "getenv", Words: []string{": getenv: "}, Regexp: name + `: getEnv: does not exist`},
 			{Name: "expected", Words: []string{" to be set"}, Regexp: `(?i:expected|expects|wants) ['"` + "`" + `]?` + name + `['"` + "`" + `]? (?:variable |environment variable )?to be set`},
+			{Name: "envschema", Words: []string{"env must have required property"}, Regexp: `env must have required property '` + name + `'`},
 			// The line of source that fails, as Python and Node.js show it, reads a variable and gets nothing.
 			{Name: "source", Words: []string{"process.env", "os.environ", "os.getenv", "getenv("}, Regexp: `(?:process\.env(?:\.|\[['"])|os\.environ(?:\.get)?[\[(]['"]|\b[Gg]etenv\(['"])` + name},
 			// The names stand in a list on the lines below.
