@@ -75,6 +75,8 @@ func appIncompatibleData() diagnose.Rule {
 			} else if h.Pattern == "old" {
 				f.Summary = fmt.Sprintf("%s needs a newer version of what it stores its data in: %s", c.Who(), inSentence(h, 220))
 				f.Advice = "Upgrade that, or go back to the version of this program that ran with it"
+			} else if strings.Contains(t, "another operation (install") {
+				f.Advice = "A Helm run was cut off and left its release pending: roll back to the last revision that was deployed, or delete the Secret of the pending one"
 			} else if strings.Contains(t, "permanently removed") || strings.Contains(t, "this member must be removed") {
 				f.Advice = "The cluster has removed this member: let it join again as a new one, without its old data"
 			} else if strings.Contains(t, "symbolic link") || strings.Contains(t, "already initialized") {

@@ -27,7 +27,7 @@ func denied() []diagnose.Pattern {
 }
 
 // remote is a refusal that came from another machine, as the answer to a request.
-var remote = regexp.MustCompile(`permission denied.{0,40}https?://|https?://\S+.{0,40}permission denied|\b403\b.{0,20}permission denied|permission denied: token|code = permissiondenied`)
+var remote = regexp.MustCompile(`permission denied.{0,40}https?://|https?://\S+.{0,40}permission denied|\b403\b.{0,40}permission denied|permission denied: token|code = permissiondenied`)
 
 // copiedTo is where a file is copied, moved or linked to: copyfile '/a' -> '/b'.
 var copiedTo = regexp.MustCompile(`['"] -> ['"](/[^'"]+)['"]`)

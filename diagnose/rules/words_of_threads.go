@@ -16,6 +16,9 @@ func lockWords() []diagnose.Pattern {
 		Words:  []string{"unsupported "},
 		Regexp: `(?i)\bunsupported (?:\w+ ){0,2}(?:format|layout)\b.{0,40}\b(?:detected|found)\b`,
 	}, {
+		Words:  []string{"another operation (install"},
+		Regexp: `(?i)\banother operation \(install/upgrade/rollback\) is in progress`,
+	}, {
 		Words:  []string{"version information not found in"},
 		Regexp: `(?i)\bversion information not found in (?:the )?(?:metastore|schema|database)\b`,
 	}, {
