@@ -237,8 +237,14 @@ func fromArgument(c *diagnose.Case, f *diagnose.Finding) {
 	if found == nil {
 		return
 	}
-	if f.Root, _ = found.object(c.Subject.Namespace); f.Root != "" {
-		f.Chain = []diagnose.Link{{Object: f.Root, Says: "holds its configuration, key " + found.key}}
+	words := ""
+	if f.Root, words = found.object(c.Subject.Namespace); f.Root != "" {
+		says := "holds its configuration"
+		if found.key != "" {
+			says, words = says+", key "+found.key, "key "+found.key+" of "+words
+		}
+		f.Chain = []diagnose.Link{{Object: f.Root, Says: says}}
+		f.Advice = "Correct " + words + " and restart the workload"
 	}
 	f.Evidence = append(f.Evidence, found.cite(c))
 	f.Fixes = append(f.Fixes, found.edit(c)...)

@@ -236,6 +236,7 @@ func fromContent(c *diagnose.Case, h diagnose.Hit, f *diagnose.Finding) {
 	f.Root = g.object
 	f.Chain = []diagnose.Link{{Object: g.object, Says: "key " + g.name + " holds what it does not accept"}}
 	_, name, _ := strings.Cut(strings.TrimPrefix(g.object, "ConfigMap/"), "/")
+	f.Advice = fmt.Sprintf("Correct key %s of ConfigMap %s and restart the workload", g.name, name)
 	f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Correct the ConfigMap", Command: c.Kubectl("edit", "configmap", name)})
 }
 
