@@ -194,7 +194,7 @@ func (c *Case) carriesFailure(f *Finding) bool {
 // tellsOfConnection says that the words of an exception are those of something that could not be reached.
 func tellsOfConnection(says string) bool {
 	says = strings.ToLower(says)
-	for _, w := range []string{"connect", "dial", "unavailable", "retries", "retry", "attempts", "timed out", "timeout", "unreachable", "giving up", "not ready", "refused", "lookup", "resolv"} {
+	for _, w := range []string{"connect", "dial", "unavailable", "retries", "retry", "attempts", "timed out", "timeout", "unreachable", "deadline exceeded", "giving up", "not ready", "refused", "lookup", "resolv"} {
 		if strings.Contains(says, w) {
 			return true
 		}

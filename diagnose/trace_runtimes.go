@@ -270,7 +270,7 @@ func ownJVM(frame string) bool {
 	}
 	for _, lib := range []string{
 		"java.", "javax.", "jakarta.", "jdk.", "sun.", "com.sun.", "kotlin.", "kotlinx.", "scala.", "groovy.", "org.springframework.", "org.hibernate.", "org.apache.", "com.zaxxer.",
-		"org.postgresql.", "com.mysql.", "io.netty.", "reactor.", "io.micronaut.", "io.quarkus.", "org.jboss.", "com.fasterxml.", "org.eclipse.", "org.flywaydb.", "liquibase.", "com.google.", "akka.", "play.", "org.mariadb.", "com.mongodb.", "redis.clients.", "io.lettuce.", "ch.qos.", "org.slf4j.", "io.grpc.", "okhttp3.", "oracle.", "org.elasticsearch.", "clojure.",
+		"org.postgresql.", "com.mysql.", "io.netty.", "reactor.", "io.micronaut.", "io.quarkus.", "org.jboss.", "com.fasterxml.", "org.eclipse.", "org.flywaydb.", "liquibase.", "com.google.", "akka.", "play.", "org.mariadb.", "com.mongodb.", "redis.clients.", "io.lettuce.", "ch.qos.", "org.slf4j.", "io.grpc.", "kafka.", "io.trino.", "io.airlift.", "io.confluent.", "org.neo4j.", "org.opensearch.", "com.datastax.", "com.starrocks.", "org.graylog2.", "com.github.joschi.", "io.debezium.", "io.questdb.", "com.hazelcast.", "org.janusgraph.", "org.keycloak.", "org.sonar.", "org.infinispan.", "com.clickhouse.", "okhttp3.", "oracle.", "org.elasticsearch.", "clojure.",
 	} {
 		if strings.HasPrefix(frame, lib) {
 			return false

@@ -50,7 +50,7 @@ func appIncompatibleData() diagnose.Rule {
 			proven := ok
 			if !ok {
 				f, h, ok = lastHit(c, hits, func(h diagnose.Hit) bool {
-					return !told(h) && !strings.Contains(h.Text, "role \"") && !warned.MatchString(h.Text) && (h.Pattern != "end" || atEnd(h) && !inBug(c, h) && (!constraint.MatchString(h.Text) || migrating(h)))
+					return !told(h) && !strings.Contains(h.Text, "role \"") && !warned.MatchString(h.Text) && (h.Pattern != "end" || atEnd(h) && !inBug(c, h) && !strings.Contains(h.Text, " port ") && (!constraint.MatchString(h.Text) || migrating(h)))
 				})
 			}
 			if !ok {

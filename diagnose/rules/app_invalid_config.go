@@ -109,6 +109,8 @@ func appInvalidConfig() diagnose.Rule {
 					f.Confidence = diagnose.Possible
 				}
 				switch {
+				case h.Pattern == "thrown":
+					f.Weight, f.Confidence = -20, diagnose.Possible
 				case h.Pattern == "value" || h.Pattern == "sentence":
 					f.Weight = -15 // what says more is more
 					if c.Ran().Minutes() > 5 {

@@ -34,6 +34,8 @@ func settingShapes() []diagnose.Shape {
 	return []diagnose.Shape{
 		{Name: "end", Traced: true, Regexp: refuses(aSetting), Unless: unless},
 		{Name: "end", Regexp: refuses(aPart), Also: heldUp, Unless: unless},
+		// A server's own code throws it as it starts: what it was given does not do.
+		{Name: "thrown", Traced: true, Regexp: `\bIllegalArgumentException: \S`, Unless: unless},
 	}
 }
 
@@ -62,5 +64,5 @@ func credentialShapes() []diagnose.Shape {
 
 // fileShapes are last words about a file that is missing, which name it after they have said so.
 func fileShapes() []diagnose.Shape {
-	return []diagnose.Shape{{Name: "words", Regexp: `(?i)\b(?:file|script|keyfile|keystore|certificate|directory)s? (?:is|are|was|were) (?:missing|not (?:found|there|present)|absent)\b:?.{0,20}?['"(]?(?P<path>/[^\s'",;()]+)`}}
+	return []diagnose.Shape{{Name: "words", Regexp: `(?i)\b(?:unable|failed|cannot|could not) (?:to )?open (?:the )?(?:[\w-]+ ){0,2}['"](?P<path>/[^\s'",;()]+)['"]\.?$`}, {Name: "words", Regexp: `(?i)\b(?:file|script|keyfile|keystore|certificate|directory)s? (?:is|are|was|were) (?:missing|not (?:found|there|present)|absent)\b:?.{0,20}?['"(]?(?P<path>/[^\s'",;()]+)`}}
 }

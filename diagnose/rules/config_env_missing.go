@@ -18,6 +18,8 @@ func configEnvMissing() diagnose.Rule {
 	// It goes on without it, or only proposes it as a way out of something else.
 	defaulted := regexp.MustCompile(`(?i)\bdefault(?:s|ed)?\b|fallback|using .{0,40}instead|does(?:n't| not) match|mismatch|deprecat|overrid|(?:consider|try|by) setting|to a (?:writable|different|valid)`)
 	optional := regexp.MustCompile(`(?i)(?:you|this) (?:can|may|could|might) (?:be |also )?(?:set|us|control|change|disable|enable|suppress|configure)|to (?:suppress|disable|silence|change|override|avoid|enable|increase|turn)`)
+	// An error's code and what it stands for: "WT_NOTFOUND: item not found".
+	code := regexp.MustCompile(`\b[A-Z][A-Z0-9]*_[A-Z0-9_]+: (?:item|entry|key|record|file|object|resource|page|block) not found\b`)
 	demanded := regexp.MustCompile(`(?i)\bmust\b|required|missing|not set|unset|not found|not defined|undefined|empty`)
 	// The kubelet of a subPathExpr.
 	expression := regexp.MustCompile(`^(?:Error: )?missing value for (?P<env>[A-Za-z_][\w.-]*)(?:, [\w.-]+)*$`)
@@ -101,6 +103,10 @@ func configEnvMissing() diagnose.Rule {
 					}
 				case "zod":
 					if env = zodPath(h); env == "" {
+						continue
+					}
+				case "unset":
+					if code.MatchString(h.Text) {
 						continue
 					}
 				case "shell":

@@ -38,7 +38,7 @@ func resourcesOOMJVMHeap() diagnose.Rule {
 					h = x
 				}
 			}
-			if strings.Contains(h.Text, "unable to create native thread") || strings.Contains(h.Text, "unable to create new native thread") {
+			if strings.Contains(h.Text, "unable to create native thread") || strings.Contains(h.Text, "unable to create new native thread") || strings.Contains(h.Text, "OutOfMemoryError: Map failed") {
 				return nil
 			}
 			limit, has := memoryLimit(c)

@@ -16,11 +16,11 @@ func resourcesTooManyFiles() diagnose.Rule {
 			Mend:    "For watches raise fs.inotify.max_user_watches and max_user_instances on the nodes; for open files the runtime's LimitNOFILE; for processes the kubelet's podPidsLimit. Or have the program close what it opens.",
 			Source:  "errno(3) EMFILE, inotify(7), pids cgroup; kubernetes.io/docs/concepts/policy/pid-limiting",
 		},
-		Log: []diagnose.Pattern{
+		Log: append(serverLimits(), []diagnose.Pattern{
 			{Name: "files", Words: []string{"too many open files", "emfile", "enfile"}, Regexp: `(?i:too many open files)|\bE[MN]FILE\b`},
 			{Name: "watches", Words: []string{"inotify", "enospc: system limit for number of file watchers", "number of file watchers"}, Regexp: `(?i)(?:could not|cannot|can't|unable to|failed to) (?:initiali[sz]e|create|add|open|start).{0,30}inotify|inotify.*(?:limit (?:was |is |has been )?(?:reached|exceeded|hit)|too many|no space|max_user|fail)|(?:limit|too many|no space).*(?:inotify|watch)|system limit for number of file watchers`},
 			{Name: "processes", Words: []string{"fork: ", "can't fork", "cannot fork", "unable to create native thread", "unable to create new native thread", "pthread_create", "can't start new thread", "failed to create new os thread", "fork/exec", "spawn "}, Regexp: `(?i)\bspawn \S+ EAGAIN\b|(?:fork|thread|pthread_create).*(?:resource temporarily unavailable|cannot allocate memory|EAGAIN|errno=11|OutOfMemoryError|unable to create|can't start new thread|retry)|unable to create (?:new )?native thread|can't start new thread|can't fork`},
-		},
+		}...),
 		Closing: fileLimitShapes(),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, h, ok := lastHit(c, hits, nil)
@@ -31,6 +31,10 @@ func resourcesTooManyFiles() diagnose.Rule {
 			f.Keys = []string{"open files", "EMFILE", "inotify", "fork", "thread"}
 			t := strings.ToLower(h.Text)
 			switch {
+			case h.Pattern == "limit":
+				f.Confidence = diagnose.Likely
+				f.Summary = fmt.Sprintf("%s refuses to start with the limits that it is given: %s", c.Who(), inSentence(h, 160))
+				f.Advice = "Raise that limit in the container runtime (LimitNOFILE, LimitNPROC), or the kubelet's podPidsLimit"
 			case h.Pattern == "watches" || strings.Contains(t, "inotify") || strings.Contains(t, "watch"):
 				f.Summary = fmt.Sprintf("%s ends because its node has no inotify watches left", c.Who())
 				f.Advice = "Raise fs.inotify.max_user_instances and max_user_watches on the node"

@@ -6,7 +6,19 @@ import "crashloop/diagnose"
 
 // serverData is about data that does not suit them.
 func serverData() []diagnose.Pattern {
-	return []diagnose.Pattern{{Name: "proven", Words: []string{"used with a newer", "earlier failed attempt", "used by a different"}, Regexp: `(?i)last used with a newer version|earlier failed attempt to initiali[sz]e|already used by a different`}}
+	return []diagnose.Pattern{{Name: "proven", Words: []string{"used with a newer", "earlier failed attempt", "used by a different", "pg_filenode.map", "missing data or join", "is not empty. either the node", "member count is unequal", "is not formatted", "!= configured name", "too new for this", "too old for this", "invalid decryption key", "unknown xl ", "not present in the group", "than those present in", "panic_mark_file", "invalid database", "state handle is broken"}, Regexp: `(?i)last used with a newer version|earlier failed attempt to initiali[sz]e|already used by a different` +
+		`|could not open file "(?:global|base|pg_\w+)/` + // PostgreSQL
+		`|missing data or join a duplicated pd` + // TiDB's PD
+		`|is not empty\. Either the node already knows` + // Redis Cluster
+		`|member count is unequal` + // etcd
+		`|\b(?:NameNode|JournalNode|storage|disk|volume|ledger) is not formatted` + // HDFS
+		`|saved \w+ name .{1,60} != configured name` + // Cassandra
+		`|too (?:new|old) for this (?:server|version|release|binary)|unknown xl (?:meta|header) version` + // MinIO
+		`|invalid decryption key` +
+		`|transactions not present in the group|more executed transactions than those present` + // MySQL's group replication
+		`|panic_mark_file \S+ exists` + // TiKV
+		`|failed to open database\W.{0,20}invalid database` + // bbolt
+		`|state handle is broken`}} // Flink
 }
 
 // serverCredentials is about credentials that the other side does not know.
@@ -18,6 +30,7 @@ func serverCredentials() []diagnose.Pattern {
 func serverSettings() []diagnose.Pattern {
 	return []diagnose.Pattern{
 		{Name: "script", Words: []string{".sql:", "error 1064 (42000) at line"}, Regexp: `\bpsql:(?P<path>/[\w./@-]+\.sql):\d+: (?:ERROR|FATAL): |^ERROR 1064 \(42000\) at line \d+: `},
+		{Name: "setting", Words: []string{"unknown role", "peer list", "member list", "server list", "no macro", "available factories", "available types", "available options"}, Regexp: `(?i)unknown role \[|not in the (?:peer|member|server|node) list|\bno (?:macro|section|entry|listener) ['"]?[\w.-]+['"]? in (?:the )?config|available (?:factories|types|options|drivers|backends): `},
 		{Name: "setting", Words: []string{"license key", "key must be"}, Regexp: `(?i)licen[cs]e (?:key )?(?:has |is )?(?:expired|not valid|invalid)|\bkey must be (?:exactly |at least )?\d+ (?:[\w-]+ ){0,3}(?:bytes|bits|characters|chars)\b`},
 	}
 }
@@ -26,6 +39,33 @@ func serverSettings() []diagnose.Pattern {
 func serverFiles(file string) []diagnose.Pattern {
 	return []diagnose.Pattern{
 		{Name: "owner", Words: []string{"permissions", "ownership", "must be owned", "not owned by", "must be writable", "must be readable"}, Regexp: file + `['"]? .{0,40}(?:(?:has|have|with) (?:the )?(?:invalid|wrong|insecure|incorrect|bad|unsafe) (?:permissions?|ownership|owner|mode)|(?:must be|is not|are not) (?:writable|readable|owned by))`},
-		{Name: "bare", Words: []string{"must be writable"}, Regexp: `(?i)\bfile .{1,60}must be writable`},
+		{Name: "owner", Words: []string{"access must be restricted"}, Regexp: `access must be restricted: ` + file},
+		{Name: "after", Words: []string{"access to file denied"}, Regexp: `(?i)access to file denied: ` + file},
+		{Name: "bare", Words: []string{"must be writable", "the owner of the data"}, Regexp: `(?i)\bfile .{1,60}must be writable|does not match the owner of the data`},
 	}
+}
+
+// serverHost is about what they need of the node.
+func serverHost() []diagnose.Pattern {
+	return []diagnose.Pattern{{Name: "server", Words: []string{"clock synchronization", "clock skew", "clock offset", "map failed", "background jobs"}, Regexp: `(?i)clock (?:synchroni[sz]ation error|(?:skew|offset|drift)\b.{0,40}(?:too|more than|exceed))|OutOfMemoryError: Map failed|initialize background jobs\. error message: operation not permitted`}}
+}
+
+// serverModules is about plugins that they are told to load.
+func serverModules() []diagnose.Pattern {
+	return []diagnose.Pattern{{Name: "server", Words: []string{"plugins_not_found", "through the following plugin"}, Regexp: `plugins_not_found,\[(?P<name>\w+)|through the following plugin\(s\): (?P<name2>[\w-]+)`}}
+}
+
+// serverLimits is about the number of files or threads that they may have.
+func serverLimits() []diagnose.Pattern {
+	return []diagnose.Pattern{{Name: "limit", Words: []string{"open files", "number of threads", "number of open file"}, Regexp: `(?i)(?:open files|max(?:imum)? number of (?:threads|open file\w*|processes))["'\]]?(?:\s|\b).{0,60}?(?:too (?:low|small)|must (?:not )?be (?:at least|less|greater))`}}
+}
+
+// serverVolumes is about a disk that is full.
+func serverVolumes() []diagnose.Pattern {
+	return []diagnose.Pattern{{Name: "bare", Words: []string{"no reserved space left", "nowritableledgerdir", "not enough disk space", "insufficient disk space"}, Regexp: `(?i)no reserved space left|not enough (?:free )?disk space|insufficient (?:free )?disk space`}}
+}
+
+// serverCertificates is about certificates and keys that they cannot load.
+func serverCertificates() []diagnose.Pattern {
+	return []diagnose.Pattern{{Name: "load", Words: []string{"unable to get certificate from", "load the tls configuration", "pem key store", "the private key contains"}, Regexp: `(?i)unable to get certificate from|unable to load the TLS configuration|error loading PEM key store|the private key contains`}}
 }
