@@ -92,6 +92,8 @@ func appIncompatibleData() diagnose.Rule {
 			}
 			if proven {
 				f.Confidence, f.Weight = diagnose.Certain, 30
+			} else if h.Pattern == "server" {
+				f.Weight = 30
 			}
 			for _, v := range c.Spec.Volumes {
 				if v.PersistentVolumeClaim != nil {

@@ -6,7 +6,7 @@ import "crashloop/diagnose"
 
 // serverData is about data that does not suit them.
 func serverData() []diagnose.Pattern {
-	return []diagnose.Pattern{{Words: []string{"used with a newer", "earlier failed attempt", "used by a different", "pg_filenode.map", "missing data or join", "is not empty. either the node", "member count is unequal", "is not formatted", "!= configured name", "too new for this", "too old for this", "invalid decryption key", "unknown xl ", "not present in the group", "than those present in", "panic_mark_file", "invalid database", "state handle is broken"}, Regexp: `(?i)last used with a newer version|earlier failed attempt to initiali[sz]e|already used by a different` +
+	return []diagnose.Pattern{{Name: "server", Words: []string{"used with a newer", "earlier failed attempt", "used by a different", "pg_filenode.map", "missing data or join", "is not empty. either the node", "member count is unequal", "is not formatted", "!= configured name", "too new for this", "too old for this", "invalid decryption key", "unknown xl ", "not present in the group", "than those present in", "panic_mark_file", "invalid database", "state handle is broken"}, Regexp: `(?i)last used with a newer version|earlier failed attempt to initiali[sz]e|already used by a different` +
 		`|could not open file "(?:global|base|pg_\w+)/` + // PostgreSQL
 		`|missing data or join a duplicated pd` + // TiDB's PD
 		`|is not empty\. Either the node already knows` + // Redis Cluster
