@@ -57,9 +57,6 @@ func appInvalidConfig() diagnose.Rule {
 				return nil
 			}
 			if len(hits) == 0 {
-				if f, ok := refusedValue(c); ok {
-					return []diagnose.Finding{f}
-				}
 				if found := refusedSetting(c); len(found) > 0 {
 					return found
 				}
@@ -179,9 +176,6 @@ func appInvalidConfig() diagnose.Rule {
 				out = append(out, f)
 			}
 			if len(out) == 0 {
-				if f, ok := refusedValue(c); ok {
-					return append(out, f)
-				}
 				return refusedSetting(c)
 			}
 			return out

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"crashloop/diagnose"
 )
@@ -17,13 +18,14 @@ type given struct {
 	name   string // the flag, the variable or the key that it is the value of
 	object string // ConfigMap/shop/web, when it stands in one
 	line   string // of the ConfigMap's text
+	// variable says that the template itself gives it, as the value of an environment variable.
+	variable bool
 }
 
 // refusesGiven finds a value that the program's last words name and refuse, and that the pod template or a ConfigMap gives it: whatever words the
 // program has for it, what it was given is what it ends of.
 func refusesGiven(c *diagnose.Case, values func(*diagnose.Case, string) (given, bool)) (diagnose.Hit, given, bool) {
-	t, l := c.Last(), c.Log()
-	if t == nil || t.ExitCode == 0 || t.ExitCode > 128 && t.ExitCode < 160 || l.Empty() || l.Missing != "" || c.Ran().Minutes() > 5 {
+	if !endedByItself(c) {
 		return diagnose.Hit{}, given{}, false
 	}
 	for _, h := range parting(c) {
@@ -32,6 +34,13 @@ func refusesGiven(c *diagnose.Case, values func(*diagnose.Case, string) (given, 
 		}
 	}
 	return diagnose.Hit{}, given{}, false
+}
+
+// endedByItself says that the program ended soon after its start with an error of its own, of which there is a log. SIGABRT is how a runtime
+// ends itself.
+func endedByItself(c *diagnose.Case) bool {
+	t, l := c.Last(), c.Log()
+	return t != nil && t.ExitCode != 0 && (t.ExitCode <= 128 || t.ExitCode >= 160 || t.ExitCode == 134) && !l.Empty() && l.Missing == "" && c.Ran().Minutes() <= 5
 }
 
 // parting returns the lines in which a program says why it ends, the likeliest first: the message of the panic or exception that ends it, and
@@ -92,11 +101,11 @@ func givenIn(c *diagnose.Case, text string, values func(*diagnose.Case, string) 
 
 var (
 	// refuses is how a program says that it does not take a value.
-	refuses = regexp.MustCompile(`(?i)\b(?:unknown|unsupported|unrecogni[sz]ed|unexpected|undefined|invalid|illegal|bad|wrong|incorrect|no such|must|should|only|got|cannot|can't|could not|couldn't|unable|deprecated|removed)\b|\b(?:not|n't|no longer|never) (?:\w+ ){0,2}?(?:supported|valid|known|recogni[sz]ed|allowed|available|registered|exist|understood|accepted|found|defined|implemented|enabled|one of|match|an?\b)`)
+	refuses = regexp.MustCompile(`(?i)\b(?:unknown|unsupported|unrecogni[sz]ed|unexpected|undefined|invalid|illegal|bad|wrong|incorrect|no such|must|should|only|got|malformed|pars(?:e|ing)|out of range|(?:correct|wrong) format|for input string|no enum|cannot|can't|could not|couldn't|unable|deprecated|removed)\b|\b(?:not|n't|no longer|never) (?:\w+ ){0,2}?(?:supported|valid|known|recogni[sz]ed|allowed|available|registered|exist|understood|accepted|found|defined|implemented|enabled|one of|match|an?\b)`)
 	// refusesElse is what other causes are about: connections, files, rights, credentials.
 	refusesElse = regexp.MustCompile(`(?i)\bclass\b.{0,80}\bnot found\b|\b(?:file|directory|path|folder)\b.{0,80}\b(?:not found|does not exist|doesn't exist|missing)\b|\bconnection|\bconnect(?:ing)? to\b|\bdial |\brefused\b|\btime(?:d )?out\b|no such (?:host|file)|\bresolve|\blookup\b|\bpermission|\bdenied\b|\bforbidden\b|unauthorized|authenticat|\bcredentials?\b|\btoken\b|\bpasswords?\b|\bcertificates?\b|x509|already in use|\bbind\b|\bmodule\b|shared librar|out of memory|no space|read-only|\brelation\b|\bdatabase "|\btables?\b|\bcolumns?\b|\bschema\b|no matches for kind|the requested resource|\bservice account\b`)
 	// namedValue is a value that a sentence names: in quotes, behind what kind of thing it is, behind a colon at the end, before what is said of it.
-	namedValue = regexp.MustCompile("['\"`‘“]([^'\"`’”\\s]{1,80})['\"`’”]|(?i)\\b(?:unknown|unsupported|unrecogni[sz]ed|invalid|illegal|bad|no such|got|undefined)(?: [a-z][\\w-]*){0,4}[:=]? ([\\w.:@+-]{2,80})(?:[.,;)]|$| )|(?:: |=)([\\w.:@+-]{2,80})[.)]?$|\\b([\\w.:@+-]{3,80}) (?:does(?: not|n't)|is(?: not|n't)|was(?: not|n't)|cannot|not |must|should)")
+	namedValue = regexp.MustCompile("['\"`‘“]([^'\"`’”\\s]{1,80})['\"`’”]|(?i)\\b(?:unknown|unsupported|unrecogni[sz]ed|invalid|illegal|bad|no such|got|undefined)(?: [a-z][\\w-]*){0,4}[:=]? ([\\w.:@+-]{2,80})(?:[.,;)]|$| )|(?:: |=)([\\w.:@+-]{2,80})[.)]?$|\\bno enum constant (?:[\\w$]+[.$])*(\\w+)|\\b([\\w.:@+-]{3,80}) (?:does(?: not|n't)|is(?: not|n't)|was(?: not|n't)|cannot|not |must|should)")
 	// namedFlag is a flag by its name.
 	namedFlag = regexp.MustCompile("(?:^|[\\s'\"`(=])(--[a-z][\\w-]+)")
 	// everyday are values too common to tell anything when they stand in a sentence.
@@ -138,10 +147,16 @@ func argument(c *diagnose.Case, word string) (given, bool) {
 	return given{}, false
 }
 
-// setting finds a value among those that whole ConfigMaps set as variables, or in the text of the ConfigMaps that it mounts.
+// setting finds a value among those that the pod template or whole ConfigMaps set as variables, or in the text of the ConfigMaps that it
+// mounts.
 func setting(c *diagnose.Case, word string) (given, bool) {
 	if c.Container == nil {
 		return given{}, false
+	}
+	for _, e := range c.Container.Env {
+		if e.Value == word && telling(word) {
+			return given{value: word, source: c.SpecField("env[" + e.Name + "]"), name: e.Name, variable: true}, true
+		}
 	}
 	for _, from := range c.Container.EnvFrom {
 		if from.ConfigMapRef == nil {
@@ -251,6 +266,13 @@ func refusedSetting(c *diagnose.Case) []diagnose.Finding {
 	f.Weight = -250 // words that say by themselves what they are about say more
 	f.Summary = fmt.Sprintf("%s refuses a value that it is configured with, %s of %s: %s", c.Who(), g.value, g.source, inSentence(h, 200))
 	f.Advice = "Correct it and restart the workload"
+	if g.variable {
+		f.Summary = fmt.Sprintf("%s refuses the value of %s: %s", c.Who(), g.name, inSentence(h, 220))
+		f.Advice = "Give that variable a value of the form that the program takes"
+		f.Keys = append(f.Keys, g.name)
+		f.Fixes = []diagnose.Fix{{Title: "Correct " + g.name, Command: c.Kubectl("set", "env", c.Target(), "-c", c.Subject.Container, g.name+"=VALUE")}}
+		return []diagnose.Finding{f}
+	}
 	if g.object != "" {
 		f.Root = g.object
 		f.Chain = []diagnose.Link{{Object: g.object, Says: "key " + g.name + " holds what it does not accept"}}
@@ -265,8 +287,7 @@ func refusedSetting(c *diagnose.Case) []diagnose.Finding {
 
 // refusedPlace is a line of a mounted ConfigMap or Secret that the program names where it ends: /etc/alloy/config.alloy:12:5.
 func refusedPlace(c *diagnose.Case) []diagnose.Finding {
-	t, l := c.Last(), c.Log()
-	if t == nil || t.ExitCode == 0 || t.ExitCode > 128 && t.ExitCode < 160 || l.Empty() || l.Missing != "" || c.Ran().Minutes() > 5 {
+	if !endedByItself(c) {
 		return nil
 	}
 	for _, h := range parting(c) {
@@ -296,3 +317,15 @@ func refusedPlace(c *diagnose.Case) []diagnose.Finding {
 
 // filePlace is a line of a file as programs name it.
 var filePlace = regexp.MustCompile(`(?P<path>/[\w.@+-]+(?:/[\w.@+-]+)+)(?::(?P<line>\d+)(?::\d+)?\b|['")]?,? \(?(?:at |on |in )?line:? (?P<line2>\d+))`)
+
+// telling says that a value is unlike others: a word or more, not a number or a switch that any line may hold.
+func telling(value string) bool {
+	if len(value) < 2 || len(value) > 120 || strings.Contains(value, "$(") {
+		return false
+	}
+	switch strings.ToLower(value) {
+	case "true", "false", "yes", "no", "on", "off", "none", "null", "production", "info", "debug":
+		return false
+	}
+	return strings.ContainsFunc(value, unicode.IsLetter)
+}
