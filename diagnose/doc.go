@@ -14,10 +14,15 @@
 // found cause about: see change_bearing.go for which differences bear on which causes. The template that crashes is compared with the
 // newest older revision that is known to have run, which need not be the one right before.
 //
-// Where what stands. detect*.go says what is an incident, from records (record.go) and events. engine.go makes a [Case] and asks the rules;
-// rank.go orders what they find and conclude.go makes the diagnosis of it. log.go, entry.go, scan.go and trace*.go read logs. failure.go and
-// address.go take out of them what could not be reached, dependency.go puts the two together, and chain*.go follows it through the cluster,
-// one file for each sort of thing on the way. change*.go and diff.go find what set it off, redact*.go takes secrets out.
+// How far a log is read. First every rule looks for words of its own ([Rule.Log]). When all of them together know no more than the exit
+// code, or than an exception of foreign code, the program's last words are read for their shape ([Rule.Closing], likely at most), and when
+// that says nothing either, for what they are about ([Rule.Last], possible and no more). What still says nothing is quoted.
+//
+// Where what stands. detect*.go says what is an incident, from records (record.go) and events. engine.go makes a [Case] and asks the
+// rules; ahead.go says which reads every diagnosis begins with, closing.go finds last words, rank.go orders what is found and conclude.go
+// makes the diagnosis of it. log.go, entry.go, scan.go and trace*.go read logs. failure.go and address.go take out of them what could not
+// be reached, dependency.go puts the two together, and chain*.go follows it through the cluster, one file for each sort of thing on the
+// way. change*.go and diff.go find what set it off, redact*.go takes secrets out.
 //
 // Start reading at [View], then [Engine], then any file in diagnose/rules.
 package diagnose

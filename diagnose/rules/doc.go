@@ -4,6 +4,9 @@
 // list of [All]. Each txtar holds cases in folders: "match-" ones that the rule must win, and "miss-" ones that look alike and belong to
 // another cause. The tests run every rule on every case of every other.
 //
+// What no word tells is told by three files that belong to no single cause: closing.go holds the shapes of last words, given.go finds what a
+// program refuses among what it was given, and reading.go weighs what its words are about by the stems of reading_stems.go.
+//
 // Expressions are compiled once: a rule's own by the function that makes it, one that a function of several rules needs beside that
 // function, as a constant.
 //
