@@ -109,10 +109,11 @@ var (
 	// namedFlag is a flag by its name.
 	namedFlag = regexp.MustCompile("(?:^|[\\s'\"`(=])(--[a-z][\\w-]+)")
 	// everyday are values too common to tell anything when they stand in a sentence.
-	everyday = regexp.MustCompile(`(?i)^(?:true|false|yes|no|on|off|none|null|default|auto|all|any|info|debug|warn|warning|error|json|text|yaml|http|https|tcp|udp|grpc|localhost|server|client|start|run|serve|config|configuration|value|name|type|option|flag|argument|\d{1,3}|it|this|that|file|key|the|and|for|with|provider|version|which|what)$`)
+	everyday = regexp.MustCompile(`(?i)^(?:true|false|yes|no|on|off|none|null|default|auto|all|any|info|debug|warn|warning|error|json|text|yaml|http|https|tcp|udp|grpc|localhost|server|client|start|run|serve|config|configuration|value|name|type|option|flag|argument|\d{1,3}|it|this|that|file|key|the|and|for|with|provider|version|which|what|could|would|should|can|may|might|must|shall|will|do|does|did|is|are|was|were|has|have|had|be|but|also|still|yet|you|we|they)$`)
 )
 
-// argument finds a value in the container's command line: a whole argument, the value of a flag, or one of several with commas between.
+// argument finds a value in the container's command line: a whole argument, the value of a flag, or one of several with commas between. Of a
+// script only the values of flags count.
 func argument(c *diagnose.Case, word string) (given, bool) {
 	if c.Container == nil {
 		return given{}, false
@@ -135,6 +136,9 @@ func argument(c *diagnose.Case, word string) (given, bool) {
 				if strings.HasPrefix(part, "-") && !ok {
 					flag = part
 					continue
+				}
+				if part != arg && !strings.HasPrefix(name, "-") {
+					continue // a word of a shell's script may be any
 				}
 				for _, v := range append(strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == '=' }), value) {
 					if strings.Trim(v, `'"`) == word {
