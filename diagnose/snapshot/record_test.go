@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -229,5 +230,34 @@ func TestRecorderDoesNotKeepCancelledReads(t *testing.T) {
 	}
 	if _, err := r.Get(context.Background(), diagnose.Pods, "shop", "a"); err != nil {
 		t.Errorf("the next read gave %v", err)
+	}
+}
+
+// TestRecordingKeepsWhatYAMLForbids holds that an event which quotes a program's binary output does not cost the recording.
+func TestRecordingKeepsWhatYAMLForbids(t *testing.T) {
+	const message = "it said \u007f\u0085\u009b\ufeff\uffff and ended"
+	raw, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "Event", "metadata": map[string]any{"name": "e", "namespace": "shop"}, "message": message})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := FromFS(files("a.json", string(raw)), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := Record(s, diagnose.NewRedactor())
+	if _, err := r.List(t.Context(), diagnose.Events, "shop", diagnose.Where{}); err != nil {
+		t.Fatal(err)
+	}
+	written, err := r.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	replayed, err := FromFS(files("events.yaml", string(written["events.yaml"])), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := replayed.List(t.Context(), diagnose.Events, "shop", diagnose.Where{})
+	if err != nil || len(list) != 1 || list[0].(*corev1.Event).Message != message {
+		t.Errorf("read back: %v, %q", err, written["events.yaml"])
 	}
 }

@@ -13,9 +13,30 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"sigs.k8s.io/yaml"
+
+	"crashloop/diagnose"
 )
+
+// objectYAML writes one object. A string may hold characters that JSON takes as they are and YAML does not, as an event that quotes a
+// program's binary output does: they are escaped before the one becomes the other.
+func objectYAML(o diagnose.Object) ([]byte, error) {
+	doc, err := json.Marshal(o)
+	if err != nil {
+		return nil, err
+	}
+	var text []byte
+	for _, r := range string(doc) {
+		if r == 0x7f || r >= 0x80 && r < 0xa0 || r == 0xfffe || r == 0xffff || r == 0xfeff {
+			text = fmt.Appendf(text, `\u%04x`, r)
+		} else {
+			text = utf8.AppendRune(text, r)
+		}
+	}
+	return yaml.JSONToYAML(text)
+}
 
 // Files gives the recording so far as the files of a snapshot, by their slash-separated names.
 func (r *Recorder) Files() (map[string][]byte, error) {
@@ -28,7 +49,7 @@ func (r *Recorder) Files() (map[string][]byte, error) {
 		}
 		var text bytes.Buffer
 		for _, o := range slices.SortedFunc(maps.Values(m.objects), byName) {
-			doc, err := yaml.Marshal(o)
+			doc, err := objectYAML(o)
 			if err != nil {
 				return nil, fmt.Errorf("writing %s %q: %w", gk.Kind, joinName(o.GetNamespace(), o.GetName()), err)
 			}
