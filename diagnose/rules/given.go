@@ -220,7 +220,8 @@ func refusedFinding(h diagnose.Hit, g given) diagnose.Finding {
 	if g.line == "" && g.name != "" {
 		says = g.name + "=" + g.value
 	}
-	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: g.source, Text: shorten(says, 200)})
+	// The engine redacts it and cuts it then: half of a token does not show what it is.
+	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: g.source, Text: says})
 	return f
 }
 
