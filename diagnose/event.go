@@ -26,7 +26,7 @@ func (e Event) Cite() Evidence {
 	if e.Count > 1 {
 		source += fmt.Sprintf(" (%d times)", e.Count)
 	}
-	return Evidence{Source: source, Text: cut(strings.TrimSpace(e.Message), citeRunes)}
+	return Evidence{Source: source, Text: strings.TrimSpace(e.Message)}
 }
 
 // Has says whether the message holds one of the texts, in any case.

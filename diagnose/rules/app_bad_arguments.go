@@ -139,7 +139,7 @@ func appBadArguments() diagnose.Rule {
 				if where == "" {
 					where = c.SpecField("command")
 				}
-				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: where, Text: shorten(strings.Join(append(append([]string{}, c.Container.Command...), c.Container.Args...), " "), 300)})
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: where, Text: strings.Join(append(append([]string{}, c.Container.Command...), c.Container.Args...), " ")})
 				if !shell {
 					f.Summary += ", which " + where + " gives it"
 				}

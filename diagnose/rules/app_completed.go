@@ -40,7 +40,7 @@ func appCompleted() diagnose.Rule {
 			f.Advice = "Run it as a Job or CronJob if it is a task, or give it a command that stays in the foreground"
 			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "spec.restartPolicy", Text: "Always"})
 			if cmd := append(append([]string{}, c.Container.Command...), c.Container.Args...); len(cmd) > 0 {
-				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("command and args"), Text: shorten(strings.Join(cmd, " "), 200)})
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("command and args"), Text: strings.Join(cmd, " ")})
 			}
 			if len(c.Events()) == 0 {
 				f.Confidence = diagnose.Likely // a probe's kill would stand in events, and there are none to read

@@ -49,7 +49,7 @@ func componentIngressConfig() diagnose.Rule {
 					for k, v := range o.GetAnnotations() {
 						if strings.Contains(k, "snippet") || len(v) > 3 && strings.Contains(h.Text, v) {
 							f.Root = "Ingress/" + o.GetNamespace() + "/" + o.GetName()
-							f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "Ingress " + o.GetNamespace() + "/" + o.GetName() + " annotation " + k, Text: shorten(v, 160)})
+							f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "Ingress " + o.GetNamespace() + "/" + o.GetName() + " annotation " + k, Text: v})
 						}
 					}
 				}

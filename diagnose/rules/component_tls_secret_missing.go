@@ -53,7 +53,7 @@ func componentTLSSecretMissing() diagnose.Rule {
 				f.Root = "Certificate/" + c.Subject.Namespace + "/" + u.GetName()
 				f.Chain = append(f.Chain, diagnose.Link{Object: f.Root, Says: firstOf("is not issued: "+message, "is not issued")})
 				f.Summary += fmt.Sprintf(": Certificate %s is not issued", u.GetName())
-				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "Certificate " + u.GetName() + " status.conditions", Text: shorten(message, 300)})
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "Certificate " + u.GetName() + " status.conditions", Text: message})
 				for _, a := range behind(c, diagnose.Certificates, u) {
 					f.Root = a.link.Object
 					f.Chain = append(f.Chain, a.link)

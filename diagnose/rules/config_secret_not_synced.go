@@ -51,7 +51,7 @@ func configSecretNotSynced() diagnose.Rule {
 					says := "should make it and has not"
 					if message != "" {
 						says = "should make it and cannot: " + shorten(message, 200)
-						f.Evidence = append(f.Evidence, diagnose.Evidence{Source: kind.Kind + " " + u.GetName() + " status.conditions", Text: shorten(message, 300)})
+						f.Evidence = append(f.Evidence, diagnose.Evidence{Source: kind.Kind + " " + u.GetName() + " status.conditions", Text: message})
 					} else {
 						f.Confidence = diagnose.Likely
 					}

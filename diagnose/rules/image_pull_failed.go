@@ -28,7 +28,7 @@ func imagePullFailed() diagnose.Rule {
 				return nil
 			}
 			f := diagnose.Finding{Confidence: diagnose.Certain, Proof: diagnose.Structural, Weight: 40}
-			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.StatusField("state.waiting"), Text: shorten(strings.TrimSpace(reason+": "+message), 400)})
+			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.StatusField("state.waiting"), Text: strings.TrimSpace(reason + ": " + message)})
 			// The whole answer stands in the event, or in the status of newer versions.
 			text := message
 			for _, s := range statements(c) {

@@ -29,7 +29,7 @@ func nodePodRejected() diagnose.Rule {
 			node := p.Spec.NodeName
 			text := strings.TrimPrefix(p.Status.Message, "Pod was rejected: ")
 			f := diagnose.Finding{Confidence: diagnose.Certain, Proof: diagnose.Structural, Unchanged: true,
-				Evidence: []diagnose.Evidence{{Source: "status", Text: shorten(p.Status.Reason+": "+p.Status.Message, 400)}}}
+				Evidence: []diagnose.Evidence{{Source: "status", Text: p.Status.Reason + ": " + p.Status.Message}}}
 			why, advice := refusal(p, text, groups(device, text), groups(room, text))
 			f.Summary = fmt.Sprintf("%s cannot run: node %s refuses its pod, because %s", c.Who(), firstOf(node, "that it was given to"), why)
 			f.Advice = advice

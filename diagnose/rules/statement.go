@@ -19,7 +19,7 @@ func (s statement) cite() diagnose.Evidence {
 	if text == "" {
 		text = s.reason
 	}
-	return diagnose.Evidence{Source: s.source, Text: shorten(text, 400)}
+	return diagnose.Evidence{Source: s.source, Text: text}
 }
 
 // stuck says that the container has not run in this pod, or does not get as far as running now.
