@@ -105,7 +105,7 @@ func (c *Case) followService(a Address, h Hit, f Finding, s *corev1.Service) (Fi
 		return c.external(a, h, f, s.Spec.ExternalName), true
 	}
 	f.Chain = []Link{{Object: object, Says: "is what " + a.String() + " leads to"}}
-	if member, pod := c.memberOf(a, s); pod != nil && !podReady(pod) && pod.DeletionTimestamp == nil {
+	if member, pod := c.memberOf(a, s); pod != nil && !PodReady(pod) && pod.DeletionTimestamp == nil {
 		return c.followPods(a, h, f, s, []*corev1.Pod{pod})
 	} else if member != "" && pod == nil {
 		if found, ok := c.noMember(a, h, f, s, member); ok {

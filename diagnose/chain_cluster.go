@@ -127,7 +127,7 @@ func (c *Case) apiServer(a Address, h Hit, f Finding) Finding {
 // brokenProxy follows to the kube-proxy or network plugin of a node, when that itself crash-loops.
 func (c *Case) brokenProxy(f Finding, node string) (Finding, bool) {
 	for p := range c.pods("kube-system") {
-		if p.Spec.NodeName != node || p.Name == c.Subject.Pod || podReady(p) {
+		if p.Spec.NodeName != node || p.Name == c.Subject.Pod || PodReady(p) {
 			continue
 		}
 		subject, looping := c.subjectOf(p)

@@ -46,7 +46,7 @@ func (c *Case) followPods(a Address, h Hit, f Finding, s *corev1.Service, pods [
 		f.Advice = "Do not make its start depend on itself; publishNotReadyAddresses helps members that must find each other"
 		return f, true
 	}
-	if podReady(pod) {
+	if PodReady(pod) {
 		return Finding{}, false
 	}
 	if found, ok := c.onLostNode(a, h, f, pod); ok {

@@ -154,7 +154,7 @@ func (c *Case) readyEndpoints(s *corev1.Service) (ready int, known bool) {
 		return 0, false
 	}
 	for _, p := range pods {
-		if podReady(p) {
+		if PodReady(p) {
 			ready++
 		}
 	}
@@ -180,7 +180,8 @@ func (c *Case) podsOf(s *corev1.Service) ([]*corev1.Pod, error) {
 	return out, nil
 }
 
-func podReady(p *corev1.Pod) bool {
+// PodReady says whether the kubelet calls the pod ready.
+func PodReady(p *corev1.Pod) bool {
 	for _, cond := range p.Status.Conditions {
 		if cond.Type == corev1.PodReady {
 			return cond.Status == corev1.ConditionTrue

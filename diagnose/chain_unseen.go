@@ -40,7 +40,7 @@ func (c *Case) unseen(a Address, h Hit, f Finding, t serviceTarget) (Finding, bo
 		}
 	}
 	if len(pods) > 0 {
-		if slices.ContainsFunc(pods, podReady) {
+		if slices.ContainsFunc(pods, PodReady) {
 			return Finding{}, false
 		}
 		found, ok := c.followPods(a, h, f, nil, pods)

@@ -196,7 +196,7 @@ func dataKeys(f fieldSet) []string {
 // ranWith says that the workload is known to have run with what its pods took at a start after that moment: then it did no harm.
 func (c *Case) ranWith(at time.Time) bool {
 	for _, p := range c.Siblings() {
-		if p.CreationTimestamp.After(at.Add(time.Second)) && podReady(p) {
+		if p.CreationTimestamp.After(at.Add(time.Second)) && PodReady(p) {
 			if l, _, _ := loops(p); !l {
 				return true
 			}

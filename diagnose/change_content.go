@@ -20,7 +20,7 @@ func (c *Case) movedTag(f *Finding, first time.Time) []candidate {
 	mine := digest(c.Status.ImageID)
 	for _, p := range c.Siblings() {
 		s := statusOf(p, c.Subject.Container)
-		if s == nil || !s.Ready || !podReady(p) || !p.CreationTimestamp.Before(&c.Pod.CreationTimestamp) || !sameImage(p, c.Container) {
+		if s == nil || !s.Ready || !PodReady(p) || !p.CreationTimestamp.Before(&c.Pod.CreationTimestamp) || !sameImage(p, c.Container) {
 			continue
 		}
 		if theirs := digest(s.ImageID); mine != "" && theirs != "" && mine != theirs {

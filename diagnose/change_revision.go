@@ -216,7 +216,7 @@ func (c *Case) standingOf(pods []*corev1.Pod, otherwise standing) standing {
 		}
 	}
 	for _, p := range pods {
-		if podReady(p) {
+		if PodReady(p) {
 			return standingRuns
 		}
 	}

@@ -137,7 +137,7 @@ func pluginPods(c *diagnose.Case) (out []diagnose.Evidence, workload string) {
 				continue
 			}
 			for _, w := range []string{"aws-node", "calico-node", "cilium", "flannel", "weave", "kube-proxy", "azure-cni", "antrea", "canal", "kindnet", "ovn"} {
-				if strings.HasPrefix(strings.TrimPrefix(p.Name, "kube-"), strings.TrimPrefix(w, "kube-")) && !ready(p) {
+				if strings.HasPrefix(strings.TrimPrefix(p.Name, "kube-"), strings.TrimPrefix(w, "kube-")) && !diagnose.PodReady(p) {
 					out = append(out, diagnose.Evidence{Source: "pod " + namespace + "/" + p.Name, Text: "is not ready on the same node"})
 					if owner := metav1.GetControllerOf(p); owner != nil && owner.Kind == "DaemonSet" && w != "kube-proxy" {
 						workload = "DaemonSet/" + namespace + "/" + owner.Name
@@ -147,13 +147,4 @@ func pluginPods(c *diagnose.Case) (out []diagnose.Evidence, workload string) {
 		}
 	}
 	return out, workload
-}
-
-func ready(p *corev1.Pod) bool {
-	for _, cond := range p.Status.Conditions {
-		if cond.Type == corev1.PodReady {
-			return cond.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }
