@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -224,6 +225,22 @@ func loops(p *corev1.Pod) (bool, string, ContainerType) {
 		return false, p.Spec.Containers[0].Name, App
 	}
 	return false, "", App
+}
+
+// betweenCrashes returns the container that makes a ready pod no more than one that has not crashed again yet: it did so time and again, and
+// has not run much longer than the last time; nil when there is none.
+func betweenCrashes(p *corev1.Pod, now time.Time) *ContainerRecord {
+	containers := RecordPod(p).Containers
+	for i := range containers {
+		c := &containers[i]
+		if c.State != Running || c.Restarts < 2 || c.Last == nil || c.Last.Kind() != Abnormal || c.ran() > longestStart {
+			continue
+		}
+		if now.Sub(c.Started) <= 2*c.ran()+10*time.Second {
+			return c
+		}
+	}
+	return nil
 }
 
 // podState is a pod's state in words: "Pending (ImagePullBackOff)".

@@ -163,6 +163,12 @@ func (c *Case) readyNow(a Address, h Hit, f Finding, s *corev1.Service) (Finding
 	}
 	p := pods[0]
 	subject, _ := c.subjectOf(p)
+	if container := betweenCrashes(p, c.Now); container != nil && objectOf(subject) != objectOf(c.Subject) {
+		subject.Container, subject.ContainerType = container.Name, container.Type
+		f.Root, f.Proof, f.Confidence = objectOf(subject), Corroborated, Likely
+		f.Chain[0].Says = "had no ready endpoint when the program started"
+		return c.followLooping(f, subject, p, couldNot(c, a, h.Pattern), ""), true
+	}
 	f.Cause, f.Proof, f.Confidence = "dependency.not-ready", Corroborated, Likely
 	f.Root = objectOf(subject)
 	f.Summary = fmt.Sprintf("%s: %s/%s became ready only after that, and is ready now", couldNot(c, a, h.Pattern), p.Namespace, subject.Name())
