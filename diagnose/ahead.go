@@ -27,7 +27,7 @@ func (e *Engine) Ahead(symptom Symptom) []func(context.Context, View) {
 			}
 		},
 		func(c *Case) { c.EventsOf(c.Subject.Kind(), c.Subject.Namespace, c.Subject.Name()) },
-		func(c *Case) { _, _ = c.List(Pods, c.Subject.Namespace) },
+		func(c *Case) { _, _ = c.read.list(Pods, c.Subject.Namespace, Where{}) },
 		func(c *Case) { c.Node() },
 		func(c *Case) {
 			if c.Spec.NodeName != "" {
@@ -40,12 +40,12 @@ func (e *Engine) Ahead(symptom Symptom) []func(context.Context, View) {
 			case "Deployment":
 				c.replicaSets()
 			case "StatefulSet", "DaemonSet":
-				_, _ = c.List(ControllerRevisions, c.Subject.Namespace)
+				_, _ = c.read.list(ControllerRevisions, c.Subject.Namespace, Where{})
 			}
 		},
 	} {
 		out = append(out, func(ctx context.Context, view View) {
-			if c, err := e.open(newReader(ctx, view), symptom, 0, map[string]bool{}); err == nil {
+			if c, err := e.open(newReader(ctx, view, e.options.Redact), symptom, 0, map[string]bool{}); err == nil {
 				read(c)
 			}
 		})

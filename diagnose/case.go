@@ -55,14 +55,27 @@ type Case struct {
 	workloadRead bool
 }
 
-// Get reads one object of the cluster. The error wraps [ErrNotFound] only when the object is known not to be there.
+// Get reads one object of the cluster, without its secrets: whatever is cut out of a text of it may be quoted. The error wraps
+// [ErrNotFound] only when the object is known not to be there.
 func (c *Case) Get(kind Kind, namespace, name string) (Object, error) {
-	return c.read.get(kind, namespace, name)
+	o, err := c.read.get(kind, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	return c.read.clean(o)
 }
 
-// List reads objects of one kind in a namespace, or of all namespaces when it is empty.
+// List reads objects of one kind in a namespace, or of all namespaces when it is empty, without their secrets.
 func (c *Case) List(kind Kind, namespace string) ([]Object, error) {
-	return c.read.list(kind, namespace, Where{})
+	return c.list(kind, namespace, Where{})
+}
+
+func (c *Case) list(kind Kind, namespace string, where Where) ([]Object, error) {
+	objects, err := c.read.list(kind, namespace, where)
+	if err != nil {
+		return nil, err
+	}
+	return c.read.cleanAll(objects)
 }
 
 // pods are those of a namespace, or of all when it is empty, as far as they can be read.
@@ -78,6 +91,16 @@ func (c *Case) services(namespace string) iter.Seq[*corev1.Service] {
 // typed are the objects of a kind in a namespace, as far as they can be read, by the Go type that they have.
 func typed[T Object](c *Case, kind Kind, namespace string) iter.Seq[T] {
 	objects, _ := c.List(kind, namespace)
+	return ofType[T](objects)
+}
+
+// unredacted are the objects of a kind as the cluster has them, for comparing: that a secret was changed shows in nothing else.
+func unredacted[T Object](c *Case, kind Kind, namespace string) iter.Seq[T] {
+	objects, _ := c.read.list(kind, namespace, Where{})
+	return ofType[T](objects)
+}
+
+func ofType[T Object](objects []Object) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		for _, o := range objects {
 			if t, ok := o.(T); ok && !yield(t) {
@@ -281,7 +304,7 @@ func (c *Case) EventsOf(kind, namespace, name string) []Event {
 	if in == "" {
 		in = "default" // where the events of cluster-scoped objects are kept
 	}
-	objects, _ := c.read.list(Events, in, Where{Involved: Reference{Kind: kind, Name: name}})
+	objects, _ := c.list(Events, in, Where{Involved: Reference{Kind: kind, Name: name}})
 	out := mergeEvents(eventsAbout(objects, kind, name))
 	c.others[key] = out
 	return out
@@ -336,7 +359,7 @@ func (c *Case) readLogs() {
 	}
 	// terminationMessagePolicy FallbackToLogsOnError, or a program that writes /dev/termination-log.
 	if t := c.Last(); t != nil && strings.TrimSpace(t.Message) != "" && ranAtAll(t) {
-		l := NewLog(c.StatusField("lastState.terminated.message"), []byte(c.engine.options.Redact(t.Message)))
+		l := NewLog(c.StatusField("lastState.terminated.message"), []byte(t.Message))
 		l.Container, l.message = c.Subject.Container, true
 		c.primary, c.secondary = l, c.primary
 	}
@@ -408,7 +431,7 @@ func (c *Case) fetchLog(previous bool) *Log {
 		raw = raw[int64(len(raw))-c.engine.options.LimitBytes:]
 	}
 	// Redacted as a whole: a private key spans lines, and what is cut later is hard to tell.
-	l := NewLog(source, []byte(c.engine.options.Redact(string(raw))))
+	l := NewLog(source, []byte(c.engine.redact(string(raw))))
 	l.Container, l.Previous = c.Subject.Container, previous
 	return l
 }
@@ -477,10 +500,10 @@ func templateOf(o Object) *corev1.PodTemplateSpec {
 	return nil
 }
 
-// replicaSets returns the ReplicaSets of the subject's Deployment, newest revision first.
+// replicaSets returns the ReplicaSets of the subject's Deployment, unredacted, newest revision first.
 func (c *Case) replicaSets() []*appsv1.ReplicaSet {
 	var out []*appsv1.ReplicaSet
-	for rs := range typed[*appsv1.ReplicaSet](c, ReplicaSets, c.Subject.Namespace) {
+	for rs := range unredacted[*appsv1.ReplicaSet](c, ReplicaSets, c.Subject.Namespace) {
 		if controlledBy(rs, "Deployment", c.Subject.Name()) {
 			out = append(out, rs)
 		}

@@ -127,7 +127,7 @@ func (c *Case) findByIP(host string, ip net.IP) serviceTarget {
 
 // readyEndpoints counts the ready addresses behind a Service; known is false when that cannot be told.
 func (c *Case) readyEndpoints(s *corev1.Service) (ready int, known bool) {
-	slicesOf, err := c.read.list(EndpointSlices, s.Namespace, Where{Labels: map[string]string{discoveryv1.LabelServiceName: s.Name}})
+	slicesOf, err := c.list(EndpointSlices, s.Namespace, Where{Labels: map[string]string{discoveryv1.LabelServiceName: s.Name}})
 	found := false
 	for _, o := range slicesOf {
 		slice, ok := o.(*discoveryv1.EndpointSlice)

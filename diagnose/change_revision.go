@@ -32,8 +32,8 @@ type version struct {
 	name     string
 	number   int64 // what kubectl rollout undo takes; 0 when it cannot go back to it
 	created  time.Time
-	reused   bool // someone went back to it, so its creation is not when it was rolled out
-	template *corev1.PodTemplateSpec
+	reused   bool                    // someone went back to it, so its creation is not when it was rolled out
+	template *corev1.PodTemplateSpec // unredacted
 	standing standing
 }
 
@@ -256,7 +256,7 @@ func (c *Case) standingByEvents(replicaSet string) standing {
 func (c *Case) controllerVersions() ([]version, int) {
 	kind, name := c.Subject.Kind(), c.Subject.Name()
 	var list []*appsv1.ControllerRevision
-	for r := range typed[*appsv1.ControllerRevision](c, ControllerRevisions, c.Subject.Namespace) {
+	for r := range unredacted[*appsv1.ControllerRevision](c, ControllerRevisions, c.Subject.Namespace) {
 		if controlledBy(r, kind, name) {
 			list = append(list, r)
 		}
@@ -304,7 +304,7 @@ func revisionTemplate(r *appsv1.ControllerRevision) *corev1.PodTemplateSpec {
 // cronJobVersions takes a CronJob's history from the Jobs that it still keeps: each holds the template that it ran.
 func (c *Case) cronJobVersions() ([]version, int) {
 	var list []*batchv1.Job
-	for j := range typed[*batchv1.Job](c, Jobs, c.Subject.Namespace) {
+	for j := range unredacted[*batchv1.Job](c, Jobs, c.Subject.Namespace) {
 		if controlledBy(j, "CronJob", c.Subject.Name()) {
 			list = append(list, j)
 		}
@@ -425,8 +425,13 @@ func (f fieldSet) owns(d difference) bool {
 
 // Previous returns the pod template of the last revision that ran before the crashing one, nil when it is not known or the same.
 func (c *Case) Previous() *corev1.PodTemplateSpec {
-	if r := c.rollout(); r != nil {
-		return r.good.template
+	r := c.rollout()
+	if r == nil {
+		return nil
 	}
-	return nil
+	o, err := c.read.clean(&corev1.PodTemplate{Template: *r.good.template})
+	if err != nil {
+		return nil
+	}
+	return &o.(*corev1.PodTemplate).Template
 }

@@ -265,7 +265,7 @@ func (c *Case) excerpt(best Finding) Excerpt {
 
 // clean redacts and bounds every text of a diagnosis.
 func (e *Engine) clean(d *Diagnosis) {
-	redact := e.options.Redact
+	redact := e.redact
 	tidy := func(s *string, runes int) { *s = cut(redact(*s), runes) }
 	tidy(&d.Summary, maxSummary)
 	if len(d.Chain) > maxChain {

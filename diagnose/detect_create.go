@@ -98,7 +98,7 @@ func (s *search) givenUp(job *batchv1.Job, top string) {
 		if list := job.Spec.Template.Spec.Containers; len(list) == 1 {
 			subject.Container = list[0].Name
 		}
-		s.add(Symptom{Subject: subject, Condition: PodsFail, Says: "Job " + job.Name + " was given up after failing again and again: " + cut(c.Message, 300)}, at, job.CreationTimestamp.Time)
+		s.add(Symptom{Subject: subject, Condition: PodsFail, Says: "Job " + job.Name + " was given up after failing again and again: " + brief(c.Message)}, at, job.CreationTimestamp.Time)
 	}
 }
 
@@ -110,7 +110,12 @@ func GivenUp(job *batchv1.Job, c batchv1.JobCondition) (time.Time, bool) {
 
 // CreateSays puts into words why pods cannot be created.
 func CreateSays(message string) string {
-	return "its pods cannot be created: " + cut(strings.TrimSpace(strings.ToValidUTF8(message, "�")), 300)
+	return "its pods cannot be created: " + brief(message)
+}
+
+// brief is a message of the cluster as the words of a symptom quote it: redacted before it is cut, as half of a secret is hard to tell.
+func brief(message string) string {
+	return cut(standard.Redact(strings.TrimSpace(strings.ToValidUTF8(message, "�"))), 300)
 }
 
 // failedCreate finds the newest FailedCreate event about a controller, unless it could make a pod since.

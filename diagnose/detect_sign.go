@@ -230,7 +230,7 @@ type Stuck struct {
 
 // Words says what it waits for.
 func (s Stuck) Words() string {
-	message := cut(strings.TrimSpace(strings.ToValidUTF8(s.Message, "�")), 300)
+	message := brief(s.Message)
 	if message == "" {
 		return s.Reason
 	}

@@ -125,9 +125,9 @@ func diffAnnotations(a, b map[string]string, add func(sort, container, format st
 				add(diffChecksum, "", "the configuration's checksum changed")
 			}
 		case name == "inject" || strings.HasSuffix(name, "-inject") || domain == "vault.hashicorp.com" || domain == "sidecar.istio.io" || domain == "config.linkerd.io":
-			add(diffContainers, "", "annotation %s %s -> %s", k, orNone(cut(a[k], 40)), orNone(cut(b[k], 40)))
+			add(diffContainers, "", "annotation %s %s -> %s", k, shown(k, a[k], 40), shown(k, b[k], 40))
 		case domain == "container.apparmor.security.beta.kubernetes.io" || strings.HasPrefix(name, "seccomp"):
-			add(diffSecurity, "", "annotation %s %s -> %s", k, orNone(cut(a[k], 40)), orNone(cut(b[k], 40)))
+			add(diffSecurity, "", "annotation %s %s -> %s", k, shown(k, a[k], 40), shown(k, b[k], 40))
 		}
 	}
 }
@@ -140,7 +140,7 @@ func diffFields(a, b any) []string {
 	var out []string
 	for _, k := range slices.Sorted(maps.Keys(union(x, y))) {
 		if x[k] != y[k] {
-			out = append(out, fmt.Sprintf("%s %s -> %s", k, orNone(cut(x[k], 60)), orNone(cut(y[k], 60))))
+			out = append(out, fmt.Sprintf("%s %s -> %s", k, shown(k, x[k], 60), shown(k, y[k], 60)))
 		}
 	}
 	return out
@@ -210,6 +210,11 @@ func same(a, b any) bool {
 	return reflect.DeepEqual(a, b)
 }
 
+// shown is the value of a setting as a difference quotes it: redacted before it is cut, as half of a secret is hard to tell.
+func shown(name, value string, runes int) string {
+	return orNone(cut(standard.RedactValue(name, value), runes))
+}
+
 func orDefault(name string) string {
 	if name == "" {
 		return "default"
@@ -268,11 +273,15 @@ func diffContainer(a, b *corev1.Container, add func(sort, format string, args ..
 		add(diffPull, "imagePullPolicy %s -> %s", x, y)
 	}
 	diffEnvironment(a, b, add)
-	if !same(a.Command, b.Command) {
-		add(diffCommand, "command %s -> %s", words(a.Command), words(b.Command))
-	}
-	if !same(a.Args, b.Args) {
-		add(diffCommand, "args %s -> %s", words(a.Args), words(b.Args))
+	for _, l := range []struct {
+		name string
+		a, b []string
+	}{{"command", a.Command, b.Command}, {"args", a.Args, b.Args}} {
+		if x, y := words(l.a), words(l.b); x != y {
+			add(diffCommand, "%s %s -> %s", l.name, x, y)
+		} else if !same(l.a, l.b) {
+			add(diffCommand, "%s changed", l.name)
+		}
 	}
 	for _, r := range []struct {
 		name corev1.ResourceName
@@ -381,7 +390,7 @@ func shortImages(a, b string) (string, string) {
 }
 
 func words(list []string) string {
-	return cut("["+NewRedactor().Redact(strings.Join(list, " "))+"]", 120)
+	return cut("["+standard.Redact(strings.Join(list, " "))+"]", 120)
 }
 
 func diffEnvironment(a, b *corev1.Container, add func(sort, format string, args ...any)) {
@@ -409,7 +418,6 @@ func diffEnvironment(a, b *corev1.Container, add func(sort, format string, args 
 		return out
 	}
 	va, vb := value(a), value(b)
-	redact := NewRedactor()
 	for _, k := range slices.Sorted(maps.Keys(union(va, vb))) {
 		x, y := va[k], vb[k]
 		switch {
@@ -420,7 +428,7 @@ func diffEnvironment(a, b *corev1.Container, add func(sort, format string, args 
 			add(diffEnv, "env %s removed", k)
 		default:
 			// Redacted before it is cut, as half of a secret is hard to tell.
-			x, y = redact.RedactValue(k, x[1:]), redact.RedactValue(k, y[1:])
+			x, y = standard.RedactValue(k, x[1:]), standard.RedactValue(k, y[1:])
 			if x == y {
 				add(diffEnv, "env %s changed", k)
 			} else {

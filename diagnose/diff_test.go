@@ -31,3 +31,31 @@ func TestDiffOfSwitches(t *testing.T) {
 		}
 	}
 }
+
+// TestDiffQuotesNoSecret holds that what a difference quotes is redacted before it is cut, and that a secret which changed is told without it.
+func TestDiffQuotesNoSecret(t *testing.T) {
+	const secret = "ghp_kR7vQ2mX9pL4wZ8nB3cD5fG6hJ1sT0uYaE7i"
+	template := func(value string) *corev1.PodTemplateSpec {
+		out := &corev1.PodTemplateSpec{Spec: corev1.PodSpec{NodeSelector: map[string]string{"note": value}, Containers: []corev1.Container{{
+			Name: "web", Command: []string{"serve", value}, Args: []string{"--password", value}, Env: []corev1.EnvVar{{Name: "NOTE", Value: value}, {Name: "DB_PASSWORD", Value: value}},
+		}}}}
+		out.Annotations = map[string]string{"sidecar.istio.io/note": value}
+		return out
+	}
+	for _, pad := range []int{16, 24, 36, 50, 60, 90, 100} {
+		var got []string
+		for _, d := range diffTemplates(template(strings.Repeat("x", pad)+" "+secret), template(strings.Repeat("y", pad)+" "+secret)) {
+			got = append(got, d.text)
+		}
+		if s := strings.Join(got, "; "); len(got) != 6 || strings.Contains(s, secret[:8]) {
+			t.Errorf("got %q", s)
+		}
+	}
+	var got []string
+	for _, d := range diffTemplates(template("kittens4x"), template("puppies7y")) {
+		got = append(got, d.text)
+	}
+	if s := strings.Join(got, "; "); !strings.Contains(s, "env DB_PASSWORD changed; ") || !strings.Contains(s, "; args changed; ") {
+		t.Errorf("got %q", s)
+	}
+}

@@ -14,8 +14,9 @@ import (
 
 // Options are what an [Engine] needs besides its rules. The zero value works.
 type Options struct {
-	// Redact removes secrets from a text before it leaves the engine; nil leaves texts as they are.
-	Redact func(string) string
+	// Redact takes the secrets out of logs and objects before rules see them, and out of every text that leaves the engine; nil leaves all
+	// as it is.
+	Redact *Redactor
 	// Logger is told of rules that fail; nil is silent.
 	Logger *slog.Logger
 	// TailLines and LimitBytes bound what is read of each log: 20000 lines and 2 MiB unless set.
@@ -46,9 +47,6 @@ func New(rules []Rule, options Options) (*Engine, error) {
 	if options.Depth <= 0 {
 		options.Depth = 3
 	}
-	if options.Redact == nil {
-		options.Redact = func(text string) string { return text }
-	}
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -77,6 +75,14 @@ func New(rules []Rule, options Options) (*Engine, error) {
 	return &Engine{rules: slices.Clone(rules), options: options, scanner: s, closers: closers, address: newAddressPatterns(), names: namePatterns()}, nil
 }
 
+// redact takes the secrets out of a text.
+func (e *Engine) redact(text string) string {
+	if e.options.Redact == nil {
+		return text
+	}
+	return e.options.Redact.Redact(text)
+}
+
 // Rules returns the catalogue in its order.
 func (e *Engine) Rules() []Rule { return slices.Clone(e.rules) }
 
@@ -93,7 +99,7 @@ func (e *Engine) Rule(id string) (Rule, bool) {
 // Diagnose finds out why the symptom's subject fails. Reads that fail become gaps of the diagnosis; it returns an error only when the
 // pod itself cannot be read or ctx is done.
 func (e *Engine) Diagnose(ctx context.Context, view View, symptom Symptom) (Diagnosis, error) {
-	return e.diagnose(newReader(ctx, view), symptom, 0, map[string]bool{})
+	return e.diagnose(newReader(ctx, view, e.options.Redact), symptom, 0, map[string]bool{})
 }
 
 func (e *Engine) diagnose(r *reader, symptom Symptom, depth int, visited map[string]bool) (Diagnosis, error) {
@@ -179,7 +185,7 @@ func (e *Engine) open(r *reader, symptom Symptom, depth int, visited map[string]
 		c.Subject.Cluster = r.view.Cluster()
 	}
 	if c.Subject.Pod != "" {
-		o, err := r.get(Pods, c.Subject.Namespace, c.Subject.Pod)
+		o, err := c.Get(Pods, c.Subject.Namespace, c.Subject.Pod)
 		switch {
 		case err == nil:
 			c.Pod, _ = o.(*corev1.Pod)

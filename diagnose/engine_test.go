@@ -198,7 +198,7 @@ func TestCommandsAreForCopying(t *testing.T) {
 			{Title: "Too long", Command: c.Kubectl("exec", "web", "--", strings.Repeat("x", 600)), Patch: strings.Repeat("x", 3000)},
 		}}}
 	}
-	engine, err := diagnose.New([]diagnose.Rule{offers}, diagnose.Options{Redact: diagnose.NewRedactor().Redact})
+	engine, err := diagnose.New([]diagnose.Rule{offers}, diagnose.Options{Redact: diagnose.NewRedactor()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func TestEverythingIsRedacted(t *testing.T) {
 			Evidence: []diagnose.Evidence{c.Log().Cite(1)}, Fixes: []diagnose.Fix{{Title: "SECRET", Command: "SECRET", Patch: "SECRET"}},
 		}}
 	}
-	e, err := diagnose.New([]diagnose.Rule{r}, diagnose.Options{Redact: func(s string) string { return strings.ReplaceAll(s, "SECRET", "***") }})
+	e, err := diagnose.New([]diagnose.Rule{r}, diagnose.Options{Redact: diagnose.NewRedactor("SECRET")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,9 @@ type reader struct {
 	// mute says that the metrics API did not answer: metrics-server is a program of the cluster like any other, and nothing waits for it twice.
 	mute   bool
 	owners ownerFinder
+
+	redact  *Redactor // nil: nothing is
+	cleaned map[Object]Object
 }
 
 type got struct {
@@ -34,8 +37,8 @@ type listed struct {
 
 var errMute = errors.New("the metrics API does not answer")
 
-func newReader(ctx context.Context, view View) *reader {
-	r := &reader{ctx: ctx, view: view, gets: map[string]got{}, lists: map[string]listed{}, gaps: map[string]bool{}, namespaces: map[string]bool{}}
+func newReader(ctx context.Context, view View, redact *Redactor) *reader {
+	r := &reader{ctx: ctx, view: view, redact: redact, cleaned: map[Object]Object{}, gets: map[string]got{}, lists: map[string]listed{}, gaps: map[string]bool{}, namespaces: map[string]bool{}}
 	r.owners = newOwnerFinder(r.get)
 	return r
 }
@@ -73,6 +76,36 @@ func (r *reader) list(kind Kind, namespace string, where Where) ([]Object, error
 		r.note(kind, namespace, l.err)
 	}
 	return l.objects, l.err
+}
+
+// clean returns an object without its secrets, the same for the same.
+func (r *reader) clean(o Object) (Object, error) {
+	if r.redact == nil {
+		return o, nil
+	}
+	if done, ok := r.cleaned[o]; ok {
+		return done, nil
+	}
+	done, err := r.redact.RedactObject(o)
+	if err != nil {
+		return nil, err
+	}
+	r.cleaned[o] = done
+	return done, nil
+}
+
+func (r *reader) cleanAll(objects []Object) ([]Object, error) {
+	if r.redact == nil {
+		return objects, nil
+	}
+	out := make([]Object, len(objects))
+	for i, o := range objects {
+		var err error
+		if out[i], err = r.clean(o); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 func (r *reader) note(kind Kind, namespace string, err error) {

@@ -40,6 +40,9 @@ func NewRedactor(known ...string) *Redactor {
 	return r
 }
 
+// standard is the Redactor for what is said before an engine is there to say it with. Nothing changes it.
+var standard = NewRedactor()
+
 // Redact returns the text without its secrets. Text that holds none is returned as it is, without a copy. Terminal colours are taken out
 // too: they would stand between a name and its value.
 func (r *Redactor) Redact(text string) string {

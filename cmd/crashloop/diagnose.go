@@ -120,7 +120,7 @@ func (c *Config) clusterName(source kube.Source) string {
 
 // newEngine builds the engine with the whole catalogue.
 func newEngine(log *slog.Logger) (*diagnose.Engine, error) {
-	return diagnose.New(rules.All(), diagnose.Options{Redact: diagnose.NewRedactor().Redact, Logger: log})
+	return diagnose.New(rules.All(), diagnose.Options{Redact: diagnose.NewRedactor(), Logger: log})
 }
 
 // recordedSymptoms are those that a recording of the bot says it diagnosed, as far as they are asked for; what its watch saw may not show in

@@ -135,7 +135,7 @@ func (c *crash) finish(t *testing.T) {
 
 func engine(t *testing.T) *diagnose.Engine {
 	t.Helper()
-	e, err := diagnose.New(rules.All(), diagnose.Options{Redact: diagnose.NewRedactor().Redact})
+	e, err := diagnose.New(rules.All(), diagnose.Options{Redact: diagnose.NewRedactor()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -207,7 +207,7 @@ func workloadOf(ctx context.Context, view diagnose.View, p *corev1.Pod) string {
 
 func newEngine(t testing.TB) *diagnose.Engine {
 	t.Helper()
-	e, err := diagnose.New(rules.All(), diagnose.Options{})
+	e, err := diagnose.New(rules.All(), diagnose.Options{Redact: diagnose.NewRedactor()})
 	if err != nil {
 		t.Fatal(err)
 	}

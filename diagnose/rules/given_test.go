@@ -31,7 +31,7 @@ func TestGivenLineIsRedactedWhole(t *testing.T) {
 		"logs/shop/web-7d4b9c5f6d-x2x7k/web.previous.log": {Data: []byte("fatal: unknown sink: blobstor\n")},
 	}}
 	view, symptom := tc.open(t)
-	engine, err := diagnose.New(rules.All(), diagnose.Options{Redact: diagnose.NewRedactor().Redact})
+	engine, err := diagnose.New(rules.All(), diagnose.Options{Redact: diagnose.NewRedactor()})
 	if err != nil {
 		t.Fatal(err)
 	}
