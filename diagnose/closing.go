@@ -16,6 +16,8 @@ type Shape struct {
 	Unless string // a line that this matches is about something else; may be empty
 	// Traced says that the shape holds of the message of an exception, too, unless the program's own code threw it.
 	Traced bool
+	// Panicked says that it holds of the error with which a program's own code calls panic, too.
+	Panicked bool
 }
 
 // closer is a compiled shape.
@@ -23,6 +25,7 @@ type closer struct {
 	rule         int
 	name         string
 	traced       bool
+	panicked     bool
 	re           *regexp.Regexp
 	also, unless *regexp.Regexp // nil when there is none
 }
@@ -31,7 +34,7 @@ func newClosers(rules []Rule) ([]closer, error) {
 	var out []closer
 	for i := range rules {
 		for _, s := range rules[i].Closing {
-			c := closer{rule: i, name: s.Name, traced: s.Traced}
+			c := closer{rule: i, name: s.Name, traced: s.Traced, panicked: s.Panicked}
 			var err error
 			if c.re, err = regexp.Compile(s.Regexp); err != nil {
 				return nil, fmt.Errorf("rule %q: shape %q: %w", rules[i].ID, s.Name, err)
@@ -70,8 +73,8 @@ func (c *Case) lastWords(traced bool) []Hit {
 	if traced {
 		for _, t := range c.Traces() {
 			for _, n := range []int{t.At, t.CauseAt} {
-				if n > 0 && !t.Handled && t.Own == "" {
-					out = append(out, Hit{Log: l, Line: n, Text: readEntry(l.Line(n)).text, Level: Error})
+				if n > 0 && !t.Handled && (t.Own == "" || t.givesUp()) {
+					out = append(out, Hit{Log: l, Line: n, Text: readEntry(l.Line(n)).text, Level: Error, panicked: t.Own != ""})
 				}
 			}
 		}
@@ -112,6 +115,15 @@ func (c *Case) lastWords(traced bool) []Hit {
 	return out
 }
 
+// givesUp says that a Go program called panic with an error of its own, as others end by a logger's fatal line: not its runtime, which says so,
+// and not to report a mistake in the program.
+func (t *Trace) givesUp() bool {
+	return t.Language == "Go" && t.Panic && !runtimePanic.MatchString(t.Message)
+}
+
+// runtimePanic is what Go's runtime, and the sync and reflect packages, say of a mistake.
+var runtimePanic = regexp.MustCompile(`^(?:runtime error|assignment to entry in nil map|interface conversion|(?:send on|close of) (?:closed|nil) channel|all goroutines are asleep|concurrent map|sync: |reflect[.:]|unreachable|not implemented|TODO|assert)`)
+
 // closing asks the rules whose shapes the last words have. What they find is likely at most.
 func (e *Engine) closing(c *Case, traced bool) []Finding {
 	t := c.Last()
@@ -124,7 +136,7 @@ func (e *Engine) closing(c *Case, traced bool) []Finding {
 			continue // of a connection, which chains follow
 		}
 		for _, s := range e.closers {
-			if traced && !s.traced {
+			if traced && !(s.traced && !h.panicked || s.panicked && h.panicked) {
 				continue
 			}
 			if h.groups = s.re.FindStringSubmatch(h.Text); h.groups == nil || s.also != nil && !s.also.MatchString(h.Text) || s.unless != nil && s.unless.MatchString(h.Text) {

@@ -41,13 +41,14 @@ type Pattern struct {
 
 // Hit is one line that a pattern matched.
 type Hit struct {
-	Pattern string
-	Log     *Log
-	Line    int    // counted from 1 in what was read
-	Text    string // the line, or the fields of it that matter when it is JSON
-	Level   Level
-	groups  []string
-	names   []string
+	Pattern  string
+	Log      *Log
+	Line     int    // counted from 1 in what was read
+	Text     string // the line, or the fields of it that matter when it is JSON
+	Level    Level
+	groups   []string
+	names    []string
+	panicked bool // the error with which the program's own code called panic
 }
 
 // Group returns what the named group of the pattern's regular expression matched, or "".

@@ -20,7 +20,7 @@ func appBadArguments() diagnose.Rule {
 			Mend:    "Correct command or args in the pod template (or the chart's values). In the spec each argument is an item of its own, and `$$` stands for one `$`.",
 			Source:  "kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container",
 		},
-		Log: []diagnose.Pattern{
+		Log: append(libraryArguments(), []diagnose.Pattern{
 			{Name: "flag", Words: []string{"flag", "option", "argument", "switch"}, Regexp: `(?i)(?:(?:unknown|unrecogni[sz]ed|illegal|unexpected|undefined|unsupported|no such|ambiguous)(?: (?:long|short|shorthand|command[- ]line|startup|VM|cli|global))? (?:flags?|options?|arguments?|switch)|(?:invalid|bad)(?: (?:long|short|command[- ]line))? (?:flag|option|switch))(?: (?:provided|found|name))?(?:: | \(?)(?:-- )?(?P<quote>['"` + "`" + `‘]?)(?P<arg>[-\w][^\s'"` + "`" + `’,]*)`},
 			{Name: "whole", Words: []string{"invalid command line argument", "invalid command-line argument", "invalid arguments:"}},
 			{Name: "value", Words: []string{"invalid argument \"", "invalid value \"", "invalid value '"}, Regexp: `invalid (?:argument|value) ["'](?P<value>[^"']*)["'] for (?:flag )?["']?(?P<arg>-[\w-]+)`},
@@ -46,7 +46,7 @@ func appBadArguments() diagnose.Rule {
 			// A program that was given no command prints how it is used, and ends.
 			{Name: "usage", Words: []string{"usage:"}, Regexp: `(?i)^\s*usage:`},
 			{Name: "badoption", Words: []string{"bad option", "invalid option"}, Regexp: `(?i)(?:bad option|invalid option)[:\s]+(?:-- )?['"]?(?P<arg>[^\s'"]+)`},
-		},
+		}...),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			t := c.Last()
 			if t == nil {
@@ -72,7 +72,12 @@ func appBadArguments() diagnose.Rule {
 				f.Keys = []string{arg}
 			}
 			if h.Pattern == "flag" && !strings.HasPrefix(arg, "-") && h.Group("quote") == "" && argued(c, arg) == "" {
-				return nil // a sentence about something else
+				whole := named(hits, "whole")
+				if len(whole) == 0 {
+					return nil // a sentence about something else
+				}
+				h, arg = whole[len(whole)-1], ""
+				f = diagnose.FromHit(h, diagnose.Likely, diagnose.Words)
 			}
 			if h.Pattern == "flag" && !strings.HasPrefix(arg, "-") && argued(c, arg) == "" && filePlace.MatchString(h.Text) {
 				return nil // an option in a file

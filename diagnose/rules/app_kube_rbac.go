@@ -36,7 +36,7 @@ func appKubeRBAC() diagnose.Rule {
 			}
 			ns, sa, verb, resource, group := h.Group("ns"), h.Group("sa"), h.Group("verb"), h.Group("resource"), h.Group("group")
 			f.Confidence, f.Weight = diagnose.Certain, 30
-			f.Keys = []string{resource, "forbidden"}
+			f.Keys = []string{resource, "forbidden", "caches to sync", "cache to be synced", "cache to sync"} // it waits in vain for what it may not list
 			if user := h.Group("user"); user != "" {
 				f.Proof = diagnose.Corroborated
 				f.Summary = fmt.Sprintf("%s ends because the user %s, as whom its kubeconfig signs it in, may not %s %s", c.Who(), user, verb, resource)

@@ -54,6 +54,8 @@ func appMissingModule() diagnose.Rule {
 			serverModules()[0],
 			{Name: "named", Words: []string{"didn't exist", "did not exist", "does not exist", "doesn't exist", "could not be found"}, Regexp: `\b(?:[Ee]xtension|[Pp]lugin|[Cc]lass|[Dd]river|[Mm]odule) \[?['"]?(?P<name>(?:/?[\w-]+[./])+[\w-]+)['"]?\]? (?:[^:;]{1,60} )?(?:did(?:n't| not) exist|does(?:n't| not) exist|could not be found)`},
 			{Name: "extension", Words: []string{"extension \""}, Regexp: `(?i)could not open extension control file|extension "(?P<name>[\w-]+)" is not available`},
+			// Go's time, where the image has no data of time zones and the name is of one that there is.
+			{Name: "zone", Words: []string{"unknown time zone "}, Regexp: `unknown time zone \\?"?(?P<name>(?:Africa|America|Antarctica|Asia|Atlantic|Australia|Europe|Indian|Pacific)/[A-Z]\w+)`},
 			{Name: "go", Words: []string{"plugin.open("}, Regexp: `plugin\.Open\("(?P<name>[^"]+)"\)`},
 		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
@@ -96,6 +98,9 @@ func appMissingModule() diagnose.Rule {
 			case "runtime":
 				f.Confidence = diagnose.Likely // it says what it needs, not always that it lacks it
 				f.Summary = fmt.Sprintf("%s ends because it needs another version of %s than image %s holds: %s", c.Who(), name, image(c), shorten(quote(strings.TrimSpace(diagnose.Say(h.Text))), 160))
+			case "zone":
+				f.Confidence, f.Weight = diagnose.Likely, 10 // the name may be misspelt, too
+				f.Summary = fmt.Sprintf("%s ends because it finds no time zone %s: image %s seems to lack the data of time zones (tzdata)", c.Who(), name, image(c))
 			case "icu":
 				what, name = "library", "libicu"
 			case "build":

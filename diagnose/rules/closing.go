@@ -5,18 +5,18 @@ import "crashloop/diagnose"
 // The vocabulary of last words: nouns of what a program speaks of, and the verbs with which it refuses them.
 const (
 	// aSetting is what a configuration is made of; aPart is what its parts are called, and many another thing, too.
-	aSetting = `(?:config\w*|settings?|param(?:eter)?s?|propert(?:y|ies)|directives?|variables?|listeners?|pipelines?|stanzas?|ya?ml|toml|hocon|[\w-]+\.(?:conf|cnf|cfg|ya?ml|json|toml|xml|ini|hcl|properties)|secret_key|(?:e-?mail|bind|listen|advertised?) address(?:es)?)`
-	aPart    = `(?:options?|attributes?|fields?|values?|sections?|templates?|entr(?:y|ies)|urls?|uris?|dsn|(?:ip|ipv4|private|server|broker|node) ?address(?:es)?|ports?|hosts?|hostnames?|domains?|(?:local|user|role|bucket|topic|cluster|server|node|host|class|driver|plugin) names?|keys?|modes?|types?|levels?|formats?|schemes?|intervals?|timeouts?|sizes?|[A-Z][A-Z0-9]*_[A-Z0-9_]+|[a-z]\w*(?:[._][a-z]\w*)+)`
+	aSetting = `(?:config\w*|settings?|param(?:eter)?s?|propert(?:y|ies)|directives?|variables?|dsn|sslmode|(?:connection|conninfo) (?:info )?string|listeners?|pipelines?|stanzas?|ya?ml|toml|hocon|[\w-]+\.(?:conf|cnf|cfg|ya?ml|json|toml|xml|ini|hcl|properties)|secret_key|(?:e-?mail|bind|listen|advertised?) address(?:es)?|(?:endpoint|service|server|base|issuer|callback|redirect) ur[li]s?)`
+	aPart    = `(?:options?|attributes?|fields?|values?|sections?|templates?|entr(?:y|ies)|urls?|uris?|dsn|(?:ip|ipv4|private|server|broker|node) ?address(?:es)?|ports?|hosts?|hostnames?|domains?|(?:local|user|role|bucket|topic|cluster|server|node|host|class|driver|plugin) names?|keys?|modes?|types?|levels?|formats?|schemes?|\w*intervals?|\w*timeouts?|sizes?|[A-Z][A-Z0-9]*_[A-Z0-9_]+|[a-z]\w*(?:[._][a-z]\w*)+)`
 	// heldUp is a name or value that a line holds up: in quotation marks, with dots, underlines or an equals sign, a flag, a path.
 	heldUp = `["'` + "`" + `\[(=][\w./:@*-]{2,}|\b[a-z]\w*[._][a-z]\w+|\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b|(?:^|\s)--?[a-z][\w-]+|(?:^|\s)/[\w.-]+/`
 	// notTaken is what a program says of a setting that it does not take.
-	notTaken = `(?:invalid|unknown|unrecogni[sz]ed|unsupported|illegal|malformed|incorrect|(?:is|was|are) (?:wrong|bad|insecure|deprecated|obsolete|required|missing|duplicated?|ambiguous|not (?:a |an )?(?:valid|recogni[sz]ed|supported|allowed|permitted|accepted|known|set|defined|configured|unique|an?))|must (?:not )?(?:be|have|contain|start|end|match|include|specify)|should (?:not )?be|needs? to be|ha(?:s|ve) to be|cannot be|can't be|may not be|expected|no longer (?:valid|supported|used)|does(?: not|n't) (?:appear|seem|look|exist)|out of range|conflicts?|mutually exclusive|refusing|refused|insecure|please (?:re)?(?:set|configure|use|specify|change|check)|could(?: not|n't) (?:find|parse|be parsed)|validation)`
+	notTaken = `(?:invalid|unknown|unrecogni[sz]ed|unsupported|illegal|malformed|incorrect|(?:is|was|are) (?:wrong|bad|insecure|deprecated|obsolete|required|missing|duplicated?|ambiguous|not (?:a |an )?(?:valid|recogni[sz]ed|supported|allowed|permitted|accepted|known|set|defined|configured|unique|an?))|must (?:not )?(?:be|have|contain|start|end|match|include|specify)|should (?:not )?be|needs? to be|ha(?:s|ve) to be|(?:cannot|can't|may not) (?:be|have|contain|start with|end with)|expected|no longer (?:valid|supported|used)|does(?: not|n't) (?:appear|seem|look|exist)|out of range|conflicts?|mutually exclusive|refusing|refused|insecure|please (?:re)?(?:set|configure|use|specify|change|check)|could(?: not|n't) (?:find|parse|be parsed)|validation)`
 	// kept is what a program keeps on its volume or in its database.
 	kept = `(?:data ?(?:bases?|dir(?:ector(?:y|ies))?|files?|stores?|sets?|folders?|paths?|volumes?|versions?)|databases?|stor(?:e|es|age)|ind(?:ex|exes|ices)|segments?|shards?|volumes?|journals?|wal|write[- ]ahead log|raft(?: log| group)?|snapshots?|checkpoints?|manifests?|metadata|format(?:\.json)?|superblock|object store|blob store|bluefs|bluestore|rocksdb|leveldb|lmdb|badger|bolt(?:db)?|sqlite|schemas?|tablespaces?|keyspaces?|replicas?|deployment|epoch|cookie|change ?log(?: file)?|commit ?log|log (?:file|segment|entry|entries)|on[- ]disk|feature table|dump|backup|drives?|sst(?:able)?s?|meta ?store|(?:journal|log|state|store|snapshot|segment|index|data) (?:file|dir(?:ectory)?)|oplog|redo log|store address|cluster[- ]?(?:id|uuid)|instance[- ]?id|node[- ]?id|(?:active|data|disk|database|schema|file|format|store|index|cluster|feature) version)`
 	// unfit is what it says of data that does not suit it.
 	unfit = `(?:corrupt\w*|damaged|truncated|inconsisten\w*|mismatch\w*|(?:does|do|did)(?: not|n't) match|(?:is |are )?not (?:the )?same|not matching|different (?:cluster|deployment|database|version|node|instance|member)|incompatible|(?:is |are )?(?:lower|higher|newer|older|greater|less|earlier|later|ahead|behind) (?:than|of)\b|too (?:old|new)|(?:upgrade|downgrade|migration) (?:is )?(?:needed|required|detected)|(?:needs?|ha[sv]e?|must|run|requires?) .{0,30}?(?:upgrad\w+|migrat\w+|initiali[sz]\w+|repair\w*)|already (?:registered|initiali[sz]ed|bootstrapped|locked)|duplicated?|(?:failed|unable|cannot|can't|could not|couldn't) (?:to |be )?(?:replay(?:ed)?|recover(?:ed)?|mount(?:ed)?|restored?|rebuil[dt]|deseriali[sz]ed?|verif(?:y|ied)|read (?:journal|state|snapshot|segment|index|manifest|log))|unknown to (?:this|the) version|does not exist|never (?:been )?initiali[sz]ed|information not found|(?:already )?used by (?:another|a different)|record type|lost\+found|bad magic|checksum|short read|unexpected (?:end|eof)|not (?:yet |been )?initiali[sz]ed|(?:invalid|unexpected|unknown|orphan\w*|stale|unrecogni[sz]ed) (?:\w+ )?(?:file|entry|record|header|block|magic|directory))`
 	// aside is what neither is about.
-	aside = `(?i)connection|connect to|timed? ?out|permission denied|access denied|no such file|not authori[sz]ed|unauthori[sz]ed|forbidden|certificate|x509|no space left|too many open|(?:node(?:\.js)?|npm|python|java|jdk|ruby|php|go|glibc)\b.{0,20}version`
+	aside = `(?i)connection|connect to|time[ds]? out|(?:i/o|handshake|request|read|dial|lock|query) timeout|timeout (?:waiting|while|after|exceeded|expired|reached|was|of)\b|: timeout\b|permission denied|access denied|no such file|not authori[sz]ed|unauthori[sz]ed|forbidden|certificate|x509|no space left|too many open|(?:node(?:\.js)?|npm|python|java|jdk|ruby|php|go|glibc)\b.{0,20}version`
 )
 
 // dataShapes are last words about data that does not suit the program.
@@ -32,8 +32,8 @@ func settingShapes() []diagnose.Shape {
 		return `(?i)\b` + noun + `['"` + "`" + `)\]]?.{0,60}?\b` + notTaken + `\b|\b` + notTaken + `\b.{0,50}?\b` + noun + `\b`
 	}
 	return []diagnose.Shape{
-		{Name: "end", Traced: true, Regexp: refuses(aSetting), Unless: unless},
-		{Name: "end", Regexp: refuses(aPart), Also: heldUp, Unless: unless},
+		{Name: "end", Traced: true, Panicked: true, Regexp: refuses(aSetting), Unless: unless},
+		{Name: "end", Panicked: true, Regexp: refuses(aPart), Also: heldUp, Unless: unless},
 		// A server's own code throws it as it starts: what it was given does not do.
 		{Name: "thrown", Traced: true, Regexp: `\bIllegalArgumentException: \S`, Unless: unless},
 	}
@@ -42,7 +42,7 @@ func settingShapes() []diagnose.Shape {
 // variableShapes are last words that ask for an environment variable by its name.
 func variableShapes() []diagnose.Shape {
 	return []diagnose.Shape{
-		{Name: "words", Regexp: `(?i:\b(?:set|define|provide|specify|pass|add|export|need|requires?|missing|accept|via|using|with|without|environment)\b).{0,80}?\b(?P<env>[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\b`},
+		{Name: "words", Panicked: true, Regexp: `(?i:\b(?:set|define|provide|specify|pass|add|export|need|requires?|missing|accept|via|using|with|without|environment)\b).{0,80}?\b(?P<env>[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\b`},
 		{Name: "accept", Regexp: `(?:(?i:\bset(?:ting)? (?:the )?env(?:ironment)? var(?:iable)? )|(?:^|[\s"'` + "`" + `(])(?:-e|--env)[ =]["']?)(?P<env>[A-Z][A-Z0-9_]{2,60})=`},
 	}
 }
@@ -59,10 +59,10 @@ func kernelShapes() []diagnose.Shape {
 
 // credentialShapes are last words about credentials that the other side does not accept.
 func credentialShapes() []diagnose.Shape {
-	return []diagnose.Shape{{Traced: true, Regexp: `(?i)\b(?:access key|api key|api token|credentials?|password|auth token|access token|username|user name|login|principal)\b.{0,60}(?:does not exist|(?:is |was )?(?:not (?:valid|recogni[sz]ed|known|authori[sz]ed|accepted)|rejected|denied|refused|expired|revoked|incorrect|wrong)|mismatch)|(?:incorrect|wrong|unknown|expired|rejected|revoked) (?:\w+ ){0,2}(?:credentials?|password|access key|api key|token|login)\b`, Unless: `(?i)\bmust (?:be|contain|have)|at least \d+|too (?:short|weak)|not set|missing`}}
+	return []diagnose.Shape{{Traced: true, Panicked: true, Regexp: `(?i)\b(?:access key|api key|api token|credentials?|password|auth token|access token|username|user name|login|principal)\b.{0,60}(?:does not exist|(?:is |was )?(?:not (?:valid|recogni[sz]ed|known|authori[sz]ed|accepted)|rejected|denied|refused|expired|revoked|incorrect|wrong)|mismatch)|(?:incorrect|wrong|unknown|expired|rejected|revoked) (?:\w+ ){0,2}(?:credentials?|password|access key|api key|token|login)\b`, Unless: `(?i)\bmust (?:be|contain|have)|at least \d+|too (?:short|weak)|not set|missing`}}
 }
 
 // fileShapes are last words about a file that is missing, which name it after they have said so.
 func fileShapes() []diagnose.Shape {
-	return []diagnose.Shape{{Name: "words", Regexp: `(?i)\b(?:unable|failed|cannot|could not) (?:to )?open (?:the )?(?:[\w-]+ ){0,2}['"](?P<path>/[^\s'",;()]+)['"]\.?$`}, {Name: "words", Regexp: `(?i)\b(?:file|script|keyfile|keystore|certificate|directory)s? (?:is|are|was|were) (?:missing|not (?:found|there|present)|absent)\b:?.{0,20}?['"(]?(?P<path>/[^\s'",;()]+)`}}
+	return []diagnose.Shape{{Name: "words", Panicked: true, Regexp: `(?i)\b(?:unable|failed|cannot|could not) (?:to )?open (?:the )?(?:[\w-]+ ){0,2}['"](?P<path>/[^\s'",;()]+)['"]\.?$`}, {Name: "words", Panicked: true, Regexp: `(?i)\b(?:file|script|keyfile|keystore|certificate|directory)s? (?:is|are|was|were) (?:missing|not (?:found|there|present)|absent)\b:?.{0,20}?['"(]?(?P<path>/[^\s'",;()]+)`}}
 }

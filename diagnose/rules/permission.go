@@ -22,7 +22,7 @@ func denied() []diagnose.Pattern {
 		// A path that begins at the working directory: mkdir: cannot create directory 'data/x': Permission denied; EACCES: permission denied, mkdir './data'.
 		{Name: "relative", Words: []string{"permission denied", "operation not permitted"}, Regexp: `(?i:permission denied|operation not permitted)[^/'"‘]{0,40}['"‘](?P<rel>(?:\./)?[\w.-]+(?:/[\w.-]*)*)['"’]|['"‘](?P<rel2>(?:\./)?[\w.-]+(?:/[\w.-]*)*)['"’]: (?i:permission denied|operation not permitted)|^(?:\S*/)?(?:tar|cp|mv|rm|ln|touch|install|rsync|unzip|chmod|chown): (?P<rel4>\./[\w.-]+(?:/[\w.-]*)*): .{0,40}?(?i:permission denied|operation not permitted)|\b(?:open|mkdir|create|unlink|stat|chmod|chown|mkdirat|dir|directory|file) (?P<rel3>(?:\./)?[\w.-]+(?:/[\w.-]*)*): (?i:permission denied|operation not permitted)`},
 		{Name: "relative", Words: []string{"cannot write", "can't write", "could not write", "unable to write", "failed to write"}, Regexp: `(?i)(?:cannot|can't|could not|unable to|failed to) write (?:to|into|in) (?:the )?['"](?P<rel>[\w.-]+(?:/[\w.-]+)*)['"] (?:director|folder)`},
-		{Name: "bare", Words: []string{"permission denied", "operation not permitted", "eacces", "permissionerror", "attempt to write a readonly database"}, Regexp: `(?i:permission denied|operation not permitted|attempt to write a readonly database)|\bEACCES\b|PermissionError`},
+		{Name: "bare", Words: []string{"permission denied", "operation not permitted", "eacces", "permissionerror", "attempt to write a readonly database", "private key has world access"}, Regexp: `(?i:permission denied|operation not permitted|attempt to write a readonly database|private key has (?:group or )?world access)|\bEACCES\b|PermissionError`},
 	}...)
 }
 
