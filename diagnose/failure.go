@@ -68,7 +68,7 @@ func namePatterns() []*regexp.Regexp {
 		`^\S*sh: (?:line \d+: )?` + host + `: (?:Name or service|Temporary failure)`,
 		`(?:ENOTFOUND|EAI_AGAIN):? ` + host,
 		`\((?:ENOTFOUND|EAI_AGAIN)[^)]*\)[^\n]*['" ]hostname['"]?: ?['"]` + host + `['"]`,
-		`(?i)(?:translate host name|server host|host not found in (?:upstream|resolver)|bad address|resolve host:?|resolve address|resolve|resolve server|resolve hostname|unknown host:?|resolving|getaddrinfo for) ['"]?` + host + `['"]?`,
+		`(?i)(?:translate host name|server host|host not found in (?:upstream|resolver)|bad address|resolve host:?|resolve address|resolve|resolve server|resolve hostname|unknown host:?|resolving|getaddrinfo for) ['"]?(?:[a-z][a-z0-9+.]*://(?:[^/@\s]*@)?)?` + host + `['"]?`,
 		`UnknownHostException: (?:Failed to resolve ')?` + host,
 		`(?i)\bfqdn[:=] ?['"]?` + host, // TDengine
 		`(?i)can't find ` + host + `: NXDOMAIN`,

@@ -21,7 +21,7 @@ func appBadArguments() diagnose.Rule {
 			Source:  "kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container",
 		},
 		Log: append(libraryArguments(), []diagnose.Pattern{
-			{Name: "flag", Words: []string{"flag", "option", "argument", "switch"}, Regexp: `(?i)(?:(?:unknown|unrecogni[sz]ed|illegal|unexpected|undefined|unsupported|no such|ambiguous)(?: (?:long|short|shorthand|command[- ]line|startup|VM|cli|global))? (?:flags?|options?|arguments?|switch)|(?:invalid|bad)(?: (?:long|short|command[- ]line))? (?:flag|option|switch))(?: (?:provided|found|name))?(?:: | \(?)(?:-- )?(?P<quote>['"` + "`" + `‘]?)(?P<arg>[-\w][^\s'"` + "`" + `’,]*)`},
+			{Name: "flag", Words: []string{"flag", "option", "argument", "switch"}, Regexp: `(?i)(?:(?:unknown|unrecogni[sz]ed|illegal|unexpected|undefined|unsupported|no such|ambiguous)(?: (?:long|short|shorthand|command[- ]line|startup|VM|cli|global|extra|positional))? (?:flags?|options?|arguments?|switch)|(?:invalid|bad)(?: (?:long|short|command[- ]line))? (?:flag|option|switch))(?: (?:provided|found|name))?(?:: | \(?)(?:-- )?(?P<quote>['"` + "`" + `‘]?)(?P<arg>[-\w][^\s'"` + "`" + `’,]*)`},
 			{Name: "whole", Words: []string{"invalid command line argument", "invalid command-line argument", "invalid arguments:"}},
 			{Name: "value", Words: []string{"invalid argument \"", "invalid value \"", "invalid value '"}, Regexp: `invalid (?:argument|value) ["'](?P<value>[^"']*)["'] for (?:flag )?["']?(?P<arg>-[\w-]+)`},
 			{Name: "argparse", Words: []string{"error: argument ", "error: option "}, Regexp: `error: (?:argument|option) (?P<arg>-{0,2}[\w-]+)(?:[/ ][\w/-]+)?: (?P<why>.+)`},
@@ -30,7 +30,7 @@ func appBadArguments() diagnose.Rule {
 			{Name: "needs", Words: []string{"flag needs an argument", "requires an argument", "expected one argument", "expected argument for flag", "option requires", "requires a value", "needs a value"}, Regexp: `(?i)(?:flag needs an argument: |argument for flag |argument |option |flag )['"` + "`" + `]?(?P<arg>--?[\w-]+)?|(?:option requires an argument|requires a value)`},
 			{Name: "required", Words: []string{"required flag", "the following arguments are required", "the following required arguments were not provided", "missing required argument", "missing required option", "missing required flag", "missing option", "missing parameter", "missing argument", "too few arguments", "too many arguments", "accepts at most", "accepts no arg", "arg(s), received", "requires at least", "required option", "must specify", "is required"}, Regexp: `(?i)(?:required flag(?:\(s\))?|the following (?:required )?arguments (?:are required|were not provided)|missing (?:required )?(?:argument|option|flag|parameter)s?|too (?:few|many) arguments|required option|accepts (?:at most|at least|between|no|\d+).{0,20}arg\S*|requires at least \d+ arg\S*)[:\s]*['"` + "`" + `]?(?P<arg>[-\w<][^\s'"` + "`" + `,]*)?`},
 			{Name: "required", Words: []string{"flags provided", "flag provided", "flags specified", "flag specified", "flags given", "flag given"}, Regexp: `(?i)\bno (?P<arg>--?[\w-]+) flags? (?:provided|specified|given)`},
-			{Name: "required", Words: []string{" must be set", " must be specified", " must be provided", " must be given", " must be supplied", " needs to be set", " has to be set", " should be set", " is required", " is mandatory"}, Regexp: `(?:^|[\s"'(\x60])(?P<arg>--?[a-z][\w-]+)["'\x60]?(?:[/ ,][^\n]{0,400}?)?\b(?:must|needs? to|has to|have to|should) be (?:set|specified|provided|given|supplied)\b|(?:^|[\s"'(\x60])(?P<arg2>--[a-z][\w-]+)["'\x60]? (?:flag |option |argument |parameter )?is (?:required|mandatory)\b`},
+			{Name: "required", Words: []string{" must be set", " must be specified", " must be provided", " must be given", " must be supplied", " needs to be set", " has to be set", " should be set", " is required", " is mandatory"}, Regexp: `(?:^|[\s"'(\x60])(?P<arg>--?[a-z][\w.-]*\w)["'\x60]?(?:[/ ,][^\n]{0,400}?)?\b(?:must|needs? to|has to|have to|should) be (?:set|specified|provided|given|supplied)\b|(?:^|[\s"'(\x60])(?P<arg2>--[a-z][\w-]+)["'\x60]? (?:flag |option |argument |parameter )?is (?:required|mandatory)\b`},
 			{Name: "found", Words: []string{"unexpected argument", "wasn't expected", "not expected"}, Regexp: `(?:unexpected argument|[Ff]ound argument) '(?P<arg>[^']+)'`},
 			{Name: "command", Words: []string{"unknown command", "unknown subcommand", "no such command", "unrecognized subcommand", "invalid choice", "is not a command", "unrecognized command"}, Regexp: `(?i)(?:unknown (?:sub)?command|no such command|unrecognized (?:sub)?command|invalid choice)[:\s]*['"` + "`" + `]?(?P<arg>[\w.-]+)`},
 			{Name: "shell", Words: []string{"syntax error", "unterminated quoted string", "unexpected eof while looking"}, Regexp: `(?i)(?:^|\s|/)(?:sh|bash|ash|dash)\b.*?(?:syntax error|unterminated quoted string|unexpected EOF)[:\s]*(?P<arg>.*)`},
@@ -58,6 +58,11 @@ func appBadArguments() diagnose.Rule {
 					return usage
 				}
 				return refusedArgument(c)
+			}
+			if len(named(hits, "whole")) == len(hits) {
+				if found := refusedArgument(c); len(found) > 0 {
+					return found // which argument it is
+				}
 			}
 			h := hits[len(hits)-1]
 			arg := ""

@@ -50,7 +50,7 @@ func appIncompatibleData() diagnose.Rule {
 			proven := ok
 			if !ok {
 				f, h, ok = lastHit(c, hits, func(h diagnose.Hit) bool {
-					return !told(h) && !strings.Contains(h.Text, "role \"") && !warned.MatchString(h.Text) && (h.Pattern != "end" || atEnd(h) && !inBug(c, h) && !strings.Contains(h.Text, " port ") && (!constraint.MatchString(h.Text) || migrating(h)))
+					return !told(h) && !strings.Contains(h.Text, "role \"") && !warned.MatchString(h.Text) && (h.Pattern != "file" || atEnd(h) && ofClaim(c, h.Group("path"))) && (h.Pattern != "end" || atEnd(h) && !inBug(c, h) && !strings.Contains(h.Text, " port ") && (!constraint.MatchString(h.Text) || migrating(h)))
 				})
 			}
 			if !ok {
@@ -104,6 +104,12 @@ func appIncompatibleData() diagnose.Rule {
 			return []diagnose.Finding{f}
 		},
 	}
+}
+
+// ofClaim says that a file lies on a claim, and is none of those that settings are kept in.
+func ofClaim(c *diagnose.Case, file string) bool {
+	m, ok := mountAt(c, strings.TrimRight(file, "."))
+	return ok && m.volume != nil && m.volume.PersistentVolumeClaim != nil && !settingsFile.MatchString(file)
 }
 
 // migrating says that lines around a hit speak of a migration.

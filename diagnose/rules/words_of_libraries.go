@@ -7,7 +7,8 @@ import "crashloop/diagnose"
 // libraryArguments is what readers of command lines say: spf13/cobra and pflag, kingpin, kong.
 func libraryArguments() []diagnose.Pattern {
 	return []diagnose.Pattern{
-		{Name: "whole", Words: []string{"flags in the group [", "bad flag syntax: ", "flags are set they must all", ", try --help", "error: expected one of \"", "error: expected \"", "error: missing flags: ", "can't be used together", " can not be used together", "cannot be used together", "must select a subcommand"}, Regexp: `\bflags in the group \[[^\]]*\] (?:are set|is required)|\bbad flag syntax: ` + // pflag
+		{Name: "whole", Words: []string{"flags in the group [", "bad flag syntax: ", "flags are set they must all", ", try --help", "error: expected one of \"", "error: expected \"", "error: missing flags: ", "can't be used together", " can not be used together", "cannot be used together", "must select a subcommand", " flag", "is not a valid "}, Regexp: `\bflags in the group \[[^\]]*\] (?:are set|is required)|\bbad flag syntax: ` + // pflag
+			`|\bfor (?:the )?--[a-z][\w.-]+ (?:command[- ]line )?flag\b|^[^"]{0,40}'\S+' is not a valid (?:flag|command[- ]line (?:flag|option|argument))\b` + // etcd
 			`|^(?:\S+: )?error: .*, try --help\s*$|\bmust select a subcommand of '` + // kingpin
 			`|^\S+: error: (?:expected (?:one of )?"|missing flags: --)|--[a-z][\w-]* (?:and|or|with) --[a-z][\w-]* can(?:'t|not| not) be used together`}, // kong
 	}
@@ -27,6 +28,11 @@ func librarySettings() []diagnose.Pattern {
 			`|configured without a Client Auth Policy` +
 			`|(?i:listen|bind)\b.{0,80}(?:cannot assign requested address|EADDRNOTAVAIL)|EADDRNOTAVAIL.{0,40}\d|\baddress \S+: invalid port$` +
 			`|unrecognized level: "|not a valid logrus Level: "|Unknown Level String: '`,
+	}, {
+		// What one setting asks of another, and values that are no encoding, path or choice.
+		Name:   "end",
+		Words:  []string{"' requires '", "` requires `", "\" requires \"", "must specify either", "must specify one of", "must specify exactly one", "must specify at least one", "absolute path", "illegal base64 data", "encoding/hex: ", " with no "},
+		Regexp: `['"\x60][\w .=<>-]{2,60}['"\x60] requires ['"\x60][\w .=<>-]{2,60}['"\x60]|(?i)\bmust specify (?:either|one of|exactly one|at least one)\b|(?:must be|needs to be|should be|is not|not) (?:given as |specified as |set to )?an absolute path|illegal base64 data at input byte|encoding/hex: (?:invalid byte|odd length)|\b(?:initiali[sz]e|create|configure|start|set up|build)\b.{2,60} with no (?:\w+ ){0,2}(?:location|address|url|host|port|backend|target|upstream|endpoint|storage|credentials?)\b`,
 	}, {
 		// What contradicts each other.
 		Name:   "end",
@@ -49,13 +55,20 @@ func libraryCertificates() []diagnose.Pattern {
 func libraryData() []diagnose.Pattern {
 	return []diagnose.Pattern{{
 		Name:  "server",
-		Words: []string{"invalid database", "version mismatch", ": timeout", "freepages: ", "above high water mark", "freed", "invalid freelist", "manifest has ", "file does not exist for table", "in format major version", " from file ", "resource temporarily unavailable", "existing snapshots", "available snapshots", "log not found", "raft state", "not clean: found", "duplicate version ", "duplicate migration version", "duplicate migrations version", "migration table is locked", "unknown migration", "invalid meta page", "invalid table "},
+		Words: []string{"invalid database", "version mismatch", ": timeout", "freepages: ", "above high water mark", "freed", "invalid freelist", "manifest has ", "file does not exist for table", "in format major version", " from file ", "resource temporarily unavailable", "existing snapshots", "available snapshots", "log not found", "raft state", "not clean: found", "duplicate version ", "duplicate migration version", "duplicate migrations version", "migration table is locked", "unknown migration", "invalid meta page", "lock file", "lockfile", "overlaps found", "proto: ", "invalid table "},
 		Regexp: `(?i)(?:\bbolt\w*\b|\.db|\.bolt)['"]?\b[^:]{0,40}: (?:timeout|invalid database|version mismatch|checksum error)$|^(?:\S+ ){0,3}panic: freepages: |\bfreelist pgid \(\d+\) above high water mark|page \d+ already freed|invalid freelist page: |bolt\.DB\.meta\(\): invalid meta pages` + // bbolt
 			`|manifest has (?:unsupported version|bad magic|checksum mismatch)|file does not exist for table \d` + // Badger
 			`|pebble: database "[^"]*" written in|\b(?:comparer|merger) name from file|(?:pebble|sstable)\S*: invalid table ` + // Pebble
 			`|\bopen(?:ing)? (?:(?:the )?(?:database|db|store|file) )?['"]?/\S+: resource temporarily unavailable` +
 			`|failed to (?:load any existing|restore any of the available) snapshots|^panic: log not found$` + // hashicorp/raft
+			`|\bremove (?:the )?(?:stale )?lock ?file\b|overlaps found while gathering blocks|pre compaction overlap check` +
+			`|\bproto: .{0,60}(?:illegal (?:wireType|tag)|wiretype end group for non-group|cannot parse invalid wire-format data)` + // protobuf, of what it reads back
 			`|connected database is not clean: found|duplicate version \d+ detected|(?:found )?duplicate migrations? version:? \d+|migration table is locked`, // Atlas, goose, golang-migrate, bun
+	}, {
+		// A file on its volume that it cannot make sense of.
+		Name:   "file",
+		Words:  []string{"unmarshal", "cannot parse", "failed to parse", "unable to parse", "could not parse", "decode", "decoding", "decompress"},
+		Regexp: `(?i)\b(?:unmarshal|pars(?:e|ing)|decod(?:e|ing)|decompress)\b.{0,200}?(?P<path>/[^\s'",;:()]+)`,
 	}, {
 		Words:  []string{"keyspace '", "keyspace \""},
 		Regexp: `(?i)\bkeyspace ['"]?\w+['"]? does not exist`,
