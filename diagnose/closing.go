@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Shape is how a program that ends speaks of one cause in general: a noun of what it is about near a verb of refusal, whatever the words
@@ -18,6 +19,8 @@ type Shape struct {
 	Traced bool
 	// Panicked says that it holds of the error with which a program's own code calls panic, too.
 	Panicked bool
+	// Thrown says that it holds of an exception that its own code throws on purpose as it starts.
+	Thrown bool
 }
 
 // closer is a compiled shape.
@@ -26,6 +29,7 @@ type closer struct {
 	name         string
 	traced       bool
 	panicked     bool
+	thrown       bool
 	re           *regexp.Regexp
 	also, unless *regexp.Regexp // nil when there is none
 }
@@ -34,7 +38,7 @@ func newClosers(rules []Rule) ([]closer, error) {
 	var out []closer
 	for i := range rules {
 		for _, s := range rules[i].Closing {
-			c := closer{rule: i, name: s.Name, traced: s.Traced, panicked: s.Panicked}
+			c := closer{rule: i, name: s.Name, traced: s.Traced, panicked: s.Panicked, thrown: s.Thrown}
 			var err error
 			if c.re, err = regexp.Compile(s.Regexp); err != nil {
 				return nil, fmt.Errorf("rule %q: shape %q: %w", rules[i].ID, s.Name, err)
@@ -57,6 +61,8 @@ const (
 	// closingWindow is how far up from its end a log is read for last words, closingLines how many of them there are.
 	closingWindow = 40
 	closingLines  = 6
+	// atStart is how long a program that throws what it says of its settings has not begun to work with anything else.
+	atStart = 2 * time.Minute
 )
 
 // beside is what stands around last words without being any: frames of a stack, the addresses of a native one, rulers, captions.
@@ -73,8 +79,9 @@ func (c *Case) lastWords(traced bool) []Hit {
 	if traced {
 		for _, t := range c.Traces() {
 			for _, n := range []int{t.At, t.CauseAt} {
-				if n > 0 && !t.Handled && (t.Own == "" || t.givesUp()) {
-					out = append(out, Hit{Log: l, Line: n, Text: readEntry(l.Line(n)).text, Level: Error, panicked: t.Own != ""})
+				thrown := !t.Panic && c.Ran() < atStart
+				if n > 0 && !t.Handled && (t.Own == "" || t.givesUp() || thrown) {
+					out = append(out, Hit{Log: l, Line: n, Text: readEntry(l.Line(n)).text, Level: Error, panicked: t.Own != "" && t.givesUp(), thrown: t.Own != "" && thrown})
 				}
 			}
 		}
@@ -136,7 +143,7 @@ func (e *Engine) closing(c *Case, traced bool) []Finding {
 			continue // of a connection, which chains follow
 		}
 		for _, s := range e.closers {
-			if traced && !(s.traced && !h.panicked || s.panicked && h.panicked) {
+			if traced && !(s.traced && !h.panicked && !h.thrown || s.panicked && h.panicked || s.thrown && h.thrown) {
 				continue
 			}
 			if h.groups = s.re.FindStringSubmatch(h.Text); h.groups == nil || s.also != nil && !s.also.MatchString(h.Text) || s.unless != nil && s.unless.MatchString(h.Text) {

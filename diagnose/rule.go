@@ -49,6 +49,7 @@ type Hit struct {
 	groups   []string
 	names    []string
 	panicked bool // the error with which the program's own code called panic
+	thrown   bool // ... threw it
 }
 
 // Group returns what the named group of the pattern's regular expression matched, or "".

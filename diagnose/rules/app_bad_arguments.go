@@ -43,6 +43,7 @@ func appBadArguments() diagnose.Rule {
 			// traefik's paerser and karpenter's options, which say it in words of their own
 			{Name: "decode", Words: []string{"configuration from flags"}, Regexp: `from flags: .*\bnode: (?P<arg>[\w.-]+)`},
 			{Name: "required", Words: []string{"validating options, missing field"}, Regexp: `validating options, missing field, (?P<arg>[\w-]+)`},
+			frameworkArguments(),
 			// A program that was given no command prints how it is used, and ends.
 			{Name: "usage", Words: []string{"usage:"}, Regexp: `(?i)^\s*usage:`},
 			{Name: "badoption", Words: []string{"bad option", "invalid option"}, Regexp: `(?i)(?:bad option|invalid option)[:\s]+(?:-- )?['"]?(?P<arg>[^\s'"]+)`},

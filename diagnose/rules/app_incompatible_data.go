@@ -22,7 +22,7 @@ func appIncompatibleData() diagnose.Rule {
 			Mend:    "Go back to the version that wrote the data, or upgrade step by step as the program documents. Take a copy of the volume before removing locks or repairing.",
 			Source:  "PostgreSQL pg_upgrade, MySQL upgrade notes, golang-migrate, Flyway, Alembic, Elasticsearch node versions",
 		},
-		Log: slices.Concat(memberWords(), storesWords(), lockWords(), serverData(), libraryData(), []diagnose.Pattern{{Words: []string{
+		Log: slices.Concat(memberWords(), storesWords(), lockWords(), serverData(), libraryData(), frameworkData(), []diagnose.Pattern{{Words: []string{
 			"database files are incompatible with server", "data directory was initialized by", "dirty database version", "is in a dirty state", "not compatible with this version", "incompatible with", "is not supported by this version", "downgrade", "cannot upgrade",
 			"unsupported redo log", "upgrade is not supported after", "redo log was created with", "cannot boot server version", "data dictionary initialization failed", "invalid data dir", "could not locate a valid checkpoint record", "database system was interrupted", "invalid checkpoint", "wal corruption", "corrupt", "bad crc", "checksum mismatch", "checksum failed", "page verification failed",
 			"lock file", "lockfile", "already locked", "unable to lock", "could not lock", "failed to obtain lock", "failed to obtain node lock", "resource temporarily unavailable", "mongod.lock", "unclean shutdown", "pid file", "already running", "initdb: error: directory", "exists but is not empty", "data directory is not empty", "has files in it",

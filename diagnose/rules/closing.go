@@ -10,7 +10,7 @@ const (
 	// heldUp is a name or value that a line holds up: in quotation marks, with dots, underlines or an equals sign, a flag, a path.
 	heldUp = `["'` + "`" + `\[(=][\w./:@*-]{2,}|\b[a-z]\w*[._][a-z]\w+|\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b|(?:^|\s)--?[a-z][\w-]+|(?:^|\s)/[\w.-]+/`
 	// notTaken is what a program says of a setting that it does not take.
-	notTaken = `(?:invalid|unknown|unrecogni[sz]ed|unsupported|illegal|malformed|incorrect|(?:is|was|are) (?:wrong|bad|insecure|deprecated|obsolete|required|missing|duplicated?|ambiguous|not (?:a |an )?(?:valid|recogni[sz]ed|supported|allowed|permitted|accepted|known|set|defined|configured|unique|an?))|must (?:not )?(?:be|have|contain|start|end|match|include|specify)|should (?:not )?be|needs? to be|ha(?:s|ve) to be|(?:cannot|can't|may not) (?:be|have|contain|start with|end with)|expected|no longer (?:valid|supported|used)|does(?: not|n't) (?:appear|seem|look|exist)|out of range|conflicts?|mutually exclusive|refusing|refused|insecure|please (?:re)?(?:set|configure|use|specify|change|check)|could(?: not|n't) (?:find|parse|be parsed)|validation)`
+	notTaken = `(?:invalid|unknown|unrecogni[sz]ed|unsupported|illegal|malformed|incorrect|(?:is|was|are) (?:wrong|bad|insecure|deprecated|obsolete|required|missing|duplicated?|ambiguous|not (?:a |an )?(?:valid|recogni[sz]ed|supported|allowed|permitted|accepted|known|set|defined|configured|unique|an?))|must (?:not )?(?:be|have|contain|start|end|match|include|specify)|should (?:not )?be|needs? to be|ha(?:s|ve) to be|(?:cannot|can't|may not) (?:be|have|contain|start with|end with)|expected|no longer (?:valid|supported|used)|does(?: not|n't) (?:appear|seem|look|exist)|out of range|conflicts?|mutually exclusive|refusing|refused|insecure|please,? (?:re)?(?:set|configure|use|specify|change|check)|could(?: not|n't) (?:find|parse|be parsed)|validation)`
 	// kept is what a program keeps on its volume or in its database.
 	kept = `(?:data ?(?:bases?|dir(?:ector(?:y|ies))?|files?|stores?|sets?|folders?|paths?|volumes?|versions?)|databases?|stor(?:e|es|age)|ind(?:ex|exes|ices)|segments?|shards?|volumes?|journals?|wal|write[- ]ahead log|raft(?: log| group)?|snapshots?|checkpoints?|manifests?|metadata|format(?:\.json)?|superblock|object store|blob store|bluefs|bluestore|rocksdb|leveldb|lmdb|badger|bolt(?:db)?|sqlite|schemas?|tablespaces?|keyspaces?|replicas?|deployment|epoch|cookie|change ?log(?: file)?|commit ?log|log (?:file|segment|entry|entries)|on[- ]disk|feature table|dump|backup|drives?|sst(?:able)?s?|meta ?store|(?:journal|log|state|store|snapshot|segment|index|data) (?:file|dir(?:ectory)?)|oplog|redo log|store address|cluster[- ]?(?:id|uuid)|instance[- ]?id|node[- ]?id|(?:active|data|disk|database|schema|file|format|store|index|cluster|feature) version)`
 	// unfit is what it says of data that does not suit it.
@@ -27,12 +27,12 @@ func dataShapes() []diagnose.Shape {
 
 // settingShapes are last words about a setting that the program does not take.
 func settingShapes() []diagnose.Shape {
-	const unless = aside + `|using (?:the |a )?default|defaulting|falling back|will be used|using .{0,40} instead|\bignor(?:ed|ing)\b|continuing|without it|(?-i:\b(?:no|without|missing|lacks?|misses) [A-Z][A-Z0-9]*_)|(?:[^e]|[^b]e) disabled\b|\bdisabling\b|optional|(?:config|expected|newest|latest) version|\b(?:corrupt\w*|lock|checksum|wal|raft|shards?|segments?|journal|change ?log|lost\+found|manifest|snapshot|rdb|sstable)\b`
+	const unless = aside + `|using (?:the |a )?default|defaulting|falling back|will be used|using .{0,40} instead|\bignor(?:ed|ing)\b|continuing|without it|(?-i:\b(?:no|without|missing|lacks?|misses) [A-Z][A-Z0-9]*_)|(?:[^e]|[^b]e) disabled\b|\bdisabling\b|optional|\bto (?:turn on|see|get more|debug|suppress|silence|increase)\b|(?:config|expected|newest|latest) version|\b(?:corrupt\w*|lock|checksum|wal|raft|shards?|segments?|journal|change ?log|lost\+found|manifest|snapshot|rdb|sstable)\b`
 	refuses := func(noun string) string {
 		return `(?i)\b` + noun + `['"` + "`" + `)\]]?.{0,60}?\b` + notTaken + `\b|\b` + notTaken + `\b.{0,50}?\b` + noun + `\b`
 	}
 	return []diagnose.Shape{
-		{Name: "end", Traced: true, Panicked: true, Regexp: refuses(aSetting), Unless: unless},
+		{Name: "end", Traced: true, Panicked: true, Thrown: true, Regexp: refuses(aSetting), Unless: unless},
 		{Name: "end", Panicked: true, Regexp: refuses(aPart), Also: heldUp, Unless: unless},
 		// A server's own code throws it as it starts: what it was given does not do.
 		{Name: "thrown", Traced: true, Regexp: `\bIllegalArgumentException: \S`, Unless: unless},

@@ -47,6 +47,7 @@ func configFileMissing() diagnose.Rule {
 			// Envoy of a path in its configuration that cannot be read.
 			{Name: "envoy", Words: []string{"invalid path: /"}, Regexp: `[Ii]nvalid path: (?P<path>/[^\s'",;()]+)`},
 			{Name: "php", Words: []string{"failed to open stream", "failed opening required"}, Regexp: `(?i)(?:require(?:_once)?|include(?:_once)?|fopen|file_get_contents|parse_ini_file)\((?P<path>[^)]+)\):.*no such file|failed opening required '(?P<path2>[^']+)'`},
+			frameworkFiles(),
 		},
 		Closing: fileShapes(),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {

@@ -11,7 +11,7 @@ import (
 )
 
 // refusesNumber is how programs speak of a value that should be a number, a port or an address and is none.
-var refusesNumber = regexp.MustCompile(`(?i)invalid|pars|convert|for input string|literal|numer|number|\bNaN\b|expect|format|integer|\bnot a\b|unable to|cannot|illegal|bad |range`)
+var refusesNumber = regexp.MustCompile(`(?i)invalid|pars|convert|for input string|literal|numer|number|\bNaN\b|expect|format|integer|\bnot a\b|unable to|cannot|illegal|bad |range|\blisten EACCES`)
 
 // serviceLink recognizes a variable that the cluster has set in the pod for a Service, NAME_PORT=tcp://10.96.3.4:8080, in what a program
 // refuses: it reads a variable of that name for itself.

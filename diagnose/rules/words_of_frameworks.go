@@ -1,0 +1,48 @@
+package rules
+
+import "crashloop/diagnose"
+
+// What libraries and frameworks of languages other than Go say that many programs are built with: they are handed a setting and refuse it as
+// they are made.
+
+// frameworkSettings is about settings. A library throws it as a mistake in its use, in the classes of mistakes in the program itself.
+func frameworkSettings() []diagnose.Pattern {
+	return []diagnose.Pattern{
+		{Name: "library", Words: []string{
+			"dialect needs to be explicitly supplied", "expected connection string to start with", "mongoparseerror: ", "at index ", "requires a secret or key", "service account object must contain", "secretorprivatekey must have a value", "secret or public key must be provided", "wrong driver: \"", "knex: required configuration option", "err_socket_bad_port", "env-var: \"", "is not a valid nestjs", "requires a clientid option", "unknown dialect ", "driver option (", "parameter to `openuri()` must be",
+		}, Regexp: `Dialect needs to be explicitly supplied|The dialect \S+ is not supported` + // Sequelize
+			`|expected connection string to start with|MongoParseError: \S|parameter to .openUri\(\). must be a string` + // MongoDB's driver, Mongoose
+			`|broker at index \d+ is invalid` + // KafkaJS
+			`|Strategy requires a (?:secret or key|client\w+ option)` + // Passport
+			`|Service account object must contain` + // Firebase
+			`|secretOrPrivateKey must have a value|secret or public key must be provided` + // jsonwebtoken
+			`|Wrong driver: "[^"]*" given|Driver option \(\w+\) is not set` + // TypeORM
+			`|knex: Required configuration option|Unknown dialect \w+` +
+			`|ERR_SOCKET_BAD_PORT` + // Node.js
+			`|env-var: "\w+" should be`},
+		// Node.js cannot make a URL or a key of what it is given. Programs do so all day, and at their start with settings alone.
+		{Name: "made", Words: []string{"typeerror: invalid url", "err_invalid_url", "rangeerror: invalid key length", "err_crypto_invalid_keylen", "err_ossl_unsupported", "decoder routines::unsupported"}, Regexp: `TypeError(?: \[ERR_INVALID_URL\])?: Invalid URL|RangeError: Invalid key length|Error: error:1E08010C:DECODER routines::unsupported`},
+		// A settings' key in camel case that a message names as its subject, as programs in JavaScript say it.
+		{Name: "library", Words: []string{"rejected with the reason"}, Regexp: `rejected with the reason ".{0,60}\b(?:must be|should be|must not|should not|must contain|contains? an? invalid|cannot be|is required|are required|You cannot use|is not (?:a )?valid)\b`},
+	}
+}
+
+// frameworkModules is about drivers that a library loads when a setting asks for one.
+func frameworkModules() diagnose.Pattern {
+	return diagnose.Pattern{Name: "driver", Words: []string{"package has not been found installed", "please install ", "manually"}, Regexp: `(?P<name>\w+) package has not been found installed|Please install (?P<name2>[\w@/-]+) package manually`}
+}
+
+// frameworkData is about a database that migrations have not brought where the program wants it.
+func frameworkData() []diagnose.Pattern {
+	return []diagnose.Pattern{{Name: "library", Words: []string{"migrations are missing. please run", "migration lock was never released", "items in the migrations table than expected", "please run `yarn knex-migrator", "migration table is already locked", "migration directory is corrupt", "tables installed."}, Regexp: `Migrations are missing\. Please run|Migration lock was never released|items in the migrations table than expected|Please run .yarn knex-migrator init|Migration table is already locked|migration directory is corrupt|Database doesn't have \w+ tables installed`}}
+}
+
+// frameworkArguments is about the command line.
+func frameworkArguments() diagnose.Pattern {
+	return diagnose.Pattern{Name: "argparse", Words: []string{"error: option '", "error: command-argument"}, Regexp: `error: (?:option|command-argument) '(?P<arg>-[\w-]+)[^']*' argument '[^']*' is invalid(?P<why>.*)`} // commander
+}
+
+// frameworkFiles is about a file that a variable names.
+func frameworkFiles() diagnose.Pattern {
+	return diagnose.Pattern{Name: "words", Words: []string{"failed to read value from file"}, Regexp: `Failed to read value from file "(?P<path>/[^"]+)"`}
+}
