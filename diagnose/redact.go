@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"strings"
+	"sync"
 )
 
 // Redacted stands in for what a [Redactor] took out.
@@ -22,6 +23,7 @@ type Redactor struct {
 	known    []string
 	forms    *[256][]tokenForm // by their first letter
 	triggers *[256]uint8
+	layouts  sync.Map // of the structs that were redacted: reflect.Type to []fieldLayout
 }
 
 // NewRedactor makes a Redactor. known are exact texts that must never come through, such as the bot's own tokens; those shorter than six

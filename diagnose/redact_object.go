@@ -24,6 +24,10 @@ func (r *Redactor) RedactObject(obj Object) (Object, error) {
 		obj = secret
 	}
 	u, isUnstructured := obj.(*unstructured.Unstructured)
+	w := objectWalk{Redactor: r}
+	if !isUnstructured && w.holdsNothing(obj) {
+		return obj, nil
+	}
 	var content map[string]any
 	if isUnstructured {
 		content = u.DeepCopy().Object
@@ -33,7 +37,6 @@ func (r *Redactor) RedactObject(obj Object) (Object, error) {
 			return nil, fmt.Errorf("redacting %T %q: %w", obj, obj.GetName(), err)
 		}
 	}
-	w := objectWalk{Redactor: r}
 	w.fields(content)
 	if !w.changed {
 		return obj, nil

@@ -114,7 +114,7 @@ func (c *crash) take(t *testing.T, name string, text []byte) {
 }
 
 // finish expands the short form of the workload and moves the short names of its logs to their places.
-func (c *crash) finish(t *testing.T) {
+func (c *crash) finish(t testing.TB) {
 	t.Helper()
 	if c.cause == "" || c.from == "" {
 		t.Fatalf("%s: %s: a case says its cause, and where its facts come from", c.file, c.name)
@@ -156,7 +156,7 @@ func diagnoseAll(t *testing.T, e *diagnose.Engine, view diagnose.View) []diagnos
 	return out
 }
 
-func find(t *testing.T, view diagnose.View) []diagnose.Symptom {
+func find(t testing.TB, view diagnose.View) []diagnose.Symptom {
 	t.Helper()
 	symptoms, err := diagnose.Find(t.Context(), view, diagnose.Scope{}, diagnose.DefaultThresholds())
 	if err != nil {
@@ -165,7 +165,7 @@ func find(t *testing.T, view diagnose.View) []diagnose.Symptom {
 	return symptoms
 }
 
-func openFiles(t *testing.T, files fs.FS) *snapshot.Snapshot {
+func openFiles(t testing.TB, files fs.FS) *snapshot.Snapshot {
 	t.Helper()
 	s, err := snapshot.FromFS(files, snapshot.Options{Cluster: "test"})
 	if err != nil {

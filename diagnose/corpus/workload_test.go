@@ -109,7 +109,7 @@ status: {{.PodStatus}}
 var objectsTemplate = template.Must(template.New("objects").Parse(objects))
 
 // parseWorkload reads a short form.
-func parseWorkload(t *testing.T, text []byte) workload {
+func parseWorkload(t testing.TB, text []byte) workload {
 	t.Helper()
 	w := workload{Kind: "Deployment", Name: "web", Namespace: "shop", Image: "registry.example/web:1.4.2", Ran: "3s", Phase: "Running"}
 	if err := yaml.UnmarshalStrict(text, &w); err != nil {
@@ -119,7 +119,7 @@ func parseWorkload(t *testing.T, text []byte) workload {
 }
 
 // expand gives the objects that a short form stands for, as YAML.
-func (w workload) expand(t *testing.T) []byte {
+func (w workload) expand(t testing.TB) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := objectsTemplate.Execute(&b, struct {
@@ -161,7 +161,7 @@ func (w workload) container() string {
 	return w.Name
 }
 
-func (w workload) spec(t *testing.T, node string) string {
+func (w workload) spec(t testing.TB, node string) string {
 	c := map[string]any{"name": w.container(), "image": w.Image}
 	for k, v := range w.Container {
 		c[k] = v
@@ -179,7 +179,7 @@ func (w workload) spec(t *testing.T, node string) string {
 	return flow(t, pod)
 }
 
-func (w workload) status(t *testing.T) string {
+func (w workload) status(t testing.TB) string {
 	status := map[string]any{"name": w.container(), "image": w.Image, "ready": false, "restartCount": 5}
 	if w.Restarts != nil {
 		status["restartCount"] = *w.Restarts
@@ -243,7 +243,7 @@ func (w workload) events() []event {
 	return list
 }
 
-func (e event) flow(t *testing.T, w workload, i int) string {
+func (e event) flow(t testing.TB, w workload, i int) string {
 	namespace := w.Namespace
 	about := map[string]any{"kind": "Pod", "name": w.podName(), "namespace": w.Namespace, "uid": "pod-1"}
 	if kind, name, ok := strings.Cut(e.About, "/"); ok {
@@ -271,7 +271,7 @@ func (e event) flow(t *testing.T, w workload, i int) string {
 }
 
 // flow writes a value as JSON, which is YAML on one line.
-func flow(t *testing.T, v any) string {
+func flow(t testing.TB, v any) string {
 	t.Helper()
 	raw, err := json.Marshal(v)
 	if err != nil {

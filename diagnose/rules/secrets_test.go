@@ -182,3 +182,53 @@ func (v *plantedView) walk(m map[string]any) {
 		m["env"] = append(env, map[string]any{"name": "NOTE", "value": v.words})
 	}
 }
+
+// TestRedactionOfFieldsAndOfWhatTheyWrite holds that an object of a Go type, which is mostly only looked at, is redacted as what it writes is.
+func TestRedactionOfFieldsAndOfWhatTheyWrite(t *testing.T) {
+	redact := diagnose.NewRedactor()
+	content := func(o diagnose.Object) map[string]any {
+		out, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	as, same, changed := map[string]bool{}, 0, 0
+	for _, tc := range loadCases(t) {
+		view, _ := tc.open(t)
+		planted := &plantedView{View: view, words: " ghp_kR7vQ2mX9pL4wZ8nB3cD5fG6hJ1sT0uYaE7i", done: map[diagnose.Object]diagnose.Object{}}
+		for _, kind := range diagnose.Kinds() {
+			objects, err := view.List(t.Context(), kind, "", diagnose.Where{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range objects {
+				if _, ok := o.(*unstructured.Unstructured); ok || kind == diagnose.Secrets {
+					continue
+				}
+				for _, o := range []diagnose.Object{o, planted.plant(o)} {
+					got, err := redact.RedactObject(o)
+					if err != nil {
+						t.Fatal(err)
+					}
+					want, err := redact.RedactObject(&unstructured.Unstructured{Object: content(o)})
+					if err != nil {
+						t.Fatal(err)
+					}
+					if !reflect.DeepEqual(content(got), want.(*unstructured.Unstructured).Object) {
+						t.Errorf("%s %s: %s %s: got %v, want %v", tc.file, tc.name, kind.Kind, o.GetName(), got, want)
+					}
+					as[kind.Kind] = true
+					if got == o {
+						same++
+					} else {
+						changed++
+					}
+				}
+			}
+		}
+	}
+	if len(as) < 15 || same < 1000 || changed < 1000 {
+		t.Errorf("only %d kinds, %d objects that hold nothing and %d that do", len(as), same, changed)
+	}
+}
