@@ -52,15 +52,19 @@ type Hit struct {
 	thrown   bool // ... threw it
 }
 
-// Group returns what the named group of the pattern's regular expression matched, or "".
+// Group returns what the named group of the pattern's regular expression matched, or "". Where several alternatives have a group of that
+// name, the later ones are numbered, as a name may stand once: arg, arg2, arg3.
 func (h Hit) Group(name string) string {
 	for i, n := range h.names {
-		if n == name && i < len(h.groups) && h.groups[i] != "" {
+		if i < len(h.groups) && h.groups[i] != "" && GroupName(n) == name {
 			return h.groups[i]
 		}
 	}
 	return ""
 }
+
+// GroupName is the name of a group of a regular expression without the number that tells it from its namesakes in other alternatives.
+func GroupName(n string) string { return strings.TrimRight(n, "23456789") }
 
 // DoesWithout says that the line tells how the program goes on in spite of what it complains of: "X is not set, skipping".
 func (h Hit) DoesWithout() bool { return doesWithout.MatchString(h.Text) }

@@ -68,7 +68,7 @@ func appBadArguments() diagnose.Rule {
 			h := hits[len(hits)-1]
 			arg := ""
 			for i := len(hits) - 1; i >= 0; i-- {
-				if a := strings.Trim(firstOf(hits[i].Group("arg"), hits[i].Group("arg2"), hits[i].Group("arg3"), hits[i].Group("arg4"), hits[i].Group("arg5"), hits[i].Group("arg6"), hits[i].Group("arg7")), ".:"); a != "" && (arg == "" || argued(c, strings.TrimLeft(arg, "-")) == "") {
+				if a := strings.Trim(hits[i].Group("arg"), ".:"); a != "" && (arg == "" || argued(c, strings.TrimLeft(arg, "-")) == "") {
 					h, arg = hits[i], a
 				}
 			}

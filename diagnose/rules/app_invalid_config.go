@@ -151,8 +151,8 @@ func appInvalidConfig() diagnose.Rule {
 					}
 					f.Root = object
 					says := "key " + m.key + " is not accepted"
-					if l := groups(place, h.Text); l != nil && firstOf(l["line"], l["line2"]) != "" {
-						says = "key " + m.key + " line " + firstOf(l["line"], l["line2"]) + " is not accepted"
+					if l := groups(place, h.Text); l != nil && l["line"] != "" {
+						says = "key " + m.key + " line " + l["line"] + " is not accepted"
 					}
 					if object != "" {
 						f.Chain = []diagnose.Link{{Object: object, Says: says}}

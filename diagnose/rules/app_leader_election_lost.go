@@ -33,7 +33,7 @@ func appLeaderElectionLost() diagnose.Rule {
 			}
 			f.Summary = fmt.Sprintf("%s ended because it lost its leader election", c.Who())
 			for _, other := range hits {
-				if l := firstOf(other.Group("lease"), other.Group("lease2")); l != "" {
+				if l := other.Group("lease"); l != "" {
 					f.Summary += fmt.Sprintf(" (lease %s)", l)
 					if other.Line != h.Line {
 						f.Evidence = append(f.Evidence, other.Cite())

@@ -69,7 +69,7 @@ func appMissingModule() diagnose.Rule {
 			if !ok {
 				return nil
 			}
-			name := firstOf(strings.TrimSuffix(h.Group("name"), "__init"), h.Group("name2"), h.Group("main"), h.Group("lib"), h.Group("gem"), h.Group("gem2"), h.Group("class"), h.Group("driver"), h.Group("file"), h.Group("fw"), "a runtime that it needs")
+			name := firstOf(strings.TrimSuffix(h.Group("name"), "__init"), h.Group("main"), h.Group("lib"), h.Group("gem"), h.Group("class"), h.Group("driver"), h.Group("file"), h.Group("fw"), "a runtime that it needs")
 			f.Confidence = diagnose.Certain
 			f.Keys = []string{name}
 			what := "module"
@@ -95,7 +95,7 @@ func appMissingModule() diagnose.Rule {
 			case "jar":
 				what = "jar file"
 			case "attribute":
-				what, name = "attribute", name+" of module "+firstOf(h.Group("for"), h.Group("for2"))
+				what, name = "attribute", name+" of module "+h.Group("for")
 			case "runtime":
 				f.Confidence = diagnose.Likely // it says what it needs, not always that it lacks it
 				f.Summary = fmt.Sprintf("%s ends because it needs another version of %s than image %s holds: %s", c.Who(), name, image(c), shorten(quote(strings.TrimSpace(diagnose.Say(h.Text))), 160))

@@ -25,8 +25,8 @@ func appPortInUse() diagnose.Rule {
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			if s, g, ok := said(c, allocated); ok {
 				f := fromStatement(s)
-				f.Keys = []string{firstOf(g["port"], g["port2"])}
-				f.Summary = fmt.Sprintf("%s cannot start: port %s of node %s, which it wants as its hostPort, is already in use there", c.Who(), firstOf(g["port"], g["port2"]), firstOf(c.Spec.NodeName, "that it runs on"))
+				f.Keys = []string{g["port"]}
+				f.Summary = fmt.Sprintf("%s cannot start: port %s of node %s, which it wants as its hostPort, is already in use there", c.Who(), g["port"], firstOf(c.Spec.NodeName, "that it runs on"))
 				f.Advice = "Use another hostPort, or a Service instead; the node itself or another pod on it holds the port"
 				f.Fixes = []diagnose.Fix{{Title: "See which container declares which port", Command: c.Kubectl("get", "pod", c.Subject.Pod, "-o", "jsonpath={.spec.containers[*].ports}")}}
 				return []diagnose.Finding{f}
@@ -44,7 +44,7 @@ func appPortInUse() diagnose.Rule {
 			f.Summary = fmt.Sprintf("%s cannot listen: its port is already in use", c.Who())
 			if g := groups(unix, h.Text); g != nil {
 				f.Confidence, f.Weight = diagnose.Likely, 60
-				f.Summary = fmt.Sprintf("%s cannot listen on the socket file %s: it is there already", c.Who(), firstOf(g["path"], g["path2"]))
+				f.Summary = fmt.Sprintf("%s cannot listen on the socket file %s: it is there already", c.Who(), g["path"])
 				f.Advice = "An earlier run that was killed most likely left it behind: delete the pod, whose successor gets an empty directory, and have the start remove the file"
 				if c.Subject.Kind() != "Pod" {
 					f.Fixes = []diagnose.Fix{{Title: "Replace the pod; its emptyDir goes with it", Command: c.Kubectl("delete", "pod", c.Subject.Pod)}}

@@ -32,7 +32,7 @@ func appReadOnlyFilesystem() diagnose.Rule {
 					return nil
 				}
 			}
-			file := firstOf(h.Group("path"), h.Group("path2"))
+			file := h.Group("path")
 			f.Confidence = diagnose.Certain
 			f.Keys = []string{file}
 			f.Summary = fmt.Sprintf("%s ends because it writes to a read-only file system", c.Who())

@@ -34,7 +34,7 @@ func appSegfault() diagnose.Rule {
 				if what := h.Group("what"); what != "" {
 					said, sanitized = what, sanitized || h.Pattern == "sanitizer" || h.Pattern == "cgo"
 				}
-				child = firstOf(h.Group("child"), h.Group("child2"), h.Group("child3"), h.Group("child4"), strings.Trim(h.Group("child5"), "()"), child)
+				child = firstOf(strings.Trim(h.Group("child"), "()"), child)
 			}
 			// An exception or panic that went through the program is what ended it, whatever the signal.
 			for _, trace := range c.Traces() {

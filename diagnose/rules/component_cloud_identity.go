@@ -40,7 +40,7 @@ func componentCloudIdentity() diagnose.Rule {
 			f.Root = "ServiceAccount/" + c.Subject.Namespace + "/" + name
 			says, what := "is not allowed it by the cloud", inSentence(h, 180)
 			if g := groups(action, h.Text); g != nil {
-				if a := firstOf(g["action"], g["gcp"], g["gcp2"], g["azure"]); a != "" {
+				if a := firstOf(g["action"], g["gcp"], g["azure"]); a != "" {
 					says, what = "may not call "+a, "it may not call "+a
 					f.Confidence = diagnose.Certain
 				}

@@ -34,7 +34,7 @@ func componentTLSSecretMissing() diagnose.Rule {
 				if f, h, ok = lastHit(c, hits, func(h diagnose.Hit) bool { return h.Level != diagnose.Info }); !ok {
 					return nil
 				}
-				name = firstOf(h.Group("name"), h.Group("name2"), h.Group("key"))
+				name = firstOf(h.Group("name"), h.Group("key"))
 				if _, after, ok := strings.Cut(name, "/"); ok {
 					name = after
 				}

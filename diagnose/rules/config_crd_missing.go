@@ -23,9 +23,9 @@ func configCRDMissing() diagnose.Rule {
 			if !ok {
 				return nil
 			}
-			kind, version, crd := h.Group("kind"), h.Group("version"), firstOf(h.Group("crd"), h.Group("crd2"), h.Group("crd3"))
+			kind, version, crd := h.Group("kind"), h.Group("version"), h.Group("crd")
 			for i := len(hits) - 1; i >= 0 && kind == "" && crd == ""; i-- { // the last line may only say that it gives up
-				kind, version, crd = hits[i].Group("kind"), hits[i].Group("version"), firstOf(hits[i].Group("crd"), hits[i].Group("crd2"))
+				kind, version, crd = hits[i].Group("kind"), hits[i].Group("version"), hits[i].Group("crd")
 			}
 			f.Weight = 20
 			if level := h.Level; level < diagnose.Fatal && c.Ran().Minutes() > 10 {

@@ -54,7 +54,7 @@ func configFileMissing() diagnose.Rule {
 			var out []diagnose.Finding
 			seen := map[string]bool{}
 			for _, h := range slices.Backward(hits) {
-				file := strings.TrimRight(firstOf(h.Group("path"), h.Group("path2")), `.,;:'"`)
+				file := strings.TrimRight(h.Group("path"), `.,;:'"`)
 				if dirs := strings.Fields(h.Group("dirs")); h.Pattern == "viper" && len(dirs) > 0 && !strings.Contains(file, "/") {
 					file = path.Join(dirs[0], file) // it takes any of yaml, json, toml, ...
 				}

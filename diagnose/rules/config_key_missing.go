@@ -29,7 +29,7 @@ func configKeyMissing() diagnose.Rule {
 					kind = diagnose.Secrets
 				}
 			} else if s, g, ok = said(c, mounted); ok {
-				key = strings.TrimRight(firstOf(g["key"], g["key2"]), ".,;:")
+				key = strings.TrimRight(g["key"], ".,;:")
 				volume := groups(volumeName, s.text)["volume"]
 				for _, r := range references(c) {
 					if r.key == key && strings.HasPrefix(r.where, "spec.volumes["+volume) && (volume == "" || r.where == "spec.volumes["+volume+"]") {

@@ -61,7 +61,7 @@ func dependencyAdmissionRejected() diagnose.Rule {
 				f.Fixes = []diagnose.Fix{{Title: "Fit the restricted level", Patch: podPatch(c, restricted(c))}}
 			case groups(account, s.text) != nil:
 				g := groups(account, s.text)
-				name := firstOf(g["name"], g["name2"])
+				name := g["name"]
 				f.Root = "ServiceAccount/" + ns + "/" + name
 				f.Chain = []diagnose.Link{{Object: f.Root, Says: "does not exist"}}
 				f.Summary = fmt.Sprintf("%s has no pods: its ServiceAccount %s does not exist in namespace %s", c.Who(), name, ns)

@@ -41,7 +41,7 @@ func dependencyJobIncomplete() diagnose.Rule {
 				f.Weight = 40
 				f.Proof = diagnose.Corroborated
 				f.Keys = []string{"exist", "migration", "table"}
-				missing = firstOf(hit.Group("name"), hit.Group("name2"))
+				missing = hit.Group("name")
 			} else {
 				return nil
 			}

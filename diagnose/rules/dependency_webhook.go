@@ -70,7 +70,7 @@ func dependencyWebhook() diagnose.Rule {
 				f.Advice = "Renew the webhook's certificate, and put the CA that signed it into the caBundle of its configuration"
 			}
 			if s := groups(service, text); s != nil {
-				name, ns := firstOf(s["svc"], s["svc2"], s["svc3"]), s["ns"]
+				name, ns := s["svc"], s["ns"]
 				if ns == "" {
 					for _, n := range elsewhere(c, diagnose.Services, name) {
 						ns = n

@@ -307,7 +307,7 @@ func refusedPlace(c *diagnose.Case) []diagnose.Finding {
 		object, words := m.object(c.Subject.Namespace)
 		f := diagnose.FromHit(h, diagnose.Likely, diagnose.Corroborated)
 		f.Weight, f.Keys, f.Root = -100, []string{g["path"]}, object
-		f.Chain = []diagnose.Link{{Object: object, Says: "key " + m.key + " line " + firstOf(g["line"], g["line2"]) + " is not accepted"}}
+		f.Chain = []diagnose.Link{{Object: object, Says: "key " + m.key + " line " + g["line"] + " is not accepted"}}
 		f.Summary = fmt.Sprintf("%s refuses its configuration, key %s of %s: %s", c.Who(), m.key, words, inSentence(h, 240))
 		f.Advice = "Correct that key and restart the workload"
 		f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("volumeMounts[" + m.Name + "]"), Text: m.MountPath + " is " + words})

@@ -39,7 +39,7 @@ func imageCommandNotFound() diagnose.Rule {
 				return []diagnose.Finding{commandMissing(c, fromStatement(s), firstOf(g["cmd"], g["crun"], g["youki"], g["gvisor"], g["kata"], g["hcs"]))}
 			}
 			if s, g, ok := said(c, stat); ok && !strings.Contains(s.text, "mount") && !strings.HasPrefix(s.reason, "Failed") {
-				cmd := firstOf(g["cmd"], g["cmd2"])
+				cmd := g["cmd"]
 				return []diagnose.Finding{commandMissing(c, fromStatement(s), cmd)}
 			}
 			if s, _, ok := said(c, none); ok {

@@ -26,7 +26,7 @@ func imageNotExecutable() diagnose.Rule {
 			var f diagnose.Finding
 			cmd := ""
 			if s, g, ok := said(c, re); ok {
-				f, cmd = fromStatement(s), firstOf(g["cmd"], g["cmd2"], g["crun"])
+				f, cmd = fromStatement(s), firstOf(g["cmd"], g["crun"])
 				if g["dir"] != "" {
 					f.Summary = fmt.Sprintf("%s cannot start: its command %s is a directory", c.Who(), g["dir"])
 					f.Advice = "Name the program itself, in command or in the image's ENTRYPOINT"

@@ -44,10 +44,10 @@ func deniedAt(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, string, 
 		return strings.Contains(t, "exec ") && strings.Contains(t, "exec:") || strings.Contains(t, "bind") || strings.Contains(t, "listen") || strings.Contains(t, "for user") || strings.Contains(t, "docker.sock") || strings.Contains(t, "publickey") || remote.MatchString(t)
 	}
 	if f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
-		path := h.Group("path") + h.Group("path2")
+		path := h.Group("path")
 		return h.Pattern != "bare" && !skip(h) && len(path) > 2 && !strings.Contains(h.Text, "."+path) // ../x is no whole path
 	}); ok {
-		file := strings.TrimRight(firstOf(h.Group("path"), h.Group("path2")), ".")
+		file := strings.TrimRight(h.Group("path"), ".")
 		// Of two files the one that is written is the second.
 		if to := copiedTo.FindStringSubmatch(h.Text); to != nil {
 			if _, mounted := mountAt(c, file); !mounted {
@@ -58,7 +58,7 @@ func deniedAt(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, string, 
 		return f, file, true
 	}
 	if f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "relative" && !skip(h) }); ok {
-		if file := fromWorkingDirectory(c, firstOf(h.Group("rel"), h.Group("rel2"), h.Group("rel3"), h.Group("rel4"))); file != "" {
+		if file := fromWorkingDirectory(c, h.Group("rel")); file != "" {
 			f.Keys = []string{file}
 			return f, file, true
 		}

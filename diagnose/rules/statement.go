@@ -76,7 +76,7 @@ func said(c *diagnose.Case, re *regexp.Regexp) (statement, map[string]string, bo
 	return statement{}, nil, false
 }
 
-// groups returns the named groups of a match, nil when there is none.
+// groups returns the named groups of a match, nil when there is none. Those of one name with a number behind it are one.
 func groups(re *regexp.Regexp, text string) map[string]string {
 	m := re.FindStringSubmatch(text)
 	if m == nil {
@@ -84,7 +84,7 @@ func groups(re *regexp.Regexp, text string) map[string]string {
 	}
 	out := map[string]string{}
 	for i, n := range re.SubexpNames() {
-		if n != "" && m[i] != "" {
+		if n = diagnose.GroupName(n); n != "" && m[i] != "" && out[n] == "" {
 			out[n] = m[i]
 		}
 	}

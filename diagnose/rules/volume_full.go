@@ -35,7 +35,7 @@ func volumeFull() diagnose.Rule {
 				}
 			}
 			f.Confidence, f.Weight = diagnose.Certain, 30
-			file := firstOf(h.Group("path"), h.Group("path2"))
+			file := h.Group("path")
 			f.Keys = []string{"space", file}
 			f.Summary = fmt.Sprintf("%s ends because there is no space left on its disk", c.Who())
 			f.Advice = "Remove what is not needed, or make the volume larger"

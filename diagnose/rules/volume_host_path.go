@@ -27,7 +27,7 @@ func volumeHostPath() diagnose.Rule {
 			if !ok {
 				return missingSocket(c, hits)
 			}
-			p := firstOf(g["path"], g["path2"], g["path3"])
+			p := g["path"]
 			if kubeletsOwn.MatchString(p) {
 				return nil // a volume or file that the kubelet has set up, no path of the node's own
 			}

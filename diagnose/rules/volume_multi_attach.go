@@ -30,7 +30,7 @@ func volumeMultiAttach() diagnose.Rule {
 			f := fromStatement(s)
 			f.Weight = 20
 			claim := claimOf(c)
-			volume := firstOf(g["volume"], g["volume2"])
+			volume := g["volume"]
 			f.Summary = fmt.Sprintf("%s cannot start: its volume %s is still attached to another node", c.Who(), firstOf(claim, volume))
 			if strings.Contains(s.text, "is still being used") {
 				f.Summary = fmt.Sprintf("%s cannot start: its volume %s is still in use on another node", c.Who(), firstOf(claim, volume))

@@ -89,7 +89,7 @@ var ownData = regexp.MustCompile(`(?i)append[- ]?only|\brdb\b|\bwal\b|\bjournal\
 func relativeDenied(hits []diagnose.Hit, f diagnose.Finding) (string, bool) {
 	for _, h := range hits {
 		if h.Pattern == "relative" && h.Line == f.At && ownData.MatchString(h.Text) {
-			return firstOf(h.Group("rel"), h.Group("rel2"), h.Group("rel3")), true
+			return h.Group("rel"), true
 		}
 	}
 	return "", false
