@@ -3,6 +3,7 @@ package diagnose
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -168,8 +169,7 @@ func (c *Case) noMember(a Address, h Hit, f Finding, s *corev1.Service, member s
 	if err != nil {
 		return Finding{}, false
 	}
-	var ordinal int32
-	if _, err := fmt.Sscanf(member[i+1:], "%d", &ordinal); err != nil || ordinal < replicas(o) {
+	if ordinal, err := strconv.ParseUint(member[i+1:], 10, 31); err != nil || int64(ordinal) < int64(replicas(o)) {
 		return Finding{}, false
 	}
 	f.Cause, f.Proof, f.Confidence = "dependency.no-endpoints", Corroborated, Certain

@@ -53,51 +53,15 @@ func (all *configUses) add(kind Kind, name, key, container string, atStart bool)
 // configUses lists the ConfigMaps and Secrets that the subject's container uses, or that of any container when there is no subject.
 func (c *Case) configUses() configUses {
 	var out configUses
-	for _, ct := range slices.Concat(c.Spec.InitContainers, c.Spec.Containers) {
-		for _, f := range ct.EnvFrom {
-			if f.ConfigMapRef != nil {
-				out.add(ConfigMaps, f.ConfigMapRef.Name, "", ct.Name, true)
-			}
-			if f.SecretRef != nil {
-				out.add(Secrets, f.SecretRef.Name, "", ct.Name, true)
-			}
+	for _, r := range c.ConfigReferences() {
+		if r.Volume == "" {
+			out.add(r.Kind, r.Name, r.Key, r.Container, true)
+			continue
 		}
-		for _, e := range ct.Env {
-			if e.ValueFrom != nil && e.ValueFrom.ConfigMapKeyRef != nil {
-				out.add(ConfigMaps, e.ValueFrom.ConfigMapKeyRef.Name, e.ValueFrom.ConfigMapKeyRef.Key, ct.Name, true)
-			}
-			if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
-				out.add(Secrets, e.ValueFrom.SecretKeyRef.Name, e.ValueFrom.SecretKeyRef.Key, ct.Name, true)
-			}
-		}
-		for _, m := range ct.VolumeMounts {
-			i := slices.IndexFunc(c.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == m.Name })
-			if i < 0 {
-				continue
-			}
-			v, atStart := c.Spec.Volumes[i], m.SubPath+m.SubPathExpr != ""
-			items := func(kind Kind, name string, list []corev1.KeyToPath) {
-				if len(list) == 0 {
-					out.add(kind, name, "", ct.Name, atStart)
-				}
-				for _, item := range list {
-					out.add(kind, name, item.Key, ct.Name, atStart)
-				}
-			}
-			if v.ConfigMap != nil {
-				items(ConfigMaps, v.ConfigMap.Name, v.ConfigMap.Items)
-			}
-			if v.Secret != nil {
-				items(Secrets, v.Secret.SecretName, v.Secret.Items)
-			}
-			if v.Projected != nil {
-				for _, s := range v.Projected.Sources {
-					if s.ConfigMap != nil {
-						items(ConfigMaps, s.ConfigMap.Name, s.ConfigMap.Items)
-					}
-					if s.Secret != nil {
-						items(Secrets, s.Secret.Name, s.Secret.Items)
-					}
+		for _, ct := range slices.Concat(c.Spec.InitContainers, c.Spec.Containers) {
+			for _, m := range ct.VolumeMounts {
+				if m.Name == r.Volume {
+					out.add(r.Kind, r.Name, r.Key, ct.Name, m.SubPath+m.SubPathExpr != "")
 				}
 			}
 		}

@@ -200,7 +200,7 @@ func onlyUsage(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 	f.Advice = "Give it the command that it should run in args of the pod template"
 	where, what := c.SpecField("args"), "none"
 	if c.Container != nil && len(c.Container.Args) > 0 {
-		what = shorten(strings.Join(c.Container.Args, " "), 200)
+		what = strings.Join(c.Container.Args, " ")
 	}
 	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: where, Text: what})
 	f.Fixes = []diagnose.Fix{{Title: "See and correct what it is given", Command: c.Kubectl("edit", c.Target())}}

@@ -11,7 +11,8 @@ import (
 
 func configEnvMissing() diagnose.Rule {
 	const name = `(?P<env>[A-Z][A-Z0-9_]{2,})`
-	lacks := regexp.MustCompile(`(?i)\bno\b|\bnot\b|n't\b|cannot|missing|\bmiss\b|unset|undefined|\bnil\b|\bnull\b|\bnone\b|empty|blank|required?s?\b|\bneeds?\b|\bmust\b|\bplease\b|\bexpect|without|\black|absent|unable|failed|failure|could ?n|provide|specify|not present|forgot|did you|\bto be (?:set|given|provided|defined|specified)\b|\bset the\b|\bset an?\b`)
+	// It tells of something that is not there.
+	lacks := regexp.MustCompile(`(?i)\b(?:not|no|none|cannot|unset|undefined|missing|miss(?:es)?|required?s?|empty|blank|must|needs?|please|expect(?:s|ed)?|without|absent|null|nil|lacks?|provide|specify|unable|fail(?:ed|ure)|forgot|did you|set the|to be (?:set|given|provided|defined|specified))\b|n't\b`)
 	// It is there, and contradicts something else.
 	set := regexp.MustCompile(`(?i)\bis set,? but (?:there|no|not|the|it|this|that|[a-z]+ is)\b`)
 	guessed := regexp.MustCompile(`(?i)most likely|probably because|this (?:may|might|can) (?:also )?(?:happen|be)`)
@@ -148,8 +149,8 @@ func configEnvMissing() diagnose.Rule {
 						env = "MARIADB_ROOT_PASSWORD"
 					}
 				}
-				if (h.Pattern == "words" || h.Pattern == "before") && !lacking.MatchString(h.Text) || h.Pattern != "accept" && h.Pattern != "shell" && suggested(h.Text, env) {
-					continue // it only speaks of variables
+				if h.Pattern != "accept" && h.Pattern != "shell" && suggested(h.Text, env) {
+					continue
 				}
 				if env == "" || len(env) > 80 || h.Pattern == "unset" && notAVariable(env) || h.Pattern == "missing" && notAVariable(env) {
 					continue
@@ -244,9 +245,6 @@ func suggested(text, env string) bool {
 }
 
 var purposeRE = regexp.MustCompile(`^['"` + "`" + `]?(?:=['"]?(?i:true|yes|on|1|debug|false|0|off)\b|['"` + "`" + `)]* (?:=|to [\w'"]+ )?(?:in order )?to (?:turn|help|debug|suppress|avoid|override|increase|disable|enable|force|proceed|silence|ignore|allow|skip|bypass|see|get more|change)\b)`)
-
-// lacking says that a line tells of something that is not there.
-var lacking = regexp.MustCompile(`(?i)\b(?:not|n't|no|none|cannot|unset|undefined|missing|misses|required?s?|empty|blank|must|should|needs?|please|without|absent|null|nil|lacks?|lost|provide|specify|define|unable|fail(?:ed|ure)?|error|invalid|expected?|have you|did you|set the)\b`)
 
 var zodPathRE = regexp.MustCompile(`path['"]?\s*:\s*\[\s*['"]([A-Z][A-Z0-9_]{2,63})['"]\s*,?\s*\]`)
 

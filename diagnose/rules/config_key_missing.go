@@ -32,8 +32,8 @@ func configKeyMissing() diagnose.Rule {
 				key = strings.TrimRight(g["key"], ".,;:")
 				volume := groups(volumeName, s.text)["volume"]
 				for _, r := range references(c) {
-					if r.key == key && strings.HasPrefix(r.where, "spec.volumes["+volume) && (volume == "" || r.where == "spec.volumes["+volume+"]") {
-						kind, name = r.kind, r.name
+					if r.Key == key && r.Volume != "" && (volume == "" || r.Volume == volume) {
+						kind, name = r.Kind, r.Name
 					}
 				}
 			}

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"crashloop/diagnose"
 )
 
@@ -73,71 +71,16 @@ func missedByProgram(c *diagnose.Case, hits []diagnose.Hit, kind diagnose.Kind) 
 	return f, true
 }
 
-// reference is a place of the pod's spec that takes from a ConfigMap or Secret.
-type reference struct {
-	kind      diagnose.Kind
-	name, key string // key is empty when it takes whatever there is
-	where     string
-}
-
 // references lists what the container's environment and the pod's volumes take from ConfigMaps and Secrets.
-func references(c *diagnose.Case) []reference {
-	var out []reference
-	if c.Container != nil {
-		for _, e := range c.Container.EnvFrom {
-			switch where := c.SpecField("envFrom"); {
-			case e.ConfigMapRef != nil:
-				out = append(out, reference{diagnose.ConfigMaps, e.ConfigMapRef.Name, "", where})
-			case e.SecretRef != nil:
-				out = append(out, reference{diagnose.Secrets, e.SecretRef.Name, "", where})
-			}
-		}
-		for _, e := range c.Container.Env {
-			if e.ValueFrom == nil {
-				continue
-			}
-			switch where := c.SpecField("env[" + e.Name + "]"); {
-			case e.ValueFrom.ConfigMapKeyRef != nil:
-				out = append(out, reference{diagnose.ConfigMaps, e.ValueFrom.ConfigMapKeyRef.Name, e.ValueFrom.ConfigMapKeyRef.Key, where})
-			case e.ValueFrom.SecretKeyRef != nil:
-				out = append(out, reference{diagnose.Secrets, e.ValueFrom.SecretKeyRef.Name, e.ValueFrom.SecretKeyRef.Key, where})
-			}
-		}
-	}
-	for _, v := range c.Spec.Volumes {
-		take := func(kind diagnose.Kind, name string, items []corev1.KeyToPath) {
-			where := "spec.volumes[" + v.Name + "]"
-			if len(items) == 0 {
-				out = append(out, reference{kind, name, "", where})
-			}
-			for _, i := range items {
-				out = append(out, reference{kind, name, i.Key, where})
-			}
-		}
-		switch {
-		case v.ConfigMap != nil:
-			take(diagnose.ConfigMaps, v.ConfigMap.Name, v.ConfigMap.Items)
-		case v.Secret != nil:
-			take(diagnose.Secrets, v.Secret.SecretName, v.Secret.Items)
-		case v.Projected != nil:
-			for _, s := range v.Projected.Sources {
-				if s.ConfigMap != nil {
-					take(diagnose.ConfigMaps, s.ConfigMap.Name, s.ConfigMap.Items)
-				}
-				if s.Secret != nil {
-					take(diagnose.Secrets, s.Secret.Name, s.Secret.Items)
-				}
-			}
-		}
-	}
-	return out
+func references(c *diagnose.Case) []diagnose.ConfigReference {
+	return slices.DeleteFunc(c.ConfigReferences(), func(r diagnose.ConfigReference) bool { return r.Volume == "" && r.Container != c.Subject.Container })
 }
 
 // usedAt says where the pod's spec asks for a ConfigMap or Secret.
 func usedAt(c *diagnose.Case, kind diagnose.Kind, name string) string {
 	for _, r := range references(c) {
-		if r.kind == kind && r.name == name {
-			return r.where
+		if r.Kind == kind && r.Name == name {
+			return r.Where
 		}
 	}
 	return ""
@@ -147,8 +90,8 @@ func usedAt(c *diagnose.Case, kind diagnose.Kind, name string) string {
 func keysAsked(c *diagnose.Case, kind diagnose.Kind, name string) []string {
 	var out []string
 	for _, r := range references(c) {
-		if r.kind == kind && r.name == name && r.key != "" && !slices.Contains(out, r.key) {
-			out = append(out, r.key)
+		if r.Kind == kind && r.Name == name && r.Key != "" && !slices.Contains(out, r.Key) {
+			out = append(out, r.Key)
 		}
 	}
 	return out

@@ -24,7 +24,7 @@ func dump() []string {
 		"shop/services.json", `{"kind":"ServiceList","apiVersion":"v1","metadata":{},"items":[]}`,
 		"kube-system/pods.json", `{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[{"metadata":{"name":"dns","namespace":"kube-system"}}]}`,
 		"shop/web/logs.txt", "==== START logs for container init of pod shop/web ====\nprepared\n==== END logs for container init of pod shop/web ====\n" +
-			"==== START logs for container app of pod shop/web ====\none\nno line break at the end==== END logs for container app of pod shop/web ====\n" +
+			"==== START logs for container app of pod shop/web ====\none\n==== END logs for container app of pod shop/web ====\nno line break at the end==== END logs for container app of pod shop/web ====\n" +
 			"==== START logs for container side of pod shop/web ====\nRequest log error: container \"side\" in pod \"web\" is waiting to start: PodInitializing\n==== END logs for container side of pod shop/web ====\n",
 		"kube-system/dns/logs.txt", "==== START logs for container dns of pod kube-system/dns ====\n==== END logs for container dns of pod kube-system/dns ====\n",
 	}
@@ -52,7 +52,7 @@ func TestClusterInfoDump(t *testing.T) {
 		err                       string
 	}{
 		{"shop", "web", "init", false, "prepared\n", ""},
-		{"shop", "web", "app", false, "one\nno line break at the end", ""},
+		{"shop", "web", "app", false, "one\n==== END logs for container app of pod shop/web ====\nno line break at the end", ""},
 		{"kube-system", "dns", "dns", false, "", ""},
 		{"shop", "web", "side", false, "", "waiting to start: PodInitializing"},
 		{"shop", "web", "app", true, "", "not found"},
@@ -131,7 +131,7 @@ func TestDumpInOneFile(t *testing.T) {
 			if got := names(t, s, diagnose.Pods, ""); got != "kube-system/dns shop/web" {
 				t.Errorf("got %q", got)
 			}
-			for container, want := range map[string]string{"init": "prepared\n", "app": "one\nno line break at the end"} {
+			for container, want := range map[string]string{"init": "prepared\n", "app": "one\n==== END logs for container app of pod shop/web ====\nno line break at the end"} {
 				got, err := s.Log(t.Context(), diagnose.LogRequest{Namespace: "shop", Pod: "web", Container: container})
 				if err != nil || string(got) != want {
 					t.Errorf("%s: got %q, %v", container, got, err)

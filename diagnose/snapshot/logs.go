@@ -93,18 +93,16 @@ func (s *Snapshot) dumpedLog(which diagnose.LogRequest, limit int64) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	mark := func(word string) []byte {
-		return fmt.Appendf(nil, "==== %s logs for container %s of pod %s/%s ====\n", word, which.Container, which.Namespace, which.Pod)
-	}
-	start, end := mark("START"), mark("END")
-	// START stands at the beginning of a line or, after a log without a final line break, anywhere; END likewise.
-	i := bytes.Index(text, start)
-	if i < 0 {
-		return nil, fs.ErrNotExist
-	}
-	text = text[i+len(start):]
-	if i = bytes.LastIndex(text, end); i >= 0 {
-		text = text[:i]
+	for {
+		log, ok := nextLog(text)
+		if !ok {
+			return nil, fs.ErrNotExist
+		}
+		if log.container == which.Container && log.namespace == which.Namespace && log.pod == which.Pod {
+			text = log.text
+			break
+		}
+		text = log.after
 	}
 	if err := requestError(text); err != nil {
 		return nil, err
