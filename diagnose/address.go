@@ -44,7 +44,7 @@ func newAddressPatterns() *addressPatterns {
 		// go-sql-driver's user:pass@tcp(db:3306)/shop, oracle's jdbc:oracle:thin:@db:1521:x bash's /dev/tcp/db/5432 and what a Redis Sentinel watches
 		dsn: regexp.MustCompile(`(?i)(?:@(?:tcp|tcp4|tcp6)?\(|thin:@(?://)?|/dev/tcp/|\bsentinel monitor \S+ )([a-z0-9][a-z0-9.-]*)(?:[:/ ](\d{1,5}))?`),
 		// libpq's host=db port=5432, HTTPConnectionPool(host='db', port=80)
-		keyword: regexp.MustCompile(`(?i)\b(?:(?:host|hostname|hostaddr)\s*[=:]|(?:\bserver|\bdata source|\baddr|\bnetwork address)\s*=\s*(?:tcp:)?)\s*['"]?([a-z0-9][a-z0-9._-]*)['"]?(?:(?:[,;\s]+port\s*[=:]\s*['"]?|,)(\d{1,5})\b)?`),
+		keyword: regexp.MustCompile(`(?i)\b(?:(?:(?:db|database|pg|redis|mysql|mongo|target|upstream)[_.-]?)?(?:host|hostname|hostaddr)["']?\s*[=:]|(?:\bserver|\bdata source|\baddr|\bnetwork address)\s*=\s*(?:tcp:)?)\s*['"]?([a-z0-9][a-z0-9._-]*)['"]?(?:(?:[,;\s]+["']?(?:\w{2,8}[_.-])?port["']?\s*[=:]\s*['"]?|,)(\d{1,5})\b)?`),
 		// db:5432, 10.96.0.12:5432, [fd00::1]:5432
 		hostPort: regexp.MustCompile(`(?i)(?:^|[\s"'\x60(\[{=,@/#<])(\[[0-9a-f:]{2,45}\]|[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?):(\d{2,5})(?:[^0-9a-z:.]|\.(?:[^0-9]|$)|:[^0-9]|$)`),
 		// server at "db" (10.96.0.12), port 5432; on host "db" ... port 5432; connect to db port 5432; server on 'db'
@@ -110,7 +110,7 @@ func (p *addressPatterns) find(text string) []Address {
 	}
 	for _, at := range p.keyword.FindAllStringSubmatchIndex(text, 8) {
 		m := submatches(text, at)
-		if rest := text[at[3]:]; strings.HasPrefix(rest, "[") || strings.HasPrefix(rest, "(") || commonWord(m[1]) && !strings.ContainsAny(m[0], `=`) {
+		if rest := text[at[3]:]; strings.HasPrefix(rest, "[") || strings.HasPrefix(rest, "(") || commonWord(m[1]) && !strings.ContainsAny(m[0], "=\"'") {
 			continue // host=os.environ["HOST"] in a line of source; "remote host: connect: ..."
 		}
 		add(m[1], m[2])

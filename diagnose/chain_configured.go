@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"net"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -57,19 +58,46 @@ var databasePorts = []int{5432, 3306, 1433, 1521}
 
 // speaksOf gives the words and ports of the one protocol of which a failure tells, and what to call the other side.
 func (c *Case) speaksOf(h Hit) (words []string, ports []int, what string) {
-	text := c.failureText(h)
-	for _, p := range protocols {
-		if slices.ContainsFunc(p.words, func(w string) bool { return strings.Contains(text, w) }) {
-			if words != nil {
-				return nil, nil, "" // it speaks of more than one
-			}
-			words, ports, what = p.words, []int{p.port}, p.name
-		}
+	// A class says more by its own name than by the packages before it: kafka.zookeeper.ZooKeeperClientTimeoutException.
+	text := strings.ToLower(packages.ReplaceAllString(h.Text, ""))
+	if protocolsIn(text) == nil {
+		text = c.failureText(h)
+	}
+	switch found := protocolsIn(text); len(found) {
+	case 0:
+	case 1:
+		words, ports, what = found[0].words, []int{found[0].port}, found[0].name
+	default:
+		return nil, nil, "" // it speaks of more than one
 	}
 	if words == nil && (strings.Contains(text, "hikari") || strings.Contains(text, "jdbc")) {
 		return []string{"jdbc", "datasource", "database"}, databasePorts, "its database"
 	}
 	return words, ports, what
+}
+
+// packages are those before the name of a class.
+var packages = regexp.MustCompile(`\b(?:[a-z][\w$]*\.)+`)
+
+// protocolsIn are those of whose words a text, in lower case, holds one.
+func protocolsIn(text string) []protocol {
+	var found []protocol
+	for _, p := range protocols {
+		if slices.ContainsFunc(p.words, func(w string) bool { return strings.Contains(text, w) }) {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// isForAny says that an address that the configuration names is for one of the protocols that are known.
+func (s SourcedAddress) isForAny() bool {
+	return slices.ContainsFunc(protocols, func(p protocol) bool { return s.isFor(p.words, []int{p.port}) })
+}
+
+// isAside says that an address is one of what programs run well without, such as a collector of their traces.
+func (s SourcedAddress) isAside() bool {
+	return auxiliary.MatchString(strings.ReplaceAll(s.Source, "_", " ") + " " + s.Address.Host)
 }
 
 // isFor says that an address that the configuration names is for one of these ports, or is called by one of these words.
@@ -116,6 +144,9 @@ func (c *Case) followMoved(a Address, h Hit) (Finding, bool) {
 		return Finding{}, false
 	}
 	to := c.namedBeside(a, h.Text)
+	if to == "" {
+		to = c.attemptedWith(a, h)
+	}
 	if to == "" {
 		to = c.configuredWith(a)
 	}

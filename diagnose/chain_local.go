@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 )
 
 // followLocal deals with an address of the pod itself: another of its containers should listen there, or the host is a wrong one.
@@ -136,7 +135,7 @@ func (c *Case) localEnv(a Address) (string, bool) {
 func (c *Case) ownHost(a Address, f Finding) Finding {
 	var service string
 	for s := range c.services(c.Subject.Namespace) {
-		if labels.SelectorFromValidatedSet(s.Spec.Selector).Matches(labels.Set(c.Meta.Labels)) && len(s.Spec.Selector) > 0 {
+		if c.selectsSubject(s) {
 			continue
 		}
 		for _, p := range s.Spec.Ports {

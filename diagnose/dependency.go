@@ -68,7 +68,7 @@ func (c *Case) Dependencies() []Dependency {
 			}
 			return h.Pattern != failedName || c.engine.unresolved(h.Text) == "" && !strings.ContainsAny(a.Host, "-_0123456789")
 		})
-		if len(addresses) == 0 && (h.Pattern != failedTimeout || c.Subject.ContainerType == Init || waitsForPeer(h.Text)) {
+		if len(addresses) == 0 && (h.Pattern != failedTimeout || c.Subject.ContainerType == Init || waitsForPeer(h.Text) || c.lastTells(h) && !ownBusiness.MatchString(h.Text)) {
 			// Of lines near each other the one counts that says how it failed.
 			if silent < 0 || c.failures[silent].Pattern == failedSomehow && h.Pattern != failedSomehow && c.failures[silent].Line-h.Line <= 12 {
 				silent = i
@@ -91,19 +91,25 @@ func (c *Case) Dependencies() []Dependency {
 			}
 		}
 	}
-	if len(c.dependencies) == 0 && silent >= 0 {
-		c.followConfigured(c.failures[silent])
-		if len(c.dependencies) == 0 {
-			c.followProtocol(c.failures[silent])
-		}
-		if len(c.dependencies) == 0 {
-			c.followOutside(c.failures[silent])
-		}
-		if len(c.dependencies) == 0 {
-			c.nameNothing(c.failures[silent])
-		}
+	if len(c.dependencies) > 0 {
+		return c.dependencies
+	}
+	if silent >= 0 {
+		c.followSilent(c.failures[silent], c.followOutside, c.nameNothing)
+	} else if h, ok := c.lastFailure(); ok {
+		c.followSilent(h)
 	}
 	return c.dependencies
+}
+
+// followSilent goes on from a failure whose words name no address: from what the log says was tried before, from what the configuration names, or
+// from the protocol that it speaks of; last of all in the other ways.
+func (c *Case) followSilent(h Hit, other ...func(Hit)) {
+	for _, follow := range append([]func(Hit){c.followAttempted, c.followConfigured, c.followProtocol}, other...) {
+		if follow(h); len(c.dependencies) > 0 {
+			return
+		}
+	}
 }
 
 // Unreached follows a line that no pattern takes for a failed connection as though one did.
@@ -151,7 +157,7 @@ func waitsForPeer(text string) bool {
 
 // toldBetter says that a line which only tells that there is no connection says why, or that the lines around it do.
 func (c *Case) toldBetter(h Hit) bool {
-	if answered(h.Text) {
+	if answered(h.Text) || strings.Contains(strings.ToLower(h.Text), "unreachable code") {
 		return true
 	}
 	first, last := h.Line, h.Line
@@ -167,9 +173,16 @@ func (c *Case) toldBetter(h Hit) bool {
 // followConfigured tries the addresses of the pod's configuration when the log says that something could not be reached but not what.
 // Only one that is proven to be broken counts.
 func (c *Case) followConfigured(h Hit) {
-	for _, s := range c.Addresses() {
+	words, ports, _ := c.speaksOf(h)
+	for _, s := range append(c.Addresses(), c.namedServices()...) {
 		if len(c.dependencies) == maxDependencies {
 			return
+		}
+		if words != nil && !s.isFor(words, ports) && s.isForAny() || s.isAside() && !auxiliary.MatchString(h.Text) {
+			continue // it is for something else
+		}
+		if to := c.findService(s.Address).service; to != nil && c.selectsSubject(to) {
+			continue // how it tells others where it is
 		}
 		f, ok := c.follow(s.Address, h)
 		// That a host outside the cluster fails is nothing that objects prove, unless a Service stands for it.
@@ -184,23 +197,27 @@ func (c *Case) followConfigured(h Hit) {
 	}
 }
 
-// protocols are the words by which programs call what they talk to, the ports on which that listens, and its name in a sentence.
-var protocols = []struct {
-	words []string
+// protocol is what programs talk to over one port.
+type protocol struct {
+	words []string // by which they call it
 	port  int
-	name  string
-}{
-	{[]string{"amqp", "rabbit"}, 5672, "its RabbitMQ broker"},
+	name  string // in a sentence
+}
+
+var protocols = []protocol{
+	{[]string{"amqp", "rabbit", "pika."}, 5672, "its RabbitMQ broker"},
 	{[]string{"mongo"}, 27017, "MongoDB"},
 	{[]string{"redis", "jedis", "lettuce"}, 6379, "Redis"},
 	{[]string{"mysql", "mariadb"}, 3306, "its MySQL server"},
-	{[]string{"postgres", "psycopg", "npgsql", "pgsql"}, 5432, "its PostgreSQL server"},
+	{[]string{"postgres", "psycopg", "npgsql", "pgsql", "asyncpg", "pgconn", "pghost", "pgx", "client_pg", "/pg/lib/", "pg::"}, 5432, "its PostgreSQL server"},
 	{[]string{"kafka"}, 9092, "its Kafka brokers"},
-	{[]string{"zookeeper"}, 2181, "ZooKeeper"},
+	{[]string{"zookeeper", "keepererrorcode", "curator", "zk_", "zkclient", "zkhost"}, 2181, "ZooKeeper"},
 	{[]string{"elasticsearch", "opensearch"}, 9200, "Elasticsearch"},
-	{[]string{"cassandra"}, 9042, "Cassandra"},
+	{[]string{"cassandra", "datastax"}, 9042, "Cassandra"},
 	{[]string{"nats"}, 4222, "its NATS server"},
 	{[]string{"memcache"}, 11211, "memcached"},
+	{[]string{"sqlclient", "mssql", "sqlserver"}, 1433, "its SQL Server"},
+	{[]string{"etcd"}, 2379, "etcd"},
 }
 
 // followProtocol tries the one Service of the namespace that serves the protocol of which the failure tells, when neither the log nor the
@@ -245,7 +262,7 @@ func (c *Case) configuredOnly() (Finding, bool) {
 	}
 	for _, s := range c.Addresses() {
 		f, ok := c.follow(s.Address, Hit{Pattern: failedSomehow, Log: l})
-		if !ok || f.Cause == "" || f.Proof < Corroborated || f.Cause == "dependency.service-missing" || f.elsewhere == nil && f.Cause != "dependency.no-endpoints" && f.Cause != "dependency.not-ready" && f.Cause != "dependency.pod-pending" {
+		if s.isAside() || !ok || f.Cause == "" || f.Proof < Corroborated || f.Cause == "dependency.service-missing" || f.elsewhere == nil && f.Cause != "dependency.no-endpoints" && f.Cause != "dependency.not-ready" && f.Cause != "dependency.pod-pending" {
 			continue
 		}
 		said := couldNot(c, s.Address, failedSomehow)
@@ -321,7 +338,17 @@ var gaveStatus = regexp.MustCompile(`(?i)\b(?:code|status|status code|http)[:= ]
 // arrow is the near end of a connection in Go's errors, "read tcp 10.1.2.3:40000->10.96.0.10:53", or the name server that was asked.
 var arrow = regexp.MustCompile(`[0-9a-f.:\[\]]+->|\bon \[?[0-9a-f.:]+\]?:53\b`)
 
-func withoutSource(text string) string { return arrow.ReplaceAllString(text, " ") }
+// withoutSource takes out of a line what is no address that was tried: the near end, and pages to read about the error.
+func withoutSource(text string) string {
+	text = arrow.ReplaceAllString(text, " ")
+	if strings.Contains(text, "http") {
+		text = readAbout.ReplaceAllString(text, " ")
+	}
+	return text
+}
+
+// readAbout is a page to read about an error: "(Background on this error at: https://sqlalche.me/e/20/e3q8)".
+var readAbout = regexp.MustCompile(`(?i)\b(?:see|visit|refer to|read|docs|documentation|guide|help|details|info(?:rmation)?|background on this error|troubleshooting|learn more|report (?:this|it|a bug|an issue|issues?))\b[^\n]{0,40}?https?://[\w.-]+\.(?:com|org|net|io|dev|me|ai|app|co|gle|link)(?:[/?#]\S*|\b)`)
 
 // paired puts a name and the one IP address with a port that stands in the same line together: "host=db ... (dial tcp 10.96.0.12:5432: ...".
 func paired(in []Address) []Address {

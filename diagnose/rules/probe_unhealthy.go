@@ -52,6 +52,7 @@ func probeUnhealthy() diagnose.Rule {
 				f.Summary = fmt.Sprintf("%s: after %s of service it no longer accepts connections", p.says(c), diagnose.Duration(c.Ran()))
 				if c.Ran().Minutes() < 5 {
 					f.Confidence = diagnose.Likely // that it ever did is not known
+					f.Killing = p.says(c) + ", because it does not accept connections"
 					f.Summary = fmt.Sprintf("%s: after %s it does not accept connections", p.says(c), diagnose.Duration(c.Ran()))
 				}
 			}
