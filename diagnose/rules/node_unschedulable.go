@@ -12,7 +12,6 @@ import (
 )
 
 func nodeUnschedulable() diagnose.Rule {
-	any := regexp.MustCompile(`(?s)(?P<all>.+)`)
 	counts := regexp.MustCompile(`(?:^|[:,] )(\d+) ((?:[^,{]|\{[^}]*\})+)`)
 	return diagnose.Rule{
 		ID: "node.unschedulable", Category: "node", Title: "No node takes the pod",
@@ -26,7 +25,7 @@ func nodeUnschedulable() diagnose.Rule {
 			if c.Pod == nil || c.Spec.NodeName != "" || c.Pod.Status.Phase != "Pending" && c.Pod.Status.Phase != "" {
 				return nil
 			}
-			s, _, ok := unscheduled(c, any)
+			s, _, ok := unscheduled(c, nil)
 			if !ok {
 				for _, st := range statements(c) {
 					if st.reason == "FailedScheduling" {

@@ -12,7 +12,6 @@ import (
 
 func resourcesEvicted() diagnose.Rule {
 	re := regexp.MustCompile(`(?is)low on resource: (?P<resource>[\w./-]+)|(?P<pressure>DiskPressure|MemoryPressure|PIDPressure)`)
-	anything := regexp.MustCompile(`(?s).+`)
 	return diagnose.Rule{
 		ID: "resources.evicted", Category: "resource-limits", Title: "Its node evicts it for lack of memory, disk or processes",
 		Doc: diagnose.Doc{
@@ -24,7 +23,7 @@ func resourcesEvicted() diagnose.Rule {
 		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
 			s, g, ok := evictedSays(c, re)
 			if !ok {
-				s, g, ok = evictedSays(c, anything)
+				s, g, ok = evictedSays(c, nil)
 			}
 			if !ok || c.Pod == nil || c.Pod.Status.Reason != "Evicted" && c.Last() != nil && ran(c.Last()) {
 				return nil

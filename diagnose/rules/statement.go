@@ -76,8 +76,14 @@ func said(c *diagnose.Case, re *regexp.Regexp) (statement, map[string]string, bo
 	return statement{}, nil, false
 }
 
-// groups returns the named groups of a match, nil when there is none. Those of one name with a number behind it are one.
+// groups returns the named groups of a match, nil when there is none. Those of one name with a number behind it are one. Without an
+// expression, any text will do.
 func groups(re *regexp.Regexp, text string) map[string]string {
+	if re == nil && text != "" {
+		return map[string]string{}
+	} else if re == nil {
+		return nil
+	}
 	m := re.FindStringSubmatch(text)
 	if m == nil {
 		return nil
