@@ -130,7 +130,7 @@ func argument(c *diagnose.Case, word string) (given, bool) {
 					name, value = flag, part
 				}
 				flag = ""
-				if ok && name == word {
+				if ok && (name == word || strings.Contains(word, "-") && strings.TrimLeft(name, "-") == word) {
 					return given{value: value, source: c.SpecField([]string{"args", "command"}[i]), name: name}, true
 				}
 				if strings.HasPrefix(part, "-") && !ok {

@@ -7,8 +7,8 @@ import "crashloop/diagnose"
 // libraryArguments is what readers of command lines say: spf13/cobra and pflag, kingpin, kong.
 func libraryArguments() []diagnose.Pattern {
 	return []diagnose.Pattern{
-		{Name: "whole", Words: []string{"flags in the group [", "bad flag syntax: ", "flags are set they must all", ", try --help", "error: expected one of \"", "error: expected \"", "error: missing flags: ", "can't be used together", " can not be used together", "cannot be used together", "must select a subcommand", " flag", "is not a valid "}, Regexp: `\bflags in the group \[[^\]]*\] (?:are set|is required)|\bbad flag syntax: ` + // pflag
-			`|\bfor (?:the )?--[a-z][\w.-]+ (?:command[- ]line )?flag\b|^[^"]{0,40}'\S+' is not a valid (?:flag|command[- ]line (?:flag|option|argument))\b` + // etcd
+		{Name: "whole", Words: []string{"flags in the group [", "bad flag syntax: ", "flags are set they must all", ", try --help", "error: expected one of \"", "error: expected \"", "error: missing flags: ", "can't be used together", " can not be used together", "cannot be used together", "must select a subcommand", " flag", "is not a valid ", "both --"}, Regexp: `\bflags in the group \[[^\]]*\] (?:are set|is required)|\bbad flag syntax: ` + // pflag
+			`|\b(?:cannot|can't|can not|must not|may not) (?:\w+ )?both --[a-z]|\bfor (?:the )?--[a-z][\w.-]+ (?:command[- ]line )?flag\b|^[^"]{0,40}'\S+' is not a valid (?:flag|command[- ]line (?:flag|option|argument))\b` + // etcd
 			`|^(?:\S+: )?error: .*, try --help\s*$|\bmust select a subcommand of '` + // kingpin
 			`|^\S+: error: (?:expected (?:one of )?"|missing flags: --)|--[a-z][\w-]* (?:and|or|with) --[a-z][\w-]* can(?:'t|not| not) be used together`}, // kong
 	}
@@ -37,13 +37,13 @@ func librarySettings() []diagnose.Pattern {
 		// What contradicts each other.
 		Name:   "end",
 		Words:  []string{"cannot both ", "cannot enable both ", "cannot set both ", "cannot specify both ", "cannot use both ", "can't both ", "can't use both ", "can't set both ", "mutually exclusive"},
-		Regexp: `(?i)\b(?:cannot|can't|can not|must not|may not) (?:both|(?:enable|set|specify|use|have|define|provide|configure) both)\b|\bare mutually exclusive\b`,
+		Regexp: `(?i)\b(?:cannot|can't|can not|must not|may not) (?:both|(?:enable|set|specify|use|have|define|provide|configure) both) [^-]|\bare mutually exclusive\b`,
 	}}
 }
 
 // libraryCredentials is what clients say of an identity that the other side does not take.
 func libraryCredentials() []diagnose.Pattern {
-	return []diagnose.Pattern{{Words: []string{"request signature we calculated", "no access to this vhost", "bad user name or password", "sasl_authentication_failed", "sasl could not negotiate", "requires mysql native password authentication", "requires clear text authentication", "requires old password authentication"}, Regexp: `(?i)request signature we calculated does not match|no access to this vhost|bad user name or password|SASL_AUTHENTICATION_FAILED|SASL could not negotiate|this user requires (?:mysql native password|clear text|old password) authentication`}}
+	return []diagnose.Pattern{{Words: []string{"request signature we calculated", "no access to this vhost", "bad user name or password", "format for authorization header", "sasl_authentication_failed", "sasl could not negotiate", "requires mysql native password authentication", "requires clear text authentication", "requires old password authentication"}, Regexp: `(?i)request signature we calculated does not match|no access to this vhost|bad user name or password|invalid format for authorization header|SASL_AUTHENTICATION_FAILED|SASL could not negotiate|this user requires (?:mysql native password|clear text|old password) authentication`}}
 }
 
 // libraryCertificates is what clients say of TLS that one side wants and the other does not speak.
@@ -55,13 +55,15 @@ func libraryCertificates() []diagnose.Pattern {
 func libraryData() []diagnose.Pattern {
 	return []diagnose.Pattern{{
 		Name:  "server",
-		Words: []string{"invalid database", "version mismatch", ": timeout", "freepages: ", "above high water mark", "freed", "invalid freelist", "manifest has ", "file does not exist for table", "in format major version", " from file ", "resource temporarily unavailable", "existing snapshots", "available snapshots", "log not found", "raft state", "not clean: found", "duplicate version ", "duplicate migration version", "duplicate migrations version", "migration table is locked", "unknown migration", "invalid meta page", "lock file", "lockfile", "overlaps found", "proto: ", "invalid table "},
+		Words: []string{"invalid database", "version mismatch", ": timeout", "freepages: ", "above high water mark", "freed", "invalid freelist", "manifest has ", "file does not exist for table", "in format major version", " from file ", "resource temporarily unavailable", "existing snapshots", "available snapshots", "log not found", "raft state", "not clean: found", "duplicate version ", "duplicate migration version", "duplicate migrations version", "migration table is locked", "unknown migration", "invalid meta page", "lock file", "lockfile", "overlaps found", "proto: ", "have been removed. goodbye", "database validation failed", "no longer valid", "requires migration", "is not migrated", " migrate\"", " migrate'", " migrate`", " migrate\\\"", "invalid table "},
 		Regexp: `(?i)(?:\bbolt\w*\b|\.db|\.bolt)['"]?\b[^:]{0,40}: (?:timeout|invalid database|version mismatch|checksum error)$|^(?:\S+ ){0,3}panic: freepages: |\bfreelist pgid \(\d+\) above high water mark|page \d+ already freed|invalid freelist page: |bolt\.DB\.meta\(\): invalid meta pages` + // bbolt
 			`|manifest has (?:unsupported version|bad magic|checksum mismatch)|file does not exist for table \d` + // Badger
 			`|pebble: database "[^"]*" written in|\b(?:comparer|merger) name from file|(?:pebble|sstable)\S*: invalid table ` + // Pebble
 			`|\bopen(?:ing)? (?:(?:the )?(?:database|db|store|file) )?['"]?/\S+: resource temporarily unavailable` +
 			`|failed to (?:load any existing|restore any of the available) snapshots|^panic: log not found$` + // hashicorp/raft
 			`|\bremove (?:the )?(?:stale )?lock ?file\b|overlaps found while gathering blocks|pre compaction overlap check` +
+			`|\bhave been removed\. Goodbye|database validation failed|\bdatabase is no longer valid\b` + // Dgraph, SpiceDB
+			`|\b(?:datastore|database|schema|db)\b.{0,40}\b(?:requires? migrations?|is not migrated|needs? (?:to be )?migrat(?:ed|ion))\b|\brun [\\'"\x60]+[\w ./-]+ migrate[\\'"\x60]` +
 			`|\bproto: .{0,60}(?:illegal (?:wireType|tag)|wiretype end group for non-group|cannot parse invalid wire-format data)` + // protobuf, of what it reads back
 			`|connected database is not clean: found|duplicate version \d+ detected|(?:found )?duplicate migrations? version:? \d+|migration table is locked`, // Atlas, goose, golang-migrate, bun
 	}, {
