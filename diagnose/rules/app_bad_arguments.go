@@ -20,7 +20,7 @@ func appBadArguments() diagnose.Rule {
 			Mend:    "Correct command or args in the pod template (or the chart's values). In the spec each argument is an item of its own, and `$$` stands for one `$`.",
 			Source:  "kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container",
 		},
-		Log: append(libraryArguments(), []diagnose.Pattern{
+		Log: slices.Concat(libraryArguments(), frameworkArguments(), []diagnose.Pattern{
 			{Name: "flag", Words: []string{"flag", "option", "argument", "switch"}, Regexp: `(?i)(?:(?:unknown|unrecogni[sz]ed|illegal|unexpected|undefined|unsupported|no such|ambiguous)(?: (?:long|short|shorthand|command[- ]line|startup|VM|cli|global|extra|positional))? (?:flags?|options?|arguments?|switch)|(?:invalid|bad)(?: (?:long|short|command[- ]line))? (?:flag|option|switch))(?: (?:provided|found|name))?(?:: | \(?)(?:-- )?(?P<quote>['"` + "`" + `‘]?)(?P<arg>[-\w][^\s'"` + "`" + `’,]*)`},
 			{Name: "whole", Words: []string{"invalid command line argument", "invalid command-line argument", "invalid arguments:"}},
 			{Name: "value", Words: []string{"invalid argument \"", "invalid value \"", "invalid value '"}, Regexp: `invalid (?:argument|value) ["'](?P<value>[^"']*)["'] for (?:flag )?["']?(?P<arg>-[\w-]+)`},
@@ -43,11 +43,10 @@ func appBadArguments() diagnose.Rule {
 			// traefik's paerser and karpenter's options, which say it in words of their own
 			{Name: "decode", Words: []string{"configuration from flags"}, Regexp: `from flags: .*\bnode: (?P<arg>[\w.-]+)`},
 			{Name: "required", Words: []string{"validating options, missing field"}, Regexp: `validating options, missing field, (?P<arg>[\w-]+)`},
-			frameworkArguments(),
 			// A program that was given no command prints how it is used, and ends.
 			{Name: "usage", Words: []string{"usage:"}, Regexp: `(?i)^\s*usage:`},
 			{Name: "badoption", Words: []string{"bad option", "invalid option"}, Regexp: `(?i)(?:bad option|invalid option)[:\s]+(?:-- )?['"]?(?P<arg>[^\s'"]+)`},
-		}...),
+		}),
 		Closing: argumentShapes(),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			t := c.Last()
@@ -59,7 +58,10 @@ func appBadArguments() diagnose.Rule {
 				if usage != nil {
 					return usage
 				}
-				return refusedArgument(c)
+				if found := refusedArgument(c); len(found) > 0 {
+					return found
+				}
+				return byUsageCode(c)
 			}
 			if len(named(hits, "whole")) == len(hits) {
 				if found := refusedArgument(c); len(found) > 0 {
@@ -239,4 +241,27 @@ func usageOf(c *diagnose.Case) bool {
 		}
 	}
 	return false
+}
+
+// byUsageCode deals with a program that ends at once with the exit code for wrong usage, 64 of sysexits(3), after one line in words of its own.
+func byUsageCode(c *diagnose.Case) []diagnose.Finding {
+	l, t := c.Log(), c.Last()
+	if t.ExitCode != 64 || l.Empty() || c.Ran().Seconds() > 10 || c.Container == nil || len(c.Container.Args)+len(c.Container.Command) == 0 {
+		return nil
+	}
+	n := lastWords(l)
+	if n > 5 || inTrace(c, n) {
+		return nil // it has begun to work
+	}
+	return []diagnose.Finding{{
+		Confidence: diagnose.Likely, Proof: diagnose.Words, Weight: -100, Log: l, At: n, Span: n, Evidence: []diagnose.Evidence{l.Cite(n)},
+		Summary: fmt.Sprintf("%s ends with exit code 64, which stands for wrong usage: %s", c.Who(), shorten(quote(diagnose.Say(l.Line(n))), 200)),
+		Advice:  "Correct args in the pod template",
+		Fixes:   []diagnose.Fix{{Title: "See and correct what it is given", Command: c.Kubectl("edit", c.Target())}},
+	}}
+}
+
+func inTrace(c *diagnose.Case, line int) bool {
+	_, ok := traceAt(c, line)
+	return ok
 }

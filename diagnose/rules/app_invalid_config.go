@@ -127,7 +127,7 @@ func appInvalidConfig() diagnose.Rule {
 					}
 				}
 				what := read.whole(h)
-				if what != quote(h.Text) && other.MatchString(what) {
+				if what != quote(h.Text) && other.MatchString(what) && !strings.Contains(h.Text, "FATAL CONFIG FILE ERROR") {
 					continue
 				}
 				if t, ok := traceAt(c, h.Line); ok && t.Language == "Rust" && strings.HasSuffix(t.Message, what) {

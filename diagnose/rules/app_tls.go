@@ -24,6 +24,7 @@ func appTLS() diagnose.Rule {
 			{Name: "handshake", Words: []string{"certificate", "keystore", "key store"}, Regexp: `(?i)\bno (?:\w+ ){0,2}(?:certificate|key ?store)s? (?:was |is |were |has been )?(?:specified|provided|supplied|loaded)\b`},
 			serverCertificates()[0],
 			libraryCertificates()[0],
+			frameworkCertificates(),
 		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			rank := map[string]int{"expired": 3, "name": 2, "unknown": 1}

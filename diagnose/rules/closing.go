@@ -81,5 +81,5 @@ func credentialShapes() []diagnose.Shape {
 
 // fileShapes are last words about a file that is missing, which name it after they have said so.
 func fileShapes() []diagnose.Shape {
-	return []diagnose.Shape{{Name: "words", Panicked: true, Regexp: `(?i)\b(?:unable|failed|cannot|could not) (?:to )?open (?:the )?(?:[\w-]+ ){0,2}['"](?P<path>/[^\s'",;()]+)['"]\.?$`}, {Name: "words", Panicked: true, Regexp: `(?i)\b(?:file|script|keyfile|keystore|certificate|directory)s? (?:is|are|was|were) (?:missing|not (?:found|there|present)|absent)\b:?.{0,20}?['"(]?(?P<path>/[^\s'",;()]+)`}}
+	return []diagnose.Shape{{Name: "words", Panicked: true, Regexp: `(?i)\b(?:unable|failed|cannot|could not|can't|couldn't|error) (?:to )?open(?:ing)? (?:the )?(?:[\w-]+ ){0,3}['"]?(?P<path>/[^\s'",;()]+?)['"]?\.?$`}, {Name: "words", Panicked: true, Regexp: `(?i)\b(?:file|script|keyfile|keystore|certificate|directory)s? (?:is|are|was|were) (?:missing|not (?:found|there|present)|absent)\b:?.{0,20}?['"(]?(?P<path>/[^\s'",;()]+)`}}
 }

@@ -22,6 +22,11 @@ func frameworkSettings() []diagnose.Pattern {
 			`|env-var: "\w+" should be`},
 		// Node.js cannot make a URL or a key of what it is given. Programs do so all day, and at their start with settings alone.
 		{Name: "made", Words: []string{"typeerror: invalid url", "err_invalid_url", "rangeerror: invalid key length", "err_crypto_invalid_keylen", "err_ossl_unsupported", "decoder routines::unsupported"}, Regexp: `TypeError(?: \[ERR_INVALID_URL\])?: Invalid URL|RangeError: Invalid key length|Error: error:1E08010C:DECODER routines::unsupported`},
+		// What servers in C say of an address that is not theirs, a user that the image lacks, and of scripts that they compile.
+		{Name: "end", Words: []string{"annot assign requested address"}, Regexp: `(?i)\b(?:listen|bind)\w*\b.{0,80}cannot assign requested address`},
+		{Name: "end", Words: []string{"getpwnam(", "find the user ", "user id for", "group id for", "find uid for", "find gid for", "unknown user or group"}, Regexp: `\bgetpwnam\(|can't find the user \S+ to switch to|cannot find (?:user|group) id for|find [ug]id for (?:user|group)|unknown user or group: \S`},
+		{Name: "setting", Words: []string{"message from vcc-compiler:", "configfile parser failed"}},
+		{Name: "value", Words: []string{"unable to configure "}, Regexp: `Unable to configure (?:handler|formatter|filter|logger|root logger)\b`}, // Python's logging
 		// A settings' key in camel case that a message names as its subject, as programs in JavaScript say it.
 		{Name: "library", Words: []string{"rejected with the reason"}, Regexp: `rejected with the reason ".{0,60}\b(?:must be|should be|must not|should not|must contain|contains? an? invalid|cannot be|is required|are required|You cannot use|is not (?:a )?valid)\b`},
 	}
@@ -29,7 +34,7 @@ func frameworkSettings() []diagnose.Pattern {
 
 // frameworkModules is about drivers that a library loads when a setting asks for one.
 func frameworkModules() diagnose.Pattern {
-	return diagnose.Pattern{Name: "driver", Words: []string{"package has not been found installed", "please install ", "manually"}, Regexp: `(?P<name>\w+) package has not been found installed|Please install (?P<name2>[\w@/-]+) package manually`}
+	return diagnose.Pattern{Name: "driver", Words: []string{"package has not been found installed", "please install ", "manually"}, Regexp: `(?P<name>\w+) package has not been found installed|Please install (?P<name>[\w@/-]+) package manually`}
 }
 
 // frameworkData is about a database that migrations have not brought where the program wants it.
@@ -38,11 +43,23 @@ func frameworkData() []diagnose.Pattern {
 }
 
 // frameworkArguments is about the command line.
-func frameworkArguments() diagnose.Pattern {
-	return diagnose.Pattern{Name: "argparse", Words: []string{"error: option '", "error: command-argument"}, Regexp: `error: (?:option|command-argument) '(?P<arg>-[\w-]+)[^']*' argument '[^']*' is invalid(?P<why>.*)`} // commander
+func frameworkArguments() []diagnose.Pattern {
+	return []diagnose.Pattern{
+		{Name: "argparse", Words: []string{"error: option '"}, Regexp: `error: option '(?P<arg>-[\w-]+)[^']*' argument '[^']*' is invalid(?P<why>.*)`},              // commander
+		{Name: "argparse", Words: []string{"error: invalid value for '"}, Regexp: `^Error: Invalid value for '(?P<arg>-{0,2}[\w-]+)[^']*': (?P<why>.*\bis not .*)`}, // click
+		{Name: "whole", Words: []string{"must be in format \"<module>:<attribute>\""}},                                                                              // uvicorn
+	}
 }
 
 // frameworkFiles is about a file that a variable names.
 func frameworkFiles() diagnose.Pattern {
-	return diagnose.Pattern{Name: "words", Words: []string{"failed to read value from file"}, Regexp: `Failed to read value from file "(?P<path>/[^"]+)"`}
+	return diagnose.Pattern{Name: "words", Words: []string{"failed to read value from file", "sqlite database '", "does not exist.", "' doesn't exist", "file \""}, Regexp: `Failed to read value from file "(?P<path>/[^"]+)"` +
+		`|^Error: (?:Invalid value for .{1,60}: (?:Path|File|Directory) )?'(?P<path>/[^']+)' (?:does not|doesn't) exist` + // click, gunicorn
+		`|SQLite database '(?P<path>/[^']+)' does not exist` +
+		`|\b(?:cert|key|ca|log|pw|password|config)_?file "(?P<path>/[^"]+)" does not exist`}
+}
+
+// frameworkCertificates is about certificates and keys that a server cannot load, and says no more of.
+func frameworkCertificates() diagnose.Pattern {
+	return diagnose.Pattern{Name: "load", Words: []string{"unable to load ca certificates. check ", "unable to load server certificate ", "unable to load server key file "}} // mosquitto
 }
