@@ -187,7 +187,7 @@ func onlyUsage(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 	options := 0
 	for n := 1; n <= l.Len(); n++ {
 		line := l.Line(n)
-		if diagnose.LineLevel(line) != diagnose.NoLevel && n < hits[i].Line || isTime(strings.TrimLeft(strings.SplitN(line, " ", 2)[0], "[")) {
+		if diagnose.LineLevel(line) != diagnose.NoLevel && n < hits[i].Line || timeHead.MatchString(line) {
 			return nil // it has said something of its own
 		}
 		if n > hits[i].Line && usageLine.MatchString(line) {

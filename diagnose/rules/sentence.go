@@ -98,13 +98,12 @@ func indent(s string, n int) string {
 func quote(line string) string {
 	rest := strings.TrimSpace(line)
 	for range 9 {
-		head := logHead.FindString(rest)
+		head := timeHead.FindString(rest)
 		if head == "" {
-			word, _, more := strings.Cut(rest, " ")
-			if !more || !isTime(word) {
-				break
-			}
-			head = word
+			head = logHead.FindString(rest)
+		}
+		if head == "" {
+			break
 		}
 		after := strings.TrimSpace(rest[len(head):])
 		if after == "" {
@@ -136,13 +135,26 @@ func quote(line string) string {
 	return strings.Join(words, ": ")
 }
 
+// The parts of a time, as loggers write it.
+const (
+	clock     = `\d{1,2}:\d{2}(?::\d{2})?` + clockRest
+	clockRest = `(?:[.,:]\d{1,9})?(?: ?[AP]M)?(?: ?(?:Z|UTC|GMT|[+-]\d{2}:?\d{2}|[CEW]ES?T|[ECMP][SD]T|MSK|IST|JST))?`
+	date      = `\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/]\d{1,2}[-/]\d{4}`
+	month     = `(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*`
+	longDate  = `(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? +)?(?:\d{1,2}[ /-]` + month + `(?:[ /-]\d{2,4})?|` + month + ` +\d{1,2}(?:,? \d{4})?)`
+	moment    = `(?:` + date + `|` + longDate + `|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{2}[-/]\d{2}|\d{8}|\d{6})(?:,? +|[T_:-])` + clock + `(?: \d{4})?|\d{8}T\d{6}Z?|\d+:\d{8}:\d{6}[.]\d{3}|\d{10}:|` + date + `|\d{1,2}:\d{2}:\d{2}` + clockRest
+)
+
 var (
+	// timeHead is the time before a logger's words, up to the bar, the colon or the blank behind it. A name of a month or a short date is one only
+	// with the time of day.
+	timeHead = regexp.MustCompile(`^(?:\d+:[MSCX] |--)?(?:` + moment + `|\[(?:` + moment + `)(?:[: ][^\]]{1,40})?\]|\((?:` + moment + `)\))(?: [#*]|--)?(?:\||[:,]?(?:\s|$)|:(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\b:?)`)
 	// stack is where the frames of Java, Node.js or Go begin below a message.
 	stack = regexp.MustCompile(`\n(?:\s+at |[\w./*()]+\n\t/)`)
 	// clause is where a wrapped error begins.
 	clause = regexp.MustCompile(`: |; |[.] | - `)
 	// logHead is one piece of what loggers put before their words: [main], (1), FATAL:, startup.go 586:, server.go:12], a lone hyphen or colon.
-	logHead = regexp.MustCompile(`^(?:\[Nest\] +\d+ +- [\d/]+, [\d:]+ [AP]M|<\d+\.\d+\.\d+>|Caused by:|(?:\[[\w .:/#,-]{1,40}\])+|\(\d+\)|(?:EMERG|ALERT|CRIT|CRITICAL|FATAL|SEVERE|ERROR|ERR|WARN|WARNING|NOTICE|INFO|LOG|PANIC|DETAIL)(?::|\b)|[\w/.-]+\.(?:go|java|cc|cpp|py|rs|c|rb)[: ]\d+(?:[:\]]| -)?|[IWEF]\d{4} [\d:.]+\s+\d+ [\w.-]+:\d+\]|[A-Z]+ +\d+ --- \[[^\]]*\] [\w.$\[\]/]+ +:|\[(?:error|fatal)\]:?|\|(?: (?:CORE|TRACE|PROCESS|CLUSTER))? \| (?:ERROR|CRITICAL|WARN|INFO) \||\([\w/.-]+\.go:\d+ in \w+\) \||\([\w -]+\) ERROR:|[-:]+)(?:\s|:\s|$)`)
+	logHead = regexp.MustCompile(`^(?:(?:debug|info|warn|warning|error|fatal|panic)\t|(?:DEBUG|INFO|WARN|WARNING|ERROR|FATAL|CRITICAL)\||(?:\[ \d+ \] \{[^}]*\} <\w+>|[a-z]{2,8}\[\]\[[\w.$]+\]|\[Nest\] +\d+ +- [\d/]+, [\d:]+ [AP]M|<\d+\.\d+\.\d+>|Caused by:|(?:\[[\w .:/#,-]{1,40}\])+|\(\d+\)|(?:EMERG|ALERT|CRIT|CRITICAL|FATAL|SEVERE|ERROR|ERR|WARN|WARNING|NOTICE|INFO|LOG|PANIC|DETAIL)(?::|\b)|[\w/.-]+\.(?:go|java|cc|cpp|py|rs|c|rb)[: ]\d+(?:[:\]]| -)?|[IWEF]\d{4} [\d:.]+\s+\d+ [\w.-]+:\d+\]|[A-Z]+ +\d+ --- \[[^\]]*\] [\w.$\[\]/]+ +:|\[(?:error|fatal)\]:?|\|(?: (?:CORE|TRACE|PROCESS|CLUSTER))? \| (?:ERROR|CRITICAL|WARN|INFO) \||\([\w/.-]+\.go:\d+ in \w+\) \||\([\w -]+\) ERROR:|[-:]+)(?:\s|:\s|$))`)
 	key     = regexp.MustCompile(`^\s+[\w.-]+=`)
 	// logfmt is the words or the error in a line of key=value pairs.
 	logfmt = regexp.MustCompile(`(?:^|\s)(?:msg|err|error|error_class)=("(?:[^"\\]|\\.)*"|\S+)`)
@@ -154,21 +166,4 @@ func unquoted(value string) string {
 		return words
 	}
 	return strings.Trim(value, `"`)
-}
-
-// isTime says that a word is a date, a time or the name of universal time.
-func isTime(word string) bool {
-	if word == "UTC" || word == "GMT" {
-		return true
-	}
-	digits := 0
-	for _, r := range word {
-		switch {
-		case r >= '0' && r <= '9':
-			digits++
-		case !strings.ContainsRune("-/:.,TZ+[]", r):
-			return false
-		}
-	}
-	return digits >= 4 && strings.ContainsAny(word, "-/:+")
 }
