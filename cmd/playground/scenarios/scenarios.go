@@ -55,14 +55,12 @@ type Expectation struct {
 	Container string `json:"container"`
 	// Type is app, init or sidecar; empty means app.
 	Type string `json:"type,omitempty"`
-	// Cause is the id of the cause; Causes are others that are right too, such as a deeper link of the same chain.
-	Cause  string   `json:"cause"`
-	Causes []string `json:"causes,omitempty"`
+	// Cause is the id of the cause: that of the deepest link which is proven (see package diagnose).
+	Cause string `json:"cause"`
 	// Confidence is the least that the diagnosis must have: certain, likely or possible; empty means likely.
 	Confidence string `json:"confidence,omitempty"`
-	// Root is the last object of the chain as Kind/namespace/name, empty when that is the workload itself; Roots are others that are right.
-	Root  string   `json:"root,omitempty"`
-	Roots []string `json:"roots,omitempty"`
+	// Root is the last object of the chain as Kind/namespace/name, empty when that is the workload itself.
+	Root string `json:"root,omitempty"`
 	// Quotes is text that the evidence must quote: the decisive line, or a part of it.
 	Quotes string `json:"quotes,omitempty"`
 	// Change is text that the change which set it off must hold.
