@@ -18,6 +18,11 @@
 // code, or than an exception of foreign code, the program's last words are read for their shape ([Rule.Closing], likely at most), and when
 // that says nothing either, for what they are about ([Rule.Last], possible and no more). What still says nothing is quoted.
 //
+// What may be quoted. A [Case] hands out objects, events and logs without their secrets, so a rule may quote, cut and take apart whatever it gets:
+// half of a token does not show what it is, and what is cut first cannot be redacted. Only the comparison of two revisions sees objects as they
+// are, so that a password which was changed counts as a change, and quotes nothing that it has not redacted. What leaves the engine is
+// redacted again.
+//
 // Where what stands. detect*.go says what is an incident, from records (record.go) and events. engine.go makes a [Case] and asks the
 // rules; ahead.go says which reads every diagnosis begins with, closing.go finds last words, rank.go orders what is found and conclude.go
 // makes the diagnosis of it. log.go, entry.go, scan.go and trace*.go read logs. failure.go and address.go take out of them what could not
