@@ -7,8 +7,8 @@ import "crashloop/diagnose"
 // libraryArguments is what readers of command lines say: spf13/cobra and pflag, kingpin, kong.
 func libraryArguments() []diagnose.Pattern {
 	return []diagnose.Pattern{
-		{Name: "whole", Words: []string{"flags in the group [", "bad flag syntax: ", "flags are set they must all", ", try --help", "error: expected one of \"", "error: expected \"", "error: missing flags: ", "can't be used together", " can not be used together", "cannot be used together", "must select a subcommand", " flag", "is not a valid ", "both --"}, Regexp: `\bflags in the group \[[^\]]*\] (?:are set|is required)|\bbad flag syntax: ` + // pflag
-			`|\b(?:cannot|can't|can not|must not|may not) (?:\w+ )?both --[a-z]|\bfor (?:the )?--[a-z][\w.-]+ (?:command[- ]line )?flag\b|^[^"]{0,40}'\S+' is not a valid (?:flag|command[- ]line (?:flag|option|argument))\b` + // etcd
+		{Name: "whole", Words: []string{"flags in the group [", "bad flag syntax: ", "flags are set they must all", ", try --help", "error: expected one of \"", "error: expected \"", "error: missing flags: ", "can't be used together", " can not be used together", "cannot be used together", "must select a subcommand", " flag", "flag '--", "is not a valid ", "both --"}, Regexp: `\bflags in the group \[[^\]]*\] (?:are set|is required)|\bbad flag syntax: ` + // pflag
+			`|\b(?:cannot|can't|can not|must not|may not) (?:\w+ )?both --[a-z]|\bflag ['"\x60]?--?[a-z][\w.-]+['"\x60]? requires\b|\bfor (?:the )?--[a-z][\w.-]+ (?:command[- ]line )?flag\b|^[^"]{0,40}'\S+' is not a valid (?:flag|command[- ]line (?:flag|option|argument))\b` + // etcd
 			`|^(?:\S+: )?error: .*, try --help\s*$|\bmust select a subcommand of '` + // kingpin
 			`|^\S+: error: (?:expected (?:one of )?"|missing flags: --)|--[a-z][\w-]* (?:and|or|with) --[a-z][\w-]* can(?:'t|not| not) be used together`}, // kong
 	}
@@ -48,21 +48,21 @@ func libraryCredentials() []diagnose.Pattern {
 
 // libraryCertificates is what clients say of TLS that one side wants and the other does not speak.
 func libraryCertificates() []diagnose.Pattern {
-	return []diagnose.Pattern{{Name: "handshake", Words: []string{"ssl is not enabled on the server", "tls requested but server does not support tls", "the server does not support ssl", "secure connection not available", "secure connection required"}, Regexp: `(?i)SSL is not enabled on the server|TLS requested but server does not support|server does not support SSL|nats: secure connection (?:not available|required)`}}
+	return []diagnose.Pattern{{Name: "handshake", Words: []string{"ssl is not enabled on the server", "tls requested but server does not support tls", "the server does not support ssl", "secure connection not available", "decryption password incorrect", "given but no ", "secure connection required"}, Regexp: `(?i)SSL is not enabled on the server|TLS requested but server does not support|server does not support SSL|x509: decryption password incorrect|(?:certificate|key) given but no (?:certificate|key) configured|nats: secure connection (?:not available|required)`}}
 }
 
 // libraryData is what embedded stores and runners of migrations say of data.
 func libraryData() []diagnose.Pattern {
 	return []diagnose.Pattern{{
 		Name:  "server",
-		Words: []string{"invalid database", "version mismatch", ": timeout", "freepages: ", "above high water mark", "freed", "invalid freelist", "manifest has ", "file does not exist for table", "in format major version", " from file ", "resource temporarily unavailable", "existing snapshots", "available snapshots", "log not found", "raft state", "not clean: found", "duplicate version ", "duplicate migration version", "duplicate migrations version", "migration table is locked", "unknown migration", "invalid meta page", "lock file", "lockfile", "overlaps found", "proto: ", "have been removed. goodbye", "database validation failed", "no longer valid", "requires migration", "is not migrated", " migrate\"", " migrate'", " migrate`", " migrate\\\"", "invalid table "},
+		Words: []string{"invalid database", "version mismatch", ": timeout", "freepages: ", "above high water mark", "freed", "invalid freelist", "manifest has ", "file does not exist for table", "in format major version", " from file ", "resource temporarily unavailable", "existing snapshots", "available snapshots", "log not found", "raft state", "not clean: found", "duplicate version ", "duplicate migration version", "duplicate migrations version", "migration table is locked", "unknown migration", "invalid meta page", "lock file", "lockfile", "overlaps found", "proto: ", "have been removed. goodbye", "was expecting crd", "database validation failed", "no longer valid", "requires migration", "is not migrated", " migrate\"", " migrate'", " migrate`", " migrate\\\"", "invalid table "},
 		Regexp: `(?i)(?:\bbolt\w*\b|\.db|\.bolt)['"]?\b[^:]{0,40}: (?:timeout|invalid database|version mismatch|checksum error)$|^(?:\S+ ){0,3}panic: freepages: |\bfreelist pgid \(\d+\) above high water mark|page \d+ already freed|invalid freelist page: |bolt\.DB\.meta\(\): invalid meta pages` + // bbolt
 			`|manifest has (?:unsupported version|bad magic|checksum mismatch)|file does not exist for table \d` + // Badger
 			`|pebble: database "[^"]*" written in|\b(?:comparer|merger) name from file|(?:pebble|sstable)\S*: invalid table ` + // Pebble
 			`|\bopen(?:ing)? (?:(?:the )?(?:database|db|store|file) )?['"]?/\S+: resource temporarily unavailable` +
 			`|failed to (?:load any existing|restore any of the available) snapshots|^panic: log not found$` + // hashicorp/raft
 			`|\bremove (?:the )?(?:stale )?lock ?file\b|overlaps found while gathering blocks|pre compaction overlap check` +
-			`|\bhave been removed\. Goodbye|database validation failed|\bdatabase is no longer valid\b` + // Dgraph, SpiceDB
+			`|\bhave been removed\. Goodbye|was expecting CRD \S+ to only have|database validation failed|\bdatabase is no longer valid\b` + // Dgraph, SpiceDB
 			`|\b(?:datastore|database|schema|db)\b.{0,40}\b(?:requires? migrations?|is not migrated|needs? (?:to be )?migrat(?:ed|ion))\b|\brun [\\'"\x60]+[\w ./-]+ migrate[\\'"\x60]` +
 			`|\bproto: .{0,60}(?:illegal (?:wireType|tag)|wiretype end group for non-group|cannot parse invalid wire-format data)` + // protobuf, of what it reads back
 			`|connected database is not clean: found|duplicate version \d+ detected|(?:found )?duplicate migrations? version:? \d+|migration table is locked`, // Atlas, goose, golang-migrate, bun
