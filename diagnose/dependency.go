@@ -43,7 +43,7 @@ func (c *Case) Dependencies() []Dependency {
 	silent := -1 // the last failure that names no address anywhere
 	for i := len(c.failures) - 1; i >= 0 && len(c.dependencies) < maxDependencies; i-- {
 		h := c.failures[i]
-		if h.Pattern == failedSomehow && c.toldBetter(h) || h.Pattern == failedTimeout && ownWait.MatchString(h.Text) {
+		if h.Pattern == failedSomehow && c.toldBetter(h) || h.Pattern == failedTimeout && ownWait.MatchString(h.Text) || callsWebhook.MatchString(h.Text) {
 			continue
 		}
 		if path := c.socket(h); path != "" {
@@ -131,6 +131,9 @@ func (c *Case) Unreached(h Hit) []Finding {
 
 // ownWait is a controller that gives up waiting for its own cache: that is no connection, and what keeps it empty stands elsewhere.
 var ownWait = regexp.MustCompile(`(?i)timed out waiting for (?:the )?caches? to (?:be synced|sync)|failed to sync caches?: timed out waiting for the condition`)
+
+// callsWebhook is how the API server says that it could not call a webhook: that connection is not the program's, which did get its answer.
+var callsWebhook = regexp.MustCompile(`failed calling (?:admission )?webhook|conversion webhook for \S+.{0,80} failed`)
 
 // EndsWaiting says that the log ends with one failed connection after another, h among them: the program waits for something and does
 // nothing else.

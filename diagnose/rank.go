@@ -46,8 +46,16 @@ func (c *Case) rank(findings []Finding) []ranked {
 				r.score -= 300
 				r.Confidence = Possible
 			}
-			if r.Confidence == Certain && !f.ofDependency() && survived(&f, final, last) {
-				r.Confidence = Likely
+			if r.Confidence == Certain && !f.ofDependency() {
+				switch other := saidElse(&f, findings, last); {
+				case other > 0:
+					r.Confidence = Likely
+					if final == nil && lineLevelAt(f.Log, other) == Fatal && lineLevelAt(f.Log, f.At) < Error {
+						r.score -= 250
+					}
+				case survived(&f, final, last):
+					r.Confidence = Likely
+				}
 			}
 			if signalled && !c.explainsSignal(&f) {
 				r.score, r.Confidence = min(r.score, 120), Possible
@@ -249,8 +257,19 @@ func survived(f *Finding, final *Trace, last int) bool {
 	return false
 }
 
+// saidElse is the last line of a program when that is another finding's, else 0: which of the two it ended of is not proven.
+func saidElse(f *Finding, findings []Finding, last int) int {
+	for i := range findings {
+		o := &findings[i]
+		if o.Log == f.Log && o.Cause != f.Cause && o.Proof >= Words && o.Proof < Structural && o.At > max(f.Span, f.At) && o.At >= last-1 && o.Confidence != Possible && !f.namedIn(strings.ToLower(o.Log.Line(o.At))) {
+			return o.At
+		}
+	}
+	return 0
+}
+
 // doesWithout is how programs say that they go on in spite of what they complain of.
-var doesWithout = regexp.MustCompile(`(?i)\b(?:skip(?:ped|ping)|disabl(?:ed|ing)|turned off|continu(?:e|es|ing)|ignor(?:ed|ing)|retry(?:ing)?|proceed(?:s|ing)?|fall(?:s|ing)? ?back|defaulting|defaults? to|using (?:the |a )?(?:built-?in|defaults?)|will not be (?:used|sent|available)|without (?:it|them))\b|\boff$`)
+var doesWithout = regexp.MustCompile(`(?i)\b(?:skip(?:ped|ping)|disabl(?:ed|ing)|turned off|continu(?:e|es|ing)|ignor(?:ed|ing)|retry(?:ing)?|proceed(?:s|ing)?|fall(?:s|ing)? ?back|defaulting|defaults? to|setting (?:it|them|(?:the )?value) to|(?:assuming|generating) (?:an?|one|the|it|random|that)|will be (?:generated|set to)|using (?:the |a )?(?:built-?in|defaults?)|will not be (?:used|sent|available)|without (?:it|them))\b|\boff$`)
 
 func lineLevelAt(l *Log, n int) Level { return readEntry(l.Line(n)).level }
 

@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"crashloop/diagnose"
@@ -12,7 +13,7 @@ func dependencyWebhook() diagnose.Rule {
 	re := regexp.MustCompile(`(?s)failed calling (?:admission )?webhook "?(?P<name>[\w.-]+)"?: (?P<why>.*)`)
 	converts := regexp.MustCompile(`(?s)conversion webhook for (?P<name>[\w./-]+(?:, Kind=\w+)?) failed: (?P<why>.*)`)
 	denies := regexp.MustCompile(`(?s)admission webhook "(?P<name>[^"]+)" denied the request:? ?(?P<why>.*)`)
-	service := regexp.MustCompile(`https?://(?P<svc>[\w-]+)\.(?P<ns>[\w-]+)\.svc|service "(?P<svc2>[\w-]+)" not found|no endpoints available for service "(?P<svc3>[\w-]+)"`)
+	service := regexp.MustCompile(`https?://(?P<svc>[\w-]+)\.(?P<ns>[\w-]+)\.svc(?::(?P<port>\d{1,5}))?|service "(?P<svc2>[\w-]+)" not found|no endpoints available for service "(?P<svc3>[\w-]+)"`)
 	return diagnose.Rule{
 		ID: "dependency.webhook", Category: "dependency", Title: "An admission webhook keeps it from working",
 		Doc: diagnose.Doc{
@@ -79,12 +80,17 @@ func dependencyWebhook() diagnose.Rule {
 				if ns != "" {
 					f.Root = "Service/" + ns + "/" + name
 					f.Chain = []diagnose.Link{{Object: f.Root, Says: "is the webhook's, and " + state}}
-					if below, ok := c.Follow(diagnose.Address{Host: name + "." + ns + ".svc", Port: 443}); ok && state == "does not answer" {
+					port, _ := strconv.Atoi(firstOf(s["port"], "443"))
+					if below, ok := c.Follow(diagnose.Address{Host: name + "." + ns + ".svc", Port: port}); ok && state == "does not answer" {
 						if len(below.Chain) > 0 {
 							f.Chain = append(f.Chain, below.Chain[1:]...)
 						}
 						f.Root = firstOf(below.Root, f.Root)
 						f.Evidence = append(f.Evidence, below.Evidence...)
+						// What the API server says of the webhook, the objects show as well.
+						if f.Proof < diagnose.Corroborated {
+							f.Proof, f.Confidence = diagnose.Corroborated, below.Confidence
+						}
 					}
 					f.Fixes = []diagnose.Fix{{Title: "See the webhook's own pods", Command: diagnose.Kubectl(ns, "get", "pods")}}
 				}
