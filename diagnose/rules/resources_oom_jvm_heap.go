@@ -10,8 +10,6 @@ import (
 )
 
 func resourcesOOMJVMHeap() diagnose.Rule {
-	xmx := regexp.MustCompile(`-Xmx(?P<n>\d+)(?P<unit>[kKmMgG]?)|-XX:MaxRAMPercentage=(?P<percent>[\d.]+)`)
-	jvm := regexp.MustCompile(`(?i)\bjava\b|jre|jdk|temurin|corretto|openjdk|\.jar\b|spring|tomcat|kafka|elasticsearch|cassandra|JAVA_OPTS|JAVA_TOOL_OPTIONS|JDK_JAVA_OPTIONS|CATALINA_OPTS|ES_JAVA_OPTS`)
 	return diagnose.Rule{
 		ID: "resources.oom-jvm-heap", Category: "resource-limits", Title: "The JVM's heap does not suit the memory limit",
 		Doc: diagnose.Doc{
@@ -42,22 +40,8 @@ func resourcesOOMJVMHeap() diagnose.Rule {
 				return nil
 			}
 			limit, has := memoryLimit(c)
-			settings := c.Container.Image + " " + strings.Join(c.Container.Command, " ") + " " + strings.Join(c.Container.Args, " ")
-			var heap heapFlag
-			look := func(source, text string) {
-				for _, m := range xmx.FindAllStringSubmatch(text, -1) {
-					heap = heapFlag{size: mebibytes(m[1], m[2]), flag: m[0], where: source}
-					if percent, err := strconv.ParseFloat(m[3], 64); err == nil && has && percent > 0 && percent <= 100 {
-						heap.size = int64(float64(limit.Value()) * percent / 100)
-					}
-				}
-			}
-			look(c.SpecField("args"), strings.Join(append(append([]string{}, c.Container.Command...), c.Container.Args...), " "))
-			for _, e := range c.Container.Env {
-				settings += " " + e.Name
-				look(c.SpecField("env["+e.Name+"]"), e.Value)
-			}
-			isJVM = isJVM || heap.flag != "" || jvm.MatchString(settings)
+			heap := findJavaHeap(c, limit.Value())
+			isJVM = isJVM || heap.java
 			if !isJVM || !killed && h.Log == nil {
 				return nil
 			}
@@ -76,11 +60,17 @@ func resourcesOOMJVMHeap() diagnose.Rule {
 				case heap.size > 0 && heap.size >= limit.Value()*9/10:
 					f.Summary += fmt.Sprintf(": its heap alone may grow to %s (%s)", writeBytes(heap.size), heap.flag)
 					f.Weight = 90
+					if strings.HasPrefix(heap.where, "ConfigMap") {
+						f.Confidence = diagnose.Likely // whether that file is the one that it goes by is not seen
+					}
 				case heap.size > 0:
 					f.Summary += fmt.Sprintf(": its heap may grow to %s (%s), which leaves %s for threads, classes and buffers", writeBytes(heap.size), heap.flag, writeBytes(limit.Value()-heap.size))
 					f.Confidence = diagnose.Likely
+					if heap.size <= limit.Value()*3/4 {
+						f.Weight = 40 // as it should be
+					}
 				case heap.flag == "":
-					f.Summary += fmt.Sprintf("; no -Xmx and no MaxRAMPercentage is set, so that its heap is a quarter of the limit, %s", writeBytes(limit.Value()/4))
+					f.Summary += "; no -Xmx and no MaxRAMPercentage is set, which lets Java before 8u191 size its heap by the node's memory and makes it a quarter of the limit in later ones"
 					f.Confidence = diagnose.Likely
 				}
 			} else {
@@ -108,6 +98,9 @@ func resourcesOOMJVMHeap() diagnose.Rule {
 				f.Advice = fmt.Sprintf("Let the heap take 75 %% of the limit (%dMi), and raise the limit if that is too little", limit.Value()*3/4>>20)
 				f.Fixes = append(f.Fixes, raiseMemory(c, moreMemory(limit)))
 			}
+			if killed && heap.flag == "" {
+				f.Advice = fmt.Sprintf("Set -Xmx to about three quarters of the limit (%dm), and raise the limit if it then runs out of heap", limit.Value()*3/4>>20)
+			}
 			f.Fixes = append([]diagnose.Fix{sizeHeap(c, heap, limit.Value()*3/4>>20)}, f.Fixes...)
 			return []diagnose.Finding{f}
 		},
@@ -116,9 +109,12 @@ func resourcesOOMJVMHeap() diagnose.Rule {
 
 // sizeHeap is the fix that makes the heap three quarters of the limit, want mebibytes (0 when there is no limit): where a flag sizes it now, that
 // flag has to change, as -Xmx prevails over MaxRAMPercentage and the last of two flags over the first.
-func sizeHeap(c *diagnose.Case, heap heapFlag, want int64) diagnose.Fix {
+func sizeHeap(c *diagnose.Case, heap javaHeap, want int64) diagnose.Fix {
 	const title = "Size the heap by the limit"
 	const option = "-XX:MaxRAMPercentage=75"
+	if heap.configMap != "" {
+		return diagnose.Fix{Title: "Change " + heap.flag + " in the ConfigMap", Command: c.Kubectl("edit", "configmap", heap.configMap)}
+	}
 	name, value := "JAVA_TOOL_OPTIONS", ""
 	for _, e := range c.Container.Env {
 		if heap.flag != "" && heap.where == c.SpecField("env["+e.Name+"]") || heap.flag == "" && e.Name == name {
@@ -128,11 +124,20 @@ func sizeHeap(c *diagnose.Case, heap heapFlag, want int64) diagnose.Fix {
 			}
 		}
 	}
+	sizes := heapValue.FindStringSubmatch(value) // of a variable that is nothing but the size
 	switch {
+	case heap.flag == "" && want > 0:
+		value = strings.TrimSpace(fmt.Sprintf("%s -Xmx%dm", value, want))
 	case heap.flag == "":
 		value = strings.TrimSpace(value + " " + option)
 	case value == "": // it stands in the arguments
 		return diagnose.Fix{Title: "See where " + heap.flag + " is set, and change it", Command: c.Kubectl("get", c.Target(), "-o", "yaml")}
+	case sizes != nil && want > 0:
+		unit := "m"
+		if sizes[2] == "" || strings.ToUpper(sizes[2]) == sizes[2] {
+			unit = strings.ToUpper(sizes[2])
+		}
+		value = strconv.FormatInt(want, 10) + strings.NewReplacer("G", "M", "K", "M").Replace(unit)
 	case strings.HasPrefix(heap.flag, "-Xmx") && want > 0:
 		size := fmt.Sprintf("%dm", want)
 		value = initialHeap.ReplaceAllString(strings.ReplaceAll(value, heap.flag, "-Xmx"+size), "-Xms"+size)

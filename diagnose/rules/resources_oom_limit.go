@@ -43,6 +43,9 @@ func resourcesOOMLimit() diagnose.Rule {
 				f.Summary += ", " + after
 			}
 			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: limitField(c), Text: limit.String()})
+			if findJavaHeap(c, limit.Value()).java {
+				f.Confidence = diagnose.Likely // what of it is its heap is not seen
+			}
 			heap := nodeHeap(c)
 			if heap.size > limit.Value()*9/10 {
 				f.Weight += 10
