@@ -12,7 +12,6 @@ import (
 )
 
 func nodeUnschedulable() diagnose.Rule {
-	counts := regexp.MustCompile(`(?:^|[:,] )(\d+) ((?:[^,{]|\{[^}]*\})+)`)
 	return diagnose.Rule{
 		ID: "node.unschedulable", Category: "node", Title: "No node takes the pod",
 		Doc: diagnose.Doc{
@@ -42,12 +41,15 @@ func nodeUnschedulable() diagnose.Rule {
 				s = statement{"spec.schedulerName", "", c.Spec.SchedulerName}
 			}
 			f := fromStatement(s)
-			why, advice := scheduling(c, s.text, counts)
+			why, advice := scheduling(c, s.text)
 			if overlooked != "" {
 				why, advice = overlooked, "See that this scheduler is installed and runs, or take schedulerName out of the pod template"
 			}
 			f.Summary = fmt.Sprintf("%s has no node: %s", c.Who(), why)
 			f.Advice = advice
+			if _, _, ok := schedulerBlames(c, noVolumeFits+"|"+volumeOutOfReach); ok {
+				f.Confidence = diagnose.Likely // the claim or its volume may be at fault
+			}
 			if strings.Contains(s.text, "persistentvolumeclaim") || strings.Contains(s.text, "PersistentVolumeClaim") {
 				f.Weight = -30
 			}
@@ -75,10 +77,10 @@ func nodeUnschedulable() diagnose.Rule {
 }
 
 // scheduling says in words what the scheduler says in numbers.
-func scheduling(c *diagnose.Case, text string, counts *regexp.Regexp) (why, advice string) {
+func scheduling(c *diagnose.Case, text string) (why, advice string) {
 	short, _, _ := strings.Cut(text, " preemption:")
 	short = strings.TrimRight(shorten(strings.TrimSpace(short), 220), ". ")
-	t := strings.ToLower(most(short, counts))
+	t := strings.ToLower(most(short))
 	advice = "See what the nodes lack"
 	switch {
 	case strings.Contains(t, "insufficient"):
@@ -92,7 +94,7 @@ func scheduling(c *diagnose.Case, text string, counts *regexp.Regexp) (why, advi
 		}
 	case strings.Contains(t, "taint"):
 		advice = "Give the pod a toleration for the taint, or take the taint off"
-	case strings.Contains(t, "volume node affinity"):
+	case strings.Contains(t, "volume node affinity") || strings.Contains(t, "persistentvolume's node affinity"):
 		advice = "Its volume is bound to a zone or node that cannot take it: make room there, or move the volume"
 	case strings.Contains(t, "affinity") || strings.Contains(t, "selector"):
 		advice = "Correct its nodeSelector or affinity, or label a node"
@@ -111,10 +113,26 @@ func scheduling(c *diagnose.Case, text string, counts *regexp.Regexp) (why, advi
 }
 
 // most picks the scheduler's reason that keeps out the most nodes: "1 node(s) had untolerated taint {...}, 3 node(s) didn't match ...".
-// The taint of the control plane comes last: it keeps out a node that was never meant for the pod.
-func most(text string, counts *regexp.Regexp) string {
+func most(text string) string {
 	best, top := text, -1
-	for _, m := range counts.FindAllStringSubmatch(text, -1) {
+	for _, r := range keptOut(text) {
+		if r.nodes > top {
+			best, top = r.why, r.nodes
+		}
+	}
+	return best
+}
+
+// keptOutOf is a reason of the scheduler's, and how many nodes it keeps out.
+type keptOutOf struct {
+	nodes int
+	why   string
+}
+
+// keptOut lists the reasons in what the scheduler says. The taint of the control plane keeps out none: nodes with it were never meant for the pod.
+func keptOut(text string) []keptOutOf {
+	var out []keptOutOf
+	for _, m := range nodesCounted.FindAllStringSubmatch(text, -1) {
 		n, err := strconv.Atoi(m[1])
 		if err != nil {
 			continue
@@ -122,9 +140,10 @@ func most(text string, counts *regexp.Regexp) string {
 		if strings.Contains(m[2], "node-role.kubernetes.io/") {
 			n = 0
 		}
-		if n > top {
-			best, top = m[2], n
-		}
+		out = append(out, keptOutOf{n, m[2]})
 	}
-	return best
+	return out
 }
+
+// nodesCounted is one of the scheduler's reasons, with the number of nodes before it.
+var nodesCounted = regexp.MustCompile(`(?:^|[:,] )(\d+) ((?:[^,{]|\{[^}]*\})+)`)

@@ -2,6 +2,8 @@ package rules
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -13,7 +15,7 @@ func volumePVCPending() diagnose.Rule {
 	return diagnose.Rule{
 		ID: "volume.pvc-pending", Category: "volume", Title: "A PersistentVolumeClaim is not bound",
 		Doc: diagnose.Doc{
-			Means:   "The pod waits for a claim that has no volume: its StorageClass does not exist or has no provisioner that works, or no PersistentVolume fits its size, access mode or class.",
+			Means:   "The pod waits for a claim that has no volume: its StorageClass does not exist or has no provisioner that works, or no PersistentVolume fits its size, access mode or class. Or the claim has a volume that lies on one node, and the pod cannot run on that one.",
 			Confirm: "`kubectl get pvc` shows it Pending; `kubectl describe pvc NAME` says why, in the events ProvisioningFailed or FailedBinding.",
 			Mend:    "Name a StorageClass that there is, mend its provisioner, or make a volume that fits. A claim of a class with WaitForFirstConsumer waits for the pod and is no fault.",
 			Source:  "kubernetes.io/docs/concepts/storage/persistent-volumes, .../storage-classes",
@@ -35,7 +37,13 @@ func volumePVCPending() diagnose.Rule {
 				}
 				o, err := c.Get(diagnose.PersistentVolumeClaims, c.Subject.Namespace, name)
 				claim, ok := o.(*corev1.PersistentVolumeClaim)
-				if err != nil || !ok || claim.Status.Phase == corev1.ClaimBound || claim.Status.Phase == "" && claim.Spec.VolumeName != "" {
+				if err != nil || !ok {
+					continue
+				}
+				if f, ok := claimOutOfReach(c, claim); ok {
+					out = append(out, f)
+				}
+				if claim.Status.Phase == corev1.ClaimBound || claim.Status.Phase == "" && claim.Spec.VolumeName != "" {
 					continue
 				}
 				if f, ok := claimPending(c, claim); ok {
@@ -106,6 +114,18 @@ func claimPending(c *diagnose.Case, claim *corev1.PersistentVolumeClaim) (diagno
 	case last != nil && last.Reason == "FailedBinding":
 		why, advice = "no volume fits it: "+shorten(last.Message, 200), "Make a volume that fits its size, access mode and class, or name a class that makes one"
 	case used != nil && used.VolumeBindingMode != nil && *used.VolumeBindingMode == storagev1.VolumeBindingWaitForFirstConsumer && (last == nil || last.Reason == "WaitForFirstConsumer"):
+		if s, alone, ok := schedulerBlames(c, noVolumeFits); ok && c.Spec.NodeName == "" {
+			f.Evidence = append(f.Evidence, s.cite())
+			f.Weight = 40
+			if !alone {
+				f.Confidence = diagnose.Likely
+			}
+			why, advice = "no PersistentVolume that there is fits it on any node that the pod may run on", "Make one of its class, size and access mode, with the name of a node that there is in its nodeAffinity"
+			if used.Provisioner != "kubernetes.io/no-provisioner" {
+				why, advice = "class "+class+" can make its volume on none of the nodes that the pod may run on", "See which nodes or zones the class and its driver serve, and how much room they have left"
+			}
+			break
+		}
 		if c.Spec.NodeName == "" {
 			return f, false // it waits for the pod, which waits for something else
 		}
@@ -132,4 +152,87 @@ func claimPending(c *diagnose.Case, claim *corev1.PersistentVolumeClaim) (diagno
 		{Title: "See which classes there are", Command: "kubectl get storageclass"},
 	}
 	return f, true
+}
+
+// What the scheduler says of nodes that it finds no volume for, and of nodes that cannot reach the volume which a claim is bound to: in 1.36, and before.
+const (
+	noVolumeFits     = "didn't find available persistent volumes to bind|did not have enough free storage"
+	volumeOutOfReach = "didn't match PersistentVolume's node affinity|had volume node affinity conflict"
+)
+
+// schedulerBlames says that one of the reasons, with | between them, keeps the pod from more nodes than any other does, and whether from all nodes but
+// those of the control plane.
+func schedulerBlames(c *diagnose.Case, reasons string) (s statement, alone, ok bool) {
+	if c.Pod == nil {
+		return s, false, false
+	}
+	holds := func(text string) bool {
+		return slices.ContainsFunc(strings.Split(reasons, "|"), func(r string) bool { return strings.Contains(text, r) })
+	}
+	for _, cond := range c.Pod.Status.Conditions {
+		if cond.Type == corev1.PodScheduled && cond.Status == corev1.ConditionFalse {
+			s = statement{"status.conditions[PodScheduled]", cond.Reason, cond.Message}
+		}
+	}
+	for _, x := range statements(c) {
+		if s.text == "" && x.reason == "FailedScheduling" {
+			s = x
+		}
+	}
+	said, _, _ := strings.Cut(s.text, " preemption:")
+	if !holds(most(said)) {
+		return s, false, false
+	}
+	alone = true
+	for _, r := range keptOut(said) {
+		alone = alone && (r.nodes == 0 || holds(r.why))
+	}
+	return s, alone, true
+}
+
+// claimOutOfReach is for a claim that is bound to a volume which lies on one node, when that is why the scheduler finds no node for the pod.
+func claimOutOfReach(c *diagnose.Case, claim *corev1.PersistentVolumeClaim) (diagnose.Finding, bool) {
+	s, alone, ok := schedulerBlames(c, volumeOutOfReach)
+	if !ok || !alone || claim.Spec.VolumeName == "" {
+		return diagnose.Finding{}, false
+	}
+	o, err := c.Get(diagnose.PersistentVolumes, "", claim.Spec.VolumeName)
+	volume, ok := o.(*corev1.PersistentVolume)
+	if err != nil || !ok {
+		return diagnose.Finding{}, false
+	}
+	node := nodeOfVolume(volume)
+	if node == "" {
+		return diagnose.Finding{}, false // a zone's: then its nodes are what is missing
+	}
+	f := fromStatement(s)
+	f.Confidence, f.Weight = diagnose.Likely, 40
+	f.Root = "PersistentVolumeClaim/" + claim.Namespace + "/" + claim.Name
+	says := fmt.Sprintf("is bound to volume %s, which lies on node %s", volume.Name, node)
+	f.Chain = []diagnose.Link{{Object: f.Root, Says: says}}
+	f.Summary = fmt.Sprintf("%s has no node: its claim %s %s, and the pod cannot run there", c.Who(), claim.Name, says)
+	f.Advice = "Let the pod run on that node: look at its nodeSelector and affinity. If the node is gone, so is the data: delete claim and volume, and restore"
+	if nodes, err := c.List(diagnose.Nodes, ""); err == nil && len(nodes) > 0 && !slices.ContainsFunc(nodes, func(n diagnose.Object) bool {
+		return n.GetName() == node || n.GetLabels()[corev1.LabelHostname] == node
+	}) {
+		f.Summary = fmt.Sprintf("%s has no node: its claim %s %s, and there is no such node", c.Who(), claim.Name, says)
+		f.Advice = "Bring that node back under its name. If it is gone for good, so is the data: delete claim and volume, and restore"
+	}
+	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "PersistentVolume " + volume.Name + " spec.nodeAffinity", Text: "node " + node})
+	f.Fixes = []diagnose.Fix{{Title: "See the volume and where it lies", Command: diagnose.Kubectl("", "describe", "pv", volume.Name)}}
+	return f, true
+}
+
+// nodeOfVolume is the one node that a volume can be used on, or "".
+func nodeOfVolume(v *corev1.PersistentVolume) string {
+	if v.Spec.NodeAffinity == nil || v.Spec.NodeAffinity.Required == nil || len(v.Spec.NodeAffinity.Required.NodeSelectorTerms) != 1 {
+		return ""
+	}
+	term := v.Spec.NodeAffinity.Required.NodeSelectorTerms[0]
+	for _, e := range slices.Concat(term.MatchExpressions, term.MatchFields) {
+		if (e.Key == corev1.LabelHostname || e.Key == "metadata.name") && e.Operator == corev1.NodeSelectorOpIn && len(e.Values) == 1 {
+			return e.Values[0]
+		}
+	}
+	return ""
 }
