@@ -56,7 +56,9 @@ func nodeRuntimeError() diagnose.Rule {
 				return nil
 			}
 			f := fromStatement(*s)
-			f.Weight = weight
+			if f.Weight = weight; s == other {
+				f.Confidence = diagnose.Likely
+			}
 			t := strings.ToLower(s.text)
 			why, advice := "the runtime refuses it", "Read the runtime's message"
 			switch {

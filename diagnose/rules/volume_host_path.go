@@ -2,8 +2,12 @@ package rules
 
 import (
 	"fmt"
+	"path"
 	"regexp"
+	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"crashloop/diagnose"
 )
@@ -28,8 +32,8 @@ func volumeHostPath() diagnose.Rule {
 				return missingSocket(c, hits)
 			}
 			p := g["path"]
-			if kubeletsOwn.MatchString(p) {
-				return nil // a volume or file that the kubelet has set up, no path of the node's own
+			if kubeletsOwn.MatchString(p) || g["why"] != "" && !mountsOfNode(c, p) {
+				return nil // what the kubelet or the runtime has set up, no path that the pod asks of the node
 			}
 			f := fromStatement(s)
 			f.Weight = 30
@@ -54,6 +58,13 @@ func volumeHostPath() diagnose.Rule {
 			return []diagnose.Finding{f}
 		},
 	}
+}
+
+// mountsOfNode says that the pod mounts a path of the node, or one above it.
+func mountsOfNode(c *diagnose.Case, file string) bool {
+	return slices.ContainsFunc(c.Spec.Volumes, func(v corev1.Volume) bool {
+		return v.HostPath != nil && (file == path.Clean(v.HostPath.Path) || strings.HasPrefix(file, strings.TrimSuffix(path.Clean(v.HostPath.Path), "/")+"/"))
+	})
 }
 
 // missingSocket is for a program that misses a socket within a path of the node that it mounts: the node keeps it elsewhere, or the kubelet

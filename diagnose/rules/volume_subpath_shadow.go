@@ -14,11 +14,14 @@ func volumeSubpathShadow() diagnose.Rule {
 	quoted := regexp.MustCompile(`"(?P<path>/[^"\s]+)"|(?P<bare>/[\w.@+-]+(?:/[\w.@+-]+)+)`)
 	// What the runtime prints when the file is there and what should run it is not (image.bad-interpreter): a file that is hidden is a StartError.
 	there := regexp.MustCompile(`^exec /\S+: no such file or directory$`)
+	// Where the runtime was to put a mount point, and could not; older ones name the container's root before it. Their quotation marks are escaped once for
+	// every message that theirs stands in.
+	placed := regexp.MustCompile(`mounting \\*"(?P<from>[^"\\]+)\\*" to rootfs (?:\\*"(?P<root>[^"\\]+)\\*" )?at \\*"(?P<at>[^"\\]+)\\*".*read-only file system`)
 	missing := regexp.MustCompile(`(?i)not found|no such file|cannot find|can't open|unable to access|could not find|must be unique`)
 	return diagnose.Rule{
 		ID: "volume.subpath-shadow", Category: "volume", Title: "A mount hides the program's own files",
 		Doc: diagnose.Doc{
-			Means:   "A volume is mounted over a directory in which the image keeps its program or code. The volume's content takes its place, so that the program is not found although it is in the image.",
+			Means:   "A volume is mounted over a directory in which the image keeps its program or code. The volume's content takes its place, so that the program is not found although it is in the image. Or a volume that nobody can write to is mounted over a directory in which another mount is to stand: /etc, in which every container gets its own hosts and hostname, or /var/run, where its token goes.",
 			Confirm: "Compare the path that is not found with the volumeMounts; without the mount the image starts.",
 			Mend:    "Mount the volume elsewhere, or mount only the one file that is needed, with subPath.",
 			Source:  "kubernetes.io/docs/concepts/storage/volumes#using-subpath",
@@ -48,6 +51,9 @@ func volumeSubpathShadow() diagnose.Rule {
 					f = fromStatement(s)
 					break
 				}
+			}
+			if found, ok := closedPath(c, placed); ok && file == "" {
+				return []diagnose.Finding{found}
 			}
 			if found, ok := hiddenPath(c, bareCommand); ok && file == "" {
 				return []diagnose.Finding{found}
@@ -126,4 +132,30 @@ func hiddenPath(c *diagnose.Case, bareCommand *regexp.Regexp) (diagnose.Finding,
 		return f, true
 	}
 	return diagnose.Finding{}, false
+}
+
+// closedPath is for a mount point that the runtime cannot make, because a volume that nobody can write to is mounted over the directory in which
+// it is to stand.
+func closedPath(c *diagnose.Case, placed *regexp.Regexp) (diagnose.Finding, bool) {
+	s, g, ok := said(c, placed)
+	if !ok || c.Container == nil {
+		return diagnose.Finding{}, false
+	}
+	at := path.Clean("/" + strings.TrimPrefix(g["at"], g["root"]))
+	m, mounted := mountAt(c, path.Dir(at))
+	if rest, ok := strings.CutPrefix(at, "/var/run/"); ok && !mounted {
+		m, mounted = mountAt(c, path.Dir("/run/"+rest)) // where most images have a link to
+	}
+	if !mounted || m.volume == nil || !m.ReadOnly && !m.isConfig() {
+		return diagnose.Finding{}, false
+	}
+	f := fromStatement(s)
+	_, words := m.object(c.Subject.Namespace)
+	f.Weight = 70
+	f.Keys = []string{at}
+	f.Summary = fmt.Sprintf("%s cannot start: %s is mounted over %s, where nothing can be written, and %s is to be mounted within it", c.Who(), words, m.MountPath, at)
+	f.Advice = "Mount it elsewhere, or only the files that are needed, each with subPath"
+	f.Evidence = append(f.Evidence, m.cite(c))
+	f.Fixes = []diagnose.Fix{{Title: "Mount a single file", Patch: containerPatch(c, fmt.Sprintf("volumeMounts:\n- mountPath: %s\n  $patch: delete\n- name: %s\n  mountPath: %s\n  subPath: FILE", diagnose.Scalar(m.MountPath), diagnose.Scalar(m.Name), diagnose.Scalar(path.Join(m.MountPath, "FILE"))))}}
+	return f, true
 }
