@@ -430,6 +430,7 @@ func (c *Case) fetchLog(previous bool) *Log {
 	if int64(len(raw)) > c.engine.options.LimitBytes {
 		raw = raw[int64(len(raw))-c.engine.options.LimitBytes:]
 	}
+	raw = WithoutCutLine(raw, c.engine.options.LimitBytes)
 	// Redacted as a whole: a private key spans lines, and what is cut later is hard to tell.
 	l := NewLog(source, []byte(c.engine.redact(string(raw))))
 	l.Container, l.Previous = c.Subject.Container, previous

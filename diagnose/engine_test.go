@@ -237,6 +237,32 @@ func TestEverythingIsRedacted(t *testing.T) {
 	}
 }
 
+// TestHalfATokenAtTheBeginningOfALog holds that the line is left out in which a long log was cut: it may begin amid a token.
+func TestHalfATokenAtTheBeginningOfALog(t *testing.T) {
+	const secret, limit = "ghp_kR7vQ2mX9pL4wZ8nB3cD5fG6hJ1sT0uYaE7i", 400
+	end := " is no key that is known\nfatal: cannot go on\n"
+	for at := range len(secret) {
+		for name, rest := range map[string]string{"lines": end, "one line": strings.ReplaceAll(end, "\n", " ")} {
+			rest += strings.Repeat("x", limit-len(secret)+at-len(rest))
+			e, err := diagnose.New([]diagnose.Rule{rule("app.x")}, diagnose.Options{Redact: diagnose.NewRedactor(), LimitBytes: limit})
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, err := e.Diagnose(t.Context(), oneLog{[]byte(strings.Repeat("y", 900) + " " + secret + rest)}, web)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := fmt.Sprintf("%+v", d)
+			if half := secret[at:]; len(half) > 3 && strings.Contains(s, half) {
+				t.Errorf("%s, cut at %d: %q comes through: %s", name, at, half, s)
+			}
+			if !strings.Contains(s, "cannot go on") {
+				t.Errorf("%s, cut at %d: nothing is left: %s", name, at, s)
+			}
+		}
+	}
+}
+
 // statusView is a View of one pod with a given status.
 type statusView struct {
 	oneLog

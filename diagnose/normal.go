@@ -40,6 +40,23 @@ func CutLog(log []byte, which LogRequest) []byte {
 	return log
 }
 
+// WithoutCutLine leaves out the line with which a log begins that was read up to a limit of bytes, when it is as long as that: the line may
+// lack its beginning, and half of a token does not show what it is, so that nothing could redact it. Of a log without line breaks it leaves
+// out the word.
+func WithoutCutLine(log []byte, limit int64) []byte {
+	if limit <= 0 || int64(len(log)) < limit {
+		return log
+	}
+	if i := bytes.IndexByte(log, '\n'); i >= 0 && i+1 < len(log) {
+		return log[i+1:]
+	}
+	word := log[:min(len(log), lineTail)]
+	if i := bytes.IndexAny(word, " \t\"',;&"); i >= 0 {
+		return log[i:]
+	}
+	return log[len(word):]
+}
+
 // Takes says whether an object passes: its labels, and for an Event what it is about. A View that reads from a store of its own uses it.
 func (w Where) Takes(obj Object) bool {
 	if len(w.Labels) > 0 {

@@ -20,6 +20,7 @@ import (
 // ConfigMaps - by tokens one behind the other, so that whatever a rule cuts a text to, the cut falls amid one. Half of a token does not show what it
 // is: it is gone only where the text was redacted before it was cut.
 func TestNoHalfOfASecretComesThrough(t *testing.T) {
+	t.Parallel()
 	engine := newEngine(t)
 	const secret = "ghp_kR7vQ2mX9pL4wZ8nB3cD5fG6hJ1sT0uYaE7i"
 	seen := 0
@@ -185,6 +186,7 @@ func (v *plantedView) walk(m map[string]any) {
 
 // TestRedactionOfFieldsAndOfWhatTheyWrite holds that an object of a Go type, which is mostly only looked at, is redacted as what it writes is.
 func TestRedactionOfFieldsAndOfWhatTheyWrite(t *testing.T) {
+	t.Parallel()
 	redact := diagnose.NewRedactor()
 	content := func(o diagnose.Object) map[string]any {
 		out, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)

@@ -166,8 +166,8 @@ func (r *Recorder) Log(ctx context.Context, which diagnose.LogRequest) ([]byte, 
 		}
 		return nil, r.fail(ctx, read, err)
 	}
-	text = diagnose.CutLog([]byte(r.redact.Redact(string(text))), ask)
-	if known && !slices.Equal(diagnose.CutLog(text, old.asked), old.text) {
+	text = diagnose.CutLog([]byte(r.redact.Redact(string(diagnose.WithoutCutLine(text, ask.LimitBytes)))), ask)
+	if known && !slices.Equal(diagnose.WithoutCutLine(diagnose.CutLog(text, old.asked), old.asked.LimitBytes), old.text) {
 		text = old.text // it has grown since: what was answered stays true
 	}
 	r.logs[read] = &logMemory{text: text, asked: ask}

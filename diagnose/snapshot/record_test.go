@@ -1,10 +1,12 @@
 package snapshot
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -259,5 +261,53 @@ func TestRecordingKeepsWhatYAMLForbids(t *testing.T) {
 	list, err := replayed.List(t.Context(), diagnose.Events, "shop", diagnose.Where{})
 	if err != nil || len(list) != 1 || list[0].(*corev1.Event).Message != message {
 		t.Errorf("read back: %v, %q", err, written["events.yaml"])
+	}
+}
+
+// cutLog is a View of a log alone, which it cuts as it is asked to.
+type cutLog struct {
+	restless
+	text string
+}
+
+func (v *cutLog) Log(_ context.Context, which diagnose.LogRequest) ([]byte, error) {
+	return diagnose.CutLog([]byte(v.text), which), nil
+}
+
+// TestHalfATokenIsNotRecorded holds that neither way of recording keeps the line in which a log was cut: it may begin amid a token.
+func TestHalfATokenIsNotRecorded(t *testing.T) {
+	const secret = "ghp_kR7vQ2mX9pL4wZ8nB3cD5fG6hJ1sT0uYaE7i"
+	end := " is no key that is known\nfatal: cannot go on\n"
+	ask := diagnose.LogRequest{Namespace: "shop", Pod: "a", Container: "app", LimitBytes: int64(len(end) + len(secret)/2)}
+	view := &cutLog{text: "starting\n" + secret + end}
+	r, tape := Record(view, diagnose.NewRedactor()), NewTape(view, diagnose.Symptom{Subject: diagnose.Subject{Namespace: "shop", Workload: "Pod/a"}})
+	got, err := r.Log(t.Context(), ask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tape.Log(t.Context(), ask); err != nil {
+		t.Fatal(err)
+	}
+	written, err := r.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, err := tape.Pack(diagnose.NewRedactor(), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive, err := ReadArchive(bytes.NewReader(packed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "logs/shop/a/app.log"
+	taped, err := fs.ReadFile(archive, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for how, text := range map[string][]byte{"answered": got, "recorded": written[name], "taped": taped} {
+		if string(text) != "fatal: cannot go on\n" {
+			t.Errorf("%s: %q", how, text)
+		}
 	}
 }

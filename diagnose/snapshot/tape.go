@@ -136,8 +136,10 @@ func (t *Tape) Log(ctx context.Context, which diagnose.LogRequest) ([]byte, erro
 		t.fail(ctx, read, err)
 		return nil, err
 	}
-	if old, known := t.logs[read]; !known || len(old) < len(text) {
-		t.logs[read] = text
+	// What the engine leaves out cannot be redacted.
+	whole := diagnose.WithoutCutLine(text, which.LimitBytes)
+	if old, known := t.logs[read]; !known || len(old) < len(whole) {
+		t.logs[read] = whole
 	}
 	return text, nil
 }
