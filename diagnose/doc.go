@@ -15,8 +15,9 @@
 // newest older revision that is known to have run, which need not be the one right before.
 //
 // How far a log is read. First every rule looks for words of its own ([Rule.Log]). When all of them together know no more than the exit
-// code, or than an exception of foreign code, the program's last words are read for their shape ([Rule.Closing], likely at most), and when
-// that says nothing either, for what they are about ([Rule.Last], possible and no more). What still says nothing is quoted.
+// code, or than an exception of foreign code, the program's last words are read for their shape ([Rule.Closing]) and for what they are
+// about ([Rule.Last]), both likely at most: the latter speaks first when it is sure, and else when the shapes say nothing. What still says
+// nothing is quoted.
 //
 // What may be quoted. A [Case] hands out objects, events and logs without their secrets, so a rule may quote, cut and take apart whatever it gets:
 // half of a token does not show what it is, and what is cut first cannot be redacted. Only the comparison of two revisions sees objects as they

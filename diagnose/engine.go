@@ -121,23 +121,30 @@ func (e *Engine) examine(c *Case) []ranked {
 	if other := e.fromOtherRun(c, findings); other != nil {
 		return other
 	}
-	if len(findings) > 0 && (findings[0].Proof == Hint || findings[0].Proof == Messenger) {
-		if said := e.closing(c, findings[0].Proof == Messenger); len(said) > 0 {
+	if len(findings) == 0 || findings[0].Proof > Messenger {
+		return findings
+	}
+	first := &findings[0]
+	guess, guessed := Finding{}, false
+	if first.Confidence != Certain {
+		guess, guessed = e.guess(c)
+	}
+	if !guessed || guess.Confidence != Likely {
+		if said := e.closing(c, first.Proof == Messenger); len(said) > 0 {
 			return c.rank(append(found, said...))
 		}
-	}
-	if len(findings) > 0 && findings[0].Proof == Hint {
-		if f, ok := c.configuredOnly(); ok {
-			return append([]ranked{{Finding: f}}, findings...)
-		}
-		if f, ok := e.guess(c); ok {
-			return append([]ranked{{Finding: f}}, findings...)
+		if f, ok := c.configuredOnly(); ok && first.Proof == Hint {
+			guess, guessed = f, true
 		}
 	}
-	return findings
+	if !guessed {
+		return findings
+	}
+	first.Confidence = Possible
+	return append([]ranked{{Finding: guess}}, findings...)
 }
 
-// guess asks the rules' last resort.
+// guess asks the rules' last resort, which is never certain.
 func (e *Engine) guess(c *Case) (Finding, bool) {
 	for i := range e.rules {
 		if e.rules[i].Last == nil {
@@ -145,7 +152,9 @@ func (e *Engine) guess(c *Case) (Finding, bool) {
 		}
 		for _, f := range e.ask(c, i, func() []Finding { return e.rules[i].Last(c) }) {
 			if _, known := e.Rule(f.Cause); known && f.Summary != "" {
-				f.Confidence, f.guessed = Possible, true
+				if f.guessed = true; f.Confidence != Likely {
+					f.Confidence = Possible
+				}
 				return f, true
 			}
 		}

@@ -20,7 +20,8 @@ type Rule struct {
 	// Match looks at a case and says what it finds. hits are the lines that this rule's own patterns matched, in the order of the log. It
 	// must cite what it claims, and return nothing when the evidence does not carry it.
 	Match func(c *Case, hits []Hit) []Finding
-	// Last is asked when no rule finds more than an exit code. Its findings say of which cause they are; none is called more than possible.
+	// Last is asked when no rule finds more than an exit code, or an exception that may carry something. Its findings say of which cause they are;
+	// none is called more than likely, and those that are possible give way to Closing.
 	Last func(c *Case) []Finding
 }
 

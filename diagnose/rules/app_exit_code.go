@@ -9,7 +9,7 @@ import (
 )
 
 func appExitCode() diagnose.Rule {
-	read := newReading()
+	read := newReadings()
 	return diagnose.Rule{
 		ID: "app.exit-code", Category: "app-error", Title: "The program exits with an error and says nothing that is known",
 		Doc: diagnose.Doc{

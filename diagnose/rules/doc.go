@@ -5,7 +5,8 @@
 // another cause. The tests run every rule on every case of every other.
 //
 // What no word tells is told by three files that belong to no single cause: closing.go holds the shapes of last words, given.go finds what a
-// program refuses among what it was given, and reading.go weighs what its words are about by the stems of reading_stems.go.
+// program refuses among what it was given, and reading.go weighs what its words are about, which wording.go takes out of the log, by the fitted model of
+// reading.tsv.
 //
 // Expressions are compiled once: a rule's own by the function that makes it, one that a function of several rules needs beside that
 // function, as a constant.

@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -9,56 +8,87 @@ import (
 	"crashloop/diagnose"
 )
 
-func TestReading(t *testing.T) {
-	r := newReading()
-	c := &diagnose.Case{Spec: &corev1.PodSpec{}, Container: &corev1.Container{
-		Args: []string{"--cloud=abs"},
-		Env:  []corev1.EnvVar{{Name: "REGION_NAME", Value: "nowhere"}},
-	}}
-	for _, tc := range []struct{ name, log, want string }{
-		{"a setting", `level=fatal msg="the quorum field of section raft should be odd"`, onConfig},
-		{"a variable that is set", "ERROR: REGION_NAME is not one of ours, the value is invalid", onConfig},
-		{"a variable that is not", "refusing to start, no LEDGER_SALT found", onVariable},
-		{"an argument", "F0301 09:59:27.331112       1 cloud.go:71] Unknown kind of cloud: abs", onArguments},
-		{"data", "ERROR: the journal on this volume is of an older version, upgrade it first", onData},
-		{"an identity", "fatal: the vault did not like our password, login is not possible", onCredentials},
-		{"the machine", "error: this kernel lacks the instructions that we need", onHost},
-		{"a path of others", "error: wrong ownership of /srv/pit/store, it is not ours", onPermission},
-		{"an object of the cluster by its name", `Error: configmaps "login-configuration" not found`, onKind},
-		{"a file of settings that is not mounted", "FATAL: Bungled /opt/pit/pit.conf near line 3", onConfig},
-		{"where more can be read", "ERROR the relation of the table is gone\nERROR For more details run the command with the option --trace", onData},
-		{"several lines of one error", "ERROR boot\nERROR the schema of the database is behind\nERROR run the upgrade\nINFO stopped", onData},
-		{"the words of an exception", "Fatal error: BadConfigSection(unknownField)", onConfig},
+// TestPick tells which lines are read.
+func TestPick(t *testing.T) {
+	w := newWording()
+	for _, tc := range []struct {
+		name, log string
+		want      []string // the one that matters most first
+	}{
+		{"the last error and what stands with it", "INFO up\nERROR boot\nERROR the schema is behind\nINFO stopped", []string{"the schema is behind", "boot"}},
+		{"where more can be read", "ERROR the table is gone\nERROR For more details run the command with the option --trace", []string{"the table is gone"}},
+		{"how a program is used, after any error", "error: gone\nUsage:\n  tool [flags]\n\nFlags:\n  --config string   the configuration file", []string{"error: gone"}},
+		{"without the logger's own fields", `time="2026-03-01T09:59:27Z" level=fatal caller=main.go:12 msg="no quorum, cannot go on"`, []string{`msg="no quorum, cannot go on"`}},
 
-		{"nothing in particular", "FATAL: shard map is inconsistent, giving up", ""},
-		{"no refusal", "settings are up to date\nloaded configuration from /etc/app/app.yaml", ""},
-		{"what it does without", "the setting cache.size is not valid, using the default of 64\nbye", ""},
-		{"an error that it got over", "ERROR unknown configuration field x\nINFO one\nINFO two\nINFO three\nINFO four", ""},
-		{"two subjects alike", "ERROR the migration option is not allowed", ""},
-		{"how a program is used, after any error", "error: gone\nUsage:\n  tool [flags]\n\nFlags:\n  --config string   the configuration file\n  --help            help", ""},
-		{"no words", "exit status 1", ""},
+		{"no refusal", "settings are up to date\nloaded configuration from /etc/app/app.yaml", nil},
+		{"what it does without", "the setting cache.size is not valid, using the default of 64\nbye", nil},
+		{"an error that it got over", "ERROR unknown field x\nINFO one\nINFO two\nINFO three\nINFO four", nil},
+		{"no words", "1 2 3", nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			lines := r.pick(diagnose.NewLog("log", []byte(tc.log)))
-			got := ""
-			if len(lines) > 0 {
-				got, _, _ = r.subject(c, lines)
+			lines := w.pick(diagnose.NewLog("log", []byte(tc.log)))
+			var got []string
+			for _, l := range lines {
+				got = append(got, l.text)
 			}
-			if got != tc.want {
-				t.Errorf("got %q, want %q, of %+v", got, tc.want, lines)
+			for i := range max(len(got), len(tc.want)) {
+				if i >= len(got) || i >= len(tc.want) || got[i] != tc.want[i] {
+					t.Fatalf("got %q, want %q", got, tc.want)
+				}
 			}
 		})
 	}
 }
 
-// TestStems holds the table to what the reading makes of it: words in lower case, none twice for one subject.
-func TestStems(t *testing.T) {
-	seen := map[stem]bool{}
-	for _, s := range stems() {
-		key := stem{subject: s.subject, words: s.words}
-		if s.words == "" || s.words != strings.ToLower(s.words) || s.weight <= 0 || seen[key] {
-			t.Errorf("%+v: empty, not in lower case, without a weight, or twice", s)
-		}
-		seen[key] = true
+// TestTokens tells how a line is taken apart.
+func TestTokens(t *testing.T) {
+	w := newWording()
+	c := &diagnose.Case{Spec: &corev1.PodSpec{}, Container: &corev1.Container{
+		Args: []string{"--cloud=abs"},
+		Env:  []corev1.EnvVar{{Name: "REGION_NAME", Value: "nowhere"}},
+	}}
+	for _, tc := range []struct {
+		name, line string
+		want       []string
+	}{
+		{"names of classes", "BadConfigSection: HTTPServer", []string{"bad", "config", "section", "http", "server"}},
+		{"denials", "can't, won't, doesn't, cannot", []string{"can", "not", "will", "not", "does", "not", "can", "not"}},
+		{"a variable that is set", "REGION_NAME is odd", []string{"{set}", "is", "odd"}},
+		{"a variable that is not", "no LEDGER_SALT found", []string{"no", "{variable}", "found"}},
+		{"a file of settings", "open /etc/pit/pit.conf", []string{"open", "{path}", "{settings}"}},
+		{"a flag and an address", "--bind on shop:8080", []string{"{flag}", "on", "{address}"}},
+		{"an argument", "unknown kind of cloud: abs", []string{"unknown", "kind", "of", "cloud", "abs", "{argument}"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, _ := w.tokens(c, tc.line)
+			if len(got) != len(tc.want) {
+				t.Fatalf("got %q, want %q", got, tc.want)
+			}
+			for i := range got {
+				if got[i] != tc.want[i] {
+					t.Fatalf("got %q, want %q", got, tc.want)
+				}
+			}
+		})
+	}
+}
+
+// TestReadings says of words that no rule knows what they are about.
+func TestReadings(t *testing.T) {
+	r := newReadings()
+	for _, tc := range []struct{ name, log, want string }{
+		{"a setting", `level=fatal msg="invalid configuration: the field quorum of section raft should be odd"`, onConfig},
+		{"a variable", "ERROR: the required environment variable LEDGER_SALT is not set, refusing to start", onVariable},
+		{"data", "ERROR: the journal on this volume is of an incompatible older version, upgrade the database first", onData},
+		{"an identity", "fatal: login to the vault failed: it rejected our password and the token", onCredentials},
+		{"a right on a path", "error: wrong ownership of /srv/pit/store, permission denied, it must be owned by the user that runs this", onPermission},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := &diagnose.Case{Spec: &corev1.PodSpec{}, Container: &corev1.Container{}}
+			words := r.words.weigh(c, r.words.pick(diagnose.NewLog("log", []byte(tc.log))))
+			if got, p := r.model.Read(words); got != tc.want || p < enough {
+				t.Errorf("got %q with %.2f, want %q", got, p, tc.want)
+			}
+		})
 	}
 }
