@@ -121,26 +121,34 @@ func (e *Engine) examine(c *Case) []ranked {
 	if other := e.fromOtherRun(c, findings); other != nil {
 		return other
 	}
-	if len(findings) == 0 || findings[0].Proof > Messenger {
-		return findings
+	if len(findings) > 0 && findings[0].Proof <= Messenger {
+		return e.fromLastWords(c, found, findings)
 	}
-	first := &findings[0]
+	return findings
+}
+
+// fromLastWords reads what the program said last, when the rules' own words told no more than its exit code or that it threw an exception.
+func (e *Engine) fromLastWords(c *Case, found []Finding, findings []ranked) []ranked {
+	first := findings[0]
+	said := e.closing(c, first.Proof == Messenger)
 	guess, guessed := Finding{}, false
 	if first.Confidence != Certain {
 		guess, guessed = e.guess(c)
 	}
-	if !guessed || guess.Confidence != Likely {
-		if said := e.closing(c, first.Proof == Messenger); len(said) > 0 {
-			return c.rank(append(found, said...))
+	// The shapes tell more of the same cause, and give way to another one only when that is likely.
+	sure := guessed && guess.Confidence == Likely && !slices.ContainsFunc(said, func(f Finding) bool { return f.Cause == guess.Cause })
+	if len(said) > 0 {
+		if findings = c.rank(append(found, said...)); !sure {
+			return findings
 		}
-		if f, ok := c.configuredOnly(); ok && first.Proof == Hint {
-			guess, guessed = f, true
-		}
+	}
+	if f, ok := c.configuredOnly(); ok && first.Proof == Hint && !sure {
+		guess, guessed = f, true
 	}
 	if !guessed {
 		return findings
 	}
-	first.Confidence = Possible
+	findings[0].Confidence = Possible
 	return append([]ranked{{Finding: guess}}, findings...)
 }
 
