@@ -76,7 +76,7 @@ type readings struct {
 
 const (
 	// enough is how probable a subject must be, and enoughOfTrace how probable when an exception or panic is a cause to fall back on.
-	enough, enoughOfTrace = 0.5, 0.7
+	enough, enoughOfTrace = 0.5, 0.75
 	// sure is from where on it is likely what the words are about, and the shapes of rules are not asked any more.
 	sure = 0.85
 )
