@@ -213,7 +213,12 @@ func bounded(s string) string {
 	if len(s) <= longest {
 		return s
 	}
-	return strings.ToValidUTF8(s[:longest], "")
+	s = s[:longest]
+	// Half of a token does not show what it is, and could not be redacted.
+	if i := strings.LastIndexAny(s, " \t\n"); i > 0 {
+		s = s[:i]
+	}
+	return strings.ToValidUTF8(s, "")
 }
 
 func ownerOf(p *corev1.Pod) owner {

@@ -97,6 +97,10 @@ func TestCompactBoundsMessages(t *testing.T) {
 	if n := len(rec.Containers[0].Last.Message); n > longest {
 		t.Errorf("keeps %d bytes of a message", n)
 	}
+	// It ends with a whole word: half of a token cannot be told for one.
+	if got := bounded(strings.Repeat("word ", longest/5-2) + "ghp_kR7vQ2mX9pL4wZ8nB3cD5fG6hJ1sT0uYaE7i"); !strings.HasSuffix(got, " word") || len(got) > longest {
+		t.Errorf("it ends with %q", got[len(got)-30:])
+	}
 }
 
 // bigPod is as large as pods of the field are: two containers, environment, probes, volumes, managedFields.
