@@ -211,6 +211,11 @@ func tellsOfConnection(says string) bool {
 }
 
 // place weighs where in the log a finding's decisive line stands.
+// lastReport says that a trace is how Erlang's virtual machine sums up, on its way out, what the application has logged before.
+func (t *Trace) lastReport() bool {
+	return t.Language == "Erlang" && t.Class == "Kernel pid terminated"
+}
+
 func (r *ranked) place(final *Trace, last int) {
 	l := r.Log
 	if l.Len() > 0 {
@@ -223,7 +228,7 @@ func (r *ranked) place(final *Trace, last int) {
 		if r.At >= final.First && r.At <= final.Last {
 			r.score += 20
 		}
-	case final != nil && r.Proof != Messenger && span < final.First:
+	case final != nil && r.Proof != Messenger && span < final.First && !(final.lastReport() && lineLevelAt(l, r.At) >= Error && final.First-span < 2*closingWindow):
 		// The program died of something else, later.
 		r.score -= 450
 		r.Confidence = Possible

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -111,12 +112,15 @@ func repeats(first, t Trace) bool {
 		t.Language == "Go" && t.First-first.Last <= 2 && strings.Contains(first.Message, strings.TrimPrefix(t.Message, "runtime error: ")))
 }
 
+// afterwards is what runtimes print of an end that was told of before: frames of Ruby, rulers, and how Erlang's virtual machine gives up.
+var afterwards = regexp.MustCompile("^(?:\\S+:\\d+:in [`']|[=\\-*#_~]{3,}$|BOOT FAILED$|Error during startup: |\\{\"Kernel pid terminated|Kernel pid terminated |Crash dump is being written|.{0,80}\\bexited with reason: )")
+
 // wentOn says whether a program logged ordinary lines after the given one: more than a handful, or one that says that it runs.
 func wentOn(l *Log, after int) bool {
 	count := 0
 	for n := after + 1; n <= l.Len() && count <= 12; n++ {
 		line := strings.TrimSpace(l.Line(n))
-		if line == "" || strings.HasPrefix(line, "at ") || strings.HasPrefix(line, "npm ") || strings.HasPrefix(line, "error Command failed") {
+		if line == "" || strings.HasPrefix(line, "at ") || strings.HasPrefix(line, "npm ") || strings.HasPrefix(line, "error Command failed") || afterwards.MatchString(line) {
 			continue
 		}
 		switch e := readEntry(line); e.level {

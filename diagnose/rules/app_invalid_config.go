@@ -18,7 +18,7 @@ func appInvalidConfig() diagnose.Rule {
 	// A variable that is missing has a cause of its own.
 	variable := regexp.MustCompile(`\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b.{0,60}(?:must be|is|are) (?:set|provided|specified|supplied|given|missing|required)\b`)
 	// What a configuration error is only the messenger of.
-	other := regexp.MustCompile(`(?i)host not found in|bind\(\) to|address already in use|no such file or directory|permission denied|cannot load certificate|no such host|connection refused|i/o timeout|no route to host|context deadline exceeded|dial tcp|is forbidden: User|invalid path: /|EACCES|ENOENT|could not build .* hash|error parsing regexp|from flags: |Error loading [\w.]+ (?:or [\w.]+ )?module|JavaScript heap|rate limit|unknown host|UnknownHostException|could not resolve|No resolvable bootstrap|changesets? check ?sum|out of memory|storage engine: InnoDB|command not found|must be owned by the user identifier|\bfile (?:\w+ )?permissions (?:must|should) be\b|can only be writable by the owner|unsupported (?:backend|storage|data|disk|database|snapshot|index|wal|volume) (?:format|layout)\b`)
+	other := regexp.MustCompile(`(?i)host not found in|bind\(\) to|address already in use|no such file or directory|permission denied|cannot load certificate|no such host|connection refused|i/o timeout|no route to host|context deadline exceeded|dial tcp|is forbidden: User|invalid path: /|EACCES|ENOENT|could not build .* hash|error parsing regexp|from flags: |Error loading [\w.]+ (?:or [\w.]+ )?module|JavaScript heap|rate limit|unknown host|UnknownHostException|could not resolve|No resolvable bootstrap|change ?sets? check ?sum|out of memory|storage engine: InnoDB|command not found|must be owned by the user identifier|\bfile (?:\w+ )?permissions (?:must|should) be\b|can only be writable by the owner|unsupported (?:backend|storage|data|disk|database|snapshot|index|wal|volume) (?:format|layout)\b`)
 	return diagnose.Rule{
 		ID: "app.invalid-config", Category: "app-error", Title: "Its configuration is there but wrong",
 		Doc: diagnose.Doc{
@@ -90,7 +90,7 @@ func appInvalidConfig() diagnose.Rule {
 				if h.Pattern == "sentence" && strings.Contains(strings.ToLower(h.Text), "config version") {
 					continue // which configuration another process runs with
 				}
-				if other.MatchString(h.Text) && h.Pattern != "local" || quiet || h.Pattern == "link" || strings.Contains(h.Text, "SyntaxError: ") && !strings.Contains(h.Text, "JSON") && h.Pattern == "parse" || len(out) == 2 {
+				if other.MatchString(h.Text) && h.Pattern != "local" || quiet || h.Pattern == "link" || strings.Contains(h.Text, "SyntaxError: ") && !strings.Contains(h.Text, "JSON") && !strings.Contains(h.Text, "Psych::") && h.Pattern == "parse" || len(out) == 2 {
 					continue
 				}
 				// Of lines that follow each other the first says most: the others only end the report.

@@ -19,8 +19,8 @@ func configEnvMissing() diagnose.Rule {
 	// It goes on without it, or only proposes it as a way out of something else.
 	defaulted := regexp.MustCompile(`(?i)\bdefault(?:s|ed)?\b|fallback|using .{0,40}instead|does(?:n't| not) match|mismatch|deprecat|overrid|(?:consider|try|by) setting|to a (?:writable|different|valid)`)
 	optional := regexp.MustCompile(`(?i)(?:you|this) (?:can|may|could|might) (?:be |also )?(?:set|us|control|change|disable|enable|suppress|configure)|to (?:suppress|disable|silence|change|override|avoid|enable|increase|turn)`)
-	// An error's code and what it stands for: "WT_NOTFOUND: item not found".
-	code := regexp.MustCompile(`\b[A-Z][A-Z0-9]*_[A-Z0-9_]+: (?:item|entry|key|record|file|object|resource|page|block) not found\b`)
+	// An error's code and what it stands for: "WT_NOTFOUND: item not found"; and what a database lacks, in its capitals.
+	code := regexp.MustCompile(`\b[A-Z][A-Z0-9]*_[A-Z0-9_]+: (?:item|entry|key|record|file|object|resource|page|block) not found\b|(?i:\b(?:table|view|column|relation|index|sequence|schema|function|constraint|keyspace|topic|queue|user|role) )["'` + "`" + `]?[A-Z][A-Z0-9_]*["'` + "`" + `]? not found\b`)
 	// One of several ways in which a cloud's client looks for an identity.
 	attempted := regexp.MustCompile(`\bEnvironment(?:al)?Credentials?(?:Provider)?\b`)
 	demanded := regexp.MustCompile(`(?i)\bmust\b|required|missing|not set|unset|not found|not defined|undefined|empty`)

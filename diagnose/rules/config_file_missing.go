@@ -22,7 +22,7 @@ func configFileMissing() diagnose.Rule {
 		},
 		Log: []diagnose.Pattern{
 			{Name: "open", Words: []string{"no such file or directory"}, Regexp: `(?i)(?:^|[^/\w.-])(?:open|stat|lstat|read|load|loading|reading|opening|access|find|readfile|file|config(?:uration)?(?: file)?|cannot open|can't open|can't read|cannot read|cannot load(?: certificate(?: key)?)?|BIO_new_file\(|open\(\)|failed to (?:open|load|read)|cat|from|python3?: can't open file) ?:?\(?` + quote + file + quote + `\)?[^/]{0,40}?(?i:no such file or directory)`},
-			{Name: "errno", Words: []string{"no such file or directory"}, Regexp: `(?i)no such file or directory(?: \(os error 2\))?\)?:?,? ?(?:@ rb_sysopen - |open |stat |lstat |scandir |access |cannot open )?` + quote + file + quote},
+			{Name: "errno", Words: []string{"no such file or directory"}, Regexp: `(?i)no such file or directory(?: \(os error 2\))?\)?:?,? ?(?:@ \w+ - |open |stat |lstat |scandir |access |cannot open )?` + quote + file + quote},
 			{Name: "path", Words: []string{"no such file or directory"}, Regexp: `(?:^|[\s'"])(?P<path>/[^\s'":,;()]+)['"]? ?:? \(?(?:error:[0-9A-Fa-f]+:[^/]{0,60}?)?(?i:no such file or directory)`},
 			// Rust's errors name the path in a field.
 			{Name: "field", Words: []string{"no such file or directory"}, Regexp: `\b(?:path|file|filename): "(?P<path>[^"]+)".{0,120}[Nn]o such file or directory`},
