@@ -47,8 +47,8 @@ func Fit(samples []Sample) *Model {
 	m := &Model{subjects: subjects, stems: map[string][]term{}}
 	for i, stem := range stems {
 		for k := range subjects {
-			if w := math.Round(weights[i*len(subjects)+k]*100) / 100; math.Abs(w) >= slight || i == 0 {
-				m.stems[stem] = append(m.stems[stem], term{k, w})
+			if w := weights[i*len(subjects)+k]; math.Abs(w) >= slight || i == 0 {
+				m.stems[stem] = append(m.stems[stem], term{uint8(k), int16(math.Round(w * 100))})
 			}
 		}
 	}

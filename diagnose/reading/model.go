@@ -23,11 +23,13 @@ type Model struct {
 	stems    map[string][]term
 }
 
-// term is what a stem says of one subject.
+// term is what a stem says of one subject, in hundredths.
 type term struct {
-	subject int
-	weight  float64
+	subject    uint8
+	hundredths int16
 }
+
+func (t term) weight() float64 { return float64(t.hundredths) / 100 }
 
 // always is the stem that all words have: how common a subject is in itself.
 const always = "{always}"
@@ -36,11 +38,11 @@ const always = "{always}"
 func (m *Model) scores(w Words) []float64 {
 	out := make([]float64, len(m.subjects))
 	for _, t := range m.stems[always] {
-		out[t.subject] += t.weight
+		out[t.subject] += t.weight()
 	}
 	for _, word := range slices.Sorted(maps.Keys(w)) {
 		for _, t := range m.stems[word] {
-			out[t.subject] += t.weight * w[word]
+			out[t.subject] += t.weight() * w[word]
 		}
 	}
 	return out
@@ -64,8 +66,8 @@ func (m *Model) Speaks(w Words, subject string) float64 {
 	i := slices.Index(m.subjects, subject)
 	for _, word := range slices.Sorted(maps.Keys(w)) {
 		for _, t := range m.stems[word] {
-			if t.subject == i {
-				sum += t.weight * w[word]
+			if int(t.subject) == i {
+				sum += t.weight() * w[word]
 			}
 		}
 	}
@@ -93,7 +95,7 @@ func (m *Model) Write(to io.Writer) error {
 			return fmt.Errorf("writing a model: %w", err)
 		}
 		for _, t := range m.stems[stem] {
-			if _, err := fmt.Fprintf(to, "\t%s %d", m.subjects[t.subject], int(math.Round(t.weight*100))); err != nil {
+			if _, err := fmt.Fprintf(to, "\t%s %d", m.subjects[t.subject], t.hundredths); err != nil {
 				return fmt.Errorf("writing a model: %w", err)
 			}
 		}
@@ -107,7 +109,7 @@ func (m *Model) Write(to io.Writer) error {
 // Parse reads what [Model.Write] wrote. The error says which line is none of its.
 func Parse(from io.Reader) (*Model, error) {
 	m := &Model{stems: map[string][]term{}}
-	at := map[string]int{}
+	at := map[string]uint8{}
 	lines := bufio.NewScanner(from)
 	for n := 1; lines.Scan(); n++ {
 		stem, rest, _ := strings.Cut(lines.Text(), "\t")
@@ -117,15 +119,15 @@ func Parse(from io.Reader) (*Model, error) {
 		var terms []term
 		for part := range strings.SplitSeq(rest, "\t") {
 			subject, number, _ := strings.Cut(part, " ")
-			hundredths, err := strconv.Atoi(number)
-			if err != nil || subject == "" {
+			hundredths, err := strconv.ParseInt(number, 10, 16)
+			if err != nil || subject == "" || len(m.subjects) > math.MaxUint8 {
 				return nil, fmt.Errorf("line %d of a model: %q is no subject with a weight", n, part)
 			}
 			if _, known := at[subject]; !known {
-				at[subject] = len(m.subjects)
+				at[subject] = uint8(len(m.subjects))
 				m.subjects = append(m.subjects, subject)
 			}
-			terms = append(terms, term{at[subject], float64(hundredths) / 100})
+			terms = append(terms, term{at[subject], int16(hundredths)})
 		}
 		m.stems[stem] = terms
 	}
