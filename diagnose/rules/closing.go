@@ -16,13 +16,14 @@ const (
 	// aNeed is what a part of a program cannot do without.
 	aNeed = `(?:bucket|host|hostname|url|uri|path|region|endpoint|address|addresse|database|dsn|port|domain|zone|tenant|project|account|cluster name|client id)`
 	// wentWithout is how a program says that it goes on.
-	wentWithout = `|using (?:the |a )?default|defaulting|falling back|will be used|using .{0,40} instead|\bignor(?:ed|ing)\b|continuing|without it|(?:[^e]|[^b]e) disabled\b|\bdisabling\b|optional`
+	wentWithout = `|using (?:the |a )?default|defaulting|falling back|will be used|using .{0,40} instead|\bignor(?:ed|ing)\b|continuing|without it|(?:[^e]|[^b]e) disabled\b|\bdisabling\b|\boptional(?:$|[^ ]| [^v])`
 	// kept is what a program keeps on its volume or in its database.
 	kept = `(?:data ?(?:bases?|dir(?:ector(?:y|ies))?|files?|stores?|sets?|folders?|paths?|volumes?|versions?)|databases?|stor(?:e|es|age)|ind(?:ex|exes|ices)|segments?|shards?|volumes?|journals?|wal|write[- ]ahead log|raft(?: log| group)?|snapshots?|checkpoints?|manifests?|metadata|format(?:\.json)?|superblock|object store|blob store|bluefs|bluestore|rocksdb|leveldb|lmdb|badger|bolt(?:db)?|sqlite|schemas?|tablespaces?|keyspaces?|replicas?|deployment|epoch|cookie|change ?log(?: file)?|commit ?log|log (?:file|segment|entry|entries)|on[- ]disk|feature table|dump|backup|drives?|sst(?:able)?s?|meta ?store|(?:journal|log|state|store|snapshot|segment|index|data) (?:file|dir(?:ectory)?)|oplog|redo log|store address|cluster[- ]?(?:id|uuid)|instance[- ]?id|node[- ]?id|(?:active|data|disk|database|schema|file|format|store|index|cluster|feature) version)`
 	// unfit is what it says of data that does not suit it.
 	unfit = `(?:corrupt\w*|damaged|truncated|conflicting|(?:cannot|can't|could not) be (?:repaired|recovered|restored)|inconsisten\w*|mismatch\w*|(?:does|do|did)(?: not|n't) match|(?:is |are )?not (?:the )?same|not matching|different (?:cluster|deployment|database|version|node|instance|member)|incompatible|(?:is |are )?(?:lower|higher|newer|older|greater|less|earlier|later|ahead|behind) (?:than|of)\b|too (?:old|new)|(?:upgrade|downgrade|migration) (?:is )?(?:needed|required|detected)|(?:needs?|ha[sv]e?|must|run|requires?) .{0,30}?(?:upgrad\w+|migrat\w+|initiali[sz]\w+|repair\w*)|already (?:registered|initiali[sz]ed|bootstrapped|locked)|duplicated?|(?:failed|unable|cannot|can't|could not|couldn't) (?:to |be )?(?:replay(?:ed)?|recover(?:ed)?|mount(?:ed)?|restored?|rebuil[dt]|deseriali[sz]ed?|verif(?:y|ied)|read (?:journal|state|snapshot|segment|index|manifest|log))|unknown to (?:this|the) version|does not exist|never (?:been )?initiali[sz]ed|information not found|(?:already )?used by (?:another|a different)|record type|lost\+found|bad magic|checksum|short read|unexpected (?:end|eof)|not (?:yet |been )?initiali[sz]ed|(?:invalid|unexpected|unknown|orphan\w*|stale|unrecogni[sz]ed) (?:\w+ )?(?:file|entry|record|header|block|magic|directory))`
-	// aside is what neither is about.
-	aside = `(?i)connection|connect to|\brpc error: |\btls: |handshake|time[ds]? out|(?:i/o|handshake|request|read|dial|lock|query) timeout|timeout (?:waiting|while|after|exceeded|expired|reached|was|of)\b|: timeout\b|permission denied|access denied|no such file|not authori[sz]ed|unauthori[sz]ed|forbidden|certificate|x509|no space left|too many open|(?:node(?:\.js)?|npm|python|java|jdk|ruby|php|go|glibc)\b.{0,20}version`
+	// another is what is about another cause; aside is what neither data nor settings are about.
+	another = `(?i)connection|connect to|\brpc error: |\btls: |handshake|time[ds]? out|(?:i/o|handshake|request|read|dial|lock|query) timeout|timeout (?:waiting|while|after|exceeded|expired|reached|was|of)\b|: timeout\b|permission denied|access denied|no such file|not authori[sz]ed|unauthori[sz]ed|forbidden|x509|no space left|too many open|(?:node(?:\.js)?|npm|python|java|jdk|ruby|php|go|glibc)\b.{0,20}version`
+	aside   = another + `|certificate`
 )
 
 // dataShapes are last words about data that does not suit the program.
@@ -42,16 +43,16 @@ func settingShapes() []diagnose.Shape {
 		{Name: "end", Traced: true, Panicked: true, Thrown: true, Regexp: refuses(aSetting), Unless: unless},
 		{Name: "end", Panicked: true, Regexp: refuses(aPart), Also: heldUp, Unless: unless},
 		// What a value must be, what goes together, what is none of the choices that there are.
-		{Name: "end", Panicked: true, Regexp: `(?i)\b[a-z][\w.-]* (?:must|should|needs? to|has to) be (?:an? )?(?:strictly )?(?:positive|non-?negative|non-?zero|odd|even|greater|larger|bigger|higher|less|lower|smaller|at (?:least|most)|between|>=?|<=?)` +
+		{Name: "end", Panicked: true, Regexp: `(?i)\b\w[\w.-]* (?:must|should|needs? to|has to) be (?:an? )?(?:strictly )?(?:positive|non-?negative|non-?zero|odd|even|greater|larger|bigger|higher|less|lower|smaller|at (?:least|most)|between|in the range|within|>=?|<=?)` +
 			`|\brequires? .{1,60} to be (?:set|configured|specified|enabled|defined|provided|given|disabled)\b|\bcluster requires [\w -]{0,20}\b(?:name|id)\b` +
-			`|\b(?:unknown|unsupported|unrecogni[sz]ed) (?:\w+[ -]){0,3}` + aChoice + `(?: for)?:? (?:['"\x60]\S+['"\x60]|\S+$|\S+[;,] (?:expected|must|valid|supported|choose|want|allowed|available|use|should)\b)|\b` + aChoice + ` ['"\x60]?[\w.-]+['"\x60]? is (?:unsupported|unknown|unrecogni[sz]ed)\b|['"\x60][\w.-]+['"\x60] is not supported (?:as|for|by|in|with)\b` +
+			`|\b(?:unknown|unsupported|unrecogni[sz]ed) (?:\w+[ -]){0,3}` + aChoice + `(?: for)?:? (?:['"\x60]\S+['"\x60]|\S+$|\S+[;,] (?:expected|must|valid|supported|choose|want|allowed|available|use|should)\b)|\b` + aChoice + ` ['"\x60]?[\w.-]+['"\x60]? is (?:unsupported|unknown|unrecogni[sz]ed)\b|['"\x60][\w.:@/-]+['"\x60] (?:is )?not supported\b|, (?:optional|valid|allowed|supported|possible|available|accepted) (?:values?|formats?|options?|types?|choices?) (?:is|are)?\b` +
 			`|\b(?:only|exactly|at most|at least) one of .{3,160} (?:can|may|must|should|needs? to|has to) be (?:specified|set|given|used|provided|configured|defined|enabled)\b` +
 			`|\b(?:did not|didn't|could not|couldn't|cannot|can't) find (?:an? |the |any )?` + aChoice + `\b.{0,20}['"\x60]` +
 			`|\b(?:unknown|unsupported|unrecogni[sz]ed|invalid) .{2,40}['"\x60]\S+['"\x60],? .{0,5}\b(?:supported|valid|allowed|available|expected|choose|known) ` +
 			`|\b(?:cannot|can't|can not) (?:specify|set|use|define|configure|combine) .{2,60}?(?: & | and | with | together\b| when | if | without | or )|\b` + aNeed + `s? (?:is |are )?required (?:for|in|by|when|with|if|to)\b|\bbut no [\w -]{2,30} (?:is |was |has been )?(?:configured|given|set|specified|provided)\b` +
 			`|\bmultiple [\w -]{3,40} (?:specified|configured|defined|given|provided)\b|\bno [\w -]{2,40}\b(?:parameter|option|setting|field|` + aNeed + `)s? (?:was |were |is |are )?(?:provided|specified|set|given|configured)\b|\b\w*(?:driver|plugin|provider|module|codec|factory) not registered: ` +
-			`|\brequires? at least (?:one|two|\d+) \w+` +
-			`|\b(?:is|are) mandatory\b|\bis already (?:defined|declared)\b|\bnot allowed to (?:enable|set|use|configure)\b|\bempty (?:\w+ )?(?:password|token|secret|key|name|value)s? (?:is|are) not (?:allowed|permitted|supported)\b|\bmissing [\w -]{3,40} (?:under|in) [a-z]\w*(?:\.\w+)+`, Unless: aside + wentWithout + noVariable},
+			`|\b(?:pipeline|config\w*|dependenc(?:y|ies)|rule|route|include|graph)s?\b.{0,40}\b(?:cycle|loop) detected\b|\brequires? at least (?:one|two|\d+) \w+` +
+			`|\b(?:is|are) mandatory\b|\bis already (?:defined|declared)\b|\bnot allowed to (?:enable|set|use|configure)\b|\bempty (?:\w+ )?(?:password|token|secret|key|name|value)s? (?:is|are) not (?:allowed|permitted|supported)\b|\bmissing [\w -]{3,40} (?:under|in) [a-z]\w*(?:\.\w+)+`, Unless: another + wentWithout + noVariable},
 		// A server's own code throws it as it starts: what it was given does not do.
 		{Name: "thrown", Traced: true, Regexp: `\bIllegalArgumentException: \S`, Unless: unless},
 	}
@@ -59,7 +60,7 @@ func settingShapes() []diagnose.Shape {
 
 // argumentShapes are last words about flags that do not go together, and about what one lacks.
 func argumentShapes() []diagnose.Shape {
-	return []diagnose.Shape{{Name: "whole", Panicked: true, Regexp: `(?i)\bonly one of --[a-z]|\bboth --[a-z][\w.-]+ and --[a-z]|--[a-z][\w.-]+ and --[a-z][\w.-]+ (?:cannot|can't|can not|must not|may not) be\b|\b[a-z][\w.-]+ (?:command[- ]line )?flag (?:cannot|can't|must not|may not|must|has to|needs to) (?:be|have)\b|\bplease specify .{1,60}\((?:-\w or )?--[a-z][\w-]+\)|\bextra command[- ]line arguments?\b`, Unless: wentWithout[1:]}}
+	return []diagnose.Shape{{Name: "whole", Panicked: true, Regexp: `(?i)\bonly one of --[a-z]|\bmust not (?:combine|mix) .{2,60}flags?\b|\bboth --[a-z][\w.-]+ and --[a-z]|--[a-z][\w.-]+ and --[a-z][\w.-]+ (?:cannot|can't|can not|must not|may not) be\b|\b[a-z][\w.-]+ (?:command[- ]line )?flag (?:cannot|can't|must not|may not|must|has to|needs to) (?:be|have)\b|\bplease specify .{1,60}\((?:-\w or )?--[a-z][\w-]+\)|\bextra command[- ]line arguments?\b`, Unless: wentWithout[1:]}}
 }
 
 // variableShapes are last words that ask for an environment variable by its name.
