@@ -47,11 +47,13 @@ func settingShapes() []diagnose.Shape {
 			`|\brequires? .{1,60} to be (?:set|configured|specified|enabled|defined|provided|given|disabled)\b|\bcluster requires [\w -]{0,20}\b(?:name|id)\b` +
 			`|\b(?:unknown|unsupported|unrecogni[sz]ed) (?:\w+[ -]){0,3}` + aChoice + `(?: for)?:? (?:['"\x60]\S+['"\x60]|\S+$|\S+[;,] (?:expected|must|valid|supported|choose|want|allowed|available|use|should)\b)|\b` + aChoice + ` ['"\x60]?[\w.-]+['"\x60]? is (?:unsupported|unknown|unrecogni[sz]ed)\b|['"\x60][\w.:@/-]+['"\x60] (?:is )?not supported\b|, (?:optional|valid|allowed|supported|possible|available|accepted) (?:values?|formats?|options?|types?|choices?) (?:is|are)?\b` +
 			`|\b(?:only|exactly|at most|at least) one of .{3,160} (?:can|may|must|should|needs? to|has to) be (?:specified|set|given|used|provided|configured|defined|enabled)\b` +
-			`|\b(?:did not|didn't|could not|couldn't|cannot|can't) find (?:an? |the |any )?` + aChoice + `\b.{0,20}['"\x60]` +
+			`|\b(?:did not|didn't|could not|couldn't|cannot|can't) find (?:an? |the |any )?(?:\w+ )?` + aChoice + `\b.{0,50}['"\x60]|\bno \w+ registered for ['"\x60]` +
 			`|\b(?:unknown|unsupported|unrecogni[sz]ed|invalid) .{2,40}['"\x60]\S+['"\x60],? .{0,5}\b(?:supported|valid|allowed|available|expected|choose|known) ` +
 			`|\b(?:cannot|can't|can not) (?:specify|set|use|define|configure|combine) .{2,60}?(?: & | and | with | together\b| when | if | without | or )|\b` + aNeed + `s? (?:is |are )?required (?:for|in|by|when|with|if|to)\b|\bbut no [\w -]{2,30} (?:is |was |has been )?(?:configured|given|set|specified|provided)\b` +
 			`|\bmultiple [\w -]{3,40} (?:specified|configured|defined|given|provided)\b|\bno [\w -]{2,40}\b(?:parameter|option|setting|field|` + aNeed + `)s? (?:was |were |is |are )?(?:provided|specified|set|given|configured)\b|\b\w*(?:driver|plugin|provider|module|codec|factory) not registered: ` +
 			`|\b(?:pipeline|config\w*|dependenc(?:y|ies)|rule|route|include|graph)s?\b.{0,40}\b(?:cycle|loop) detected\b|\brequires? at least (?:one|two|\d+) \w+` +
+			`|\bempty (?:list of )?(?:[\w-]+ ){0,2}(?:broker|topic|` + aNeed + `)s?\b|\b\w*(?:name|key|id|url|path|secret|host|address) is required\b|\bconfig\w* (?:\w+ )?not found (?:for|in|under)\b` +
+			`|\b\w*(?:max|min)\w* \S{1,20} (?:is )?(?:smaller|greater|less|larger|bigger|lower|higher) than \w*(?:max|min)\w*\b` +
 			`|\b(?:is|are) mandatory\b|\bis already (?:defined|declared)\b|\bnot allowed to (?:enable|set|use|configure)\b|\bempty (?:\w+ )?(?:password|token|secret|key|name|value)s? (?:is|are) not (?:allowed|permitted|supported)\b|\bmissing [\w -]{3,40} (?:under|in) [a-z]\w*(?:\.\w+)+`, Unless: another + wentWithout + noVariable},
 		// A server's own code throws it as it starts: what it was given does not do.
 		{Name: "thrown", Traced: true, Regexp: `\bIllegalArgumentException: \S`, Unless: unless},
