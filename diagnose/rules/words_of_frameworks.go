@@ -71,7 +71,7 @@ func frameworkFiles() diagnose.Pattern {
 
 // frameworkCertificates is about certificates and keys that a server cannot load, and says no more of.
 func frameworkCertificates() diagnose.Pattern {
-	return diagnose.Pattern{Name: "load", Words: []string{"unable to load ca certificates. check ", "unable to load server certificate ", "unable to load server key file "}} // mosquitto
+	return diagnose.Pattern{Name: "load", Words: []string{"unable to load ca certificates. check ", "unable to load server certificate ", "unable to load server key file "}} // an MQTT broker
 }
 
 // frameworkCredentials is what databases for the JVM say of a password.
