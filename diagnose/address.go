@@ -126,7 +126,7 @@ func (p *addressPatterns) find(text string) []Address {
 		if at == nil || len(out) >= maxAddresses {
 			break
 		}
-		if host := rest[at[2]:at[3]]; !labelOfNumber(host) {
+		if host := rest[at[2]:at[3]]; !labelOfNumber(host) && !placeInSource(host, rest[at[5]:]) {
 			add(host, rest[at[4]:at[5]])
 		}
 		rest = rest[at[5]:]
@@ -210,6 +210,15 @@ func plausibleHost(host string) bool {
 		}
 	}
 	return true
+}
+
+// placeInSource says that what stands before a colon and a number is a class, and the number a line of it, as Log4j writes them: "Main:66 - starting".
+// A host's name has no capitals in its middle.
+func placeInSource(host, after string) bool {
+	if host[0] < 'A' || host[0] > 'Z' || strings.ContainsAny(host, ".-_") || strings.ToUpper(host) == host {
+		return false
+	}
+	return strings.HasPrefix(after, " - ") || strings.ToLower(host[1:]) != host[1:]
 }
 
 // labelOfNumber says that what stands before a colon and a number says what the number is.

@@ -95,6 +95,31 @@ var (
 	ownBusiness = regexp.MustCompile(`(?i)\b(?:lock|locks|flock|mutex|semaphore|worker|workers|plugin|goroutine|subprocess|child|command|script|shutdown|shut down|graceful|test|tests)\b|\bopen(?:ing)? (?:the )?(?:[\w-]+ )?(?:file|bolt|db file|/)`)
 )
 
+// waits is how a program says that it waits for something, or is about to try again.
+var waits = regexp.MustCompile(`(?i)\b(?:wait(?:ing|s)?|retry(?:ing)?|retries|try(?:ing)? again|sleep(?:ing)?|attempt(?:ing|s)?|polling)\b`)
+
+// waitsInLoop says that the log of a program which was killed ends with one line over and over again, but for its numbers, by which it waits.
+func (c *Case) waitsInLoop() (Hit, bool) {
+	t := c.Last()
+	if t == nil || t.Reason == "OOMKilled" || t.ExitCode != 137 && t.ExitCode != 143 || c.Log().Missing != "" {
+		return Hit{}, false
+	}
+	l := c.Log()
+	last := l.lastText()
+	said := func(n int) string {
+		return strings.Map(func(r rune) rune {
+			if r >= '0' && r <= '9' {
+				return -1
+			}
+			return r
+		}, l.Line(n))
+	}
+	if last < 4 || !waits.MatchString(said(last)) || said(last) != said(last-1) || said(last) != said(last-2) {
+		return Hit{}, false
+	}
+	return Hit{Pattern: failedSomehow, Log: l, Line: last, Text: readEntry(l.Line(last)).text}, true
+}
+
 // lastFailure is a failure to reach something that only the program's last words tell of, in words that mean that there and could mean anything
 // anywhere else: "TimeoutError", "deadline has elapsed".
 func (c *Case) lastFailure() (Hit, bool) {

@@ -98,6 +98,8 @@ func (c *Case) Dependencies() []Dependency {
 		c.followSilent(c.failures[silent], c.followOutside, c.nameNothing)
 	} else if h, ok := c.lastFailure(); ok {
 		c.followSilent(h)
+	} else if h, ok := c.waitsInLoop(); ok {
+		c.followSilent(h)
 	}
 	return c.dependencies
 }

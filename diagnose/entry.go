@@ -195,6 +195,12 @@ func lineLevel(line string) Level {
 	if len(head) > 6 && strings.IndexByte("IWEF", head[0]) >= 0 && isDigits(head[1:5]) && head[5] == ' ' {
 		return map[byte]Level{'I': Info, 'W': Warn, 'E': Error, 'F': Fatal}[head[0]]
 	}
+	// capnslog: 2006-01-02 15:04:05.000000 I | package: words
+	if i := strings.Index(head, " | "); i > 1 && i < 40 && head[i-2] == ' ' && head[0] >= '0' && head[0] <= '9' {
+		if l := map[byte]Level{'C': Fatal, 'E': Error, 'W': Warn, 'N': Info, 'I': Info, 'D': Debug, 'T': Debug}[head[i-1]]; l != NoLevel {
+			return l
+		}
+	}
 	best, at := NoLevel, len(head)
 	for _, w := range []struct {
 		word  string

@@ -36,6 +36,8 @@ func connectionRule() Rule {
 			"database system is starting up", "database system is in recovery", "database system is shutting down", "not yet accepting connections", "loading the dataset in memory", "is unavailable", "unavailable - ", "is not up yet",
 			"waiting for postgres", "waiting for mysql", "waiting for mariadb", "waiting for the database", "waiting for database", "waiting for db", "waiting for redis", "waiting for kafka", "waiting for mongo", "waiting for rabbit",
 		}},
+		// What entrypoints say each time before they try again.
+		{Name: failedSomehow, Words: []string{"available", "ready", "running", "responding", "reachable", "online", "not up"}, Regexp: `(?i)(?:\bnot|n't)(?: yet| currently)? (?:available|ready|up|running|responding|reachable|online)(?: yet)?\W{1,6}(?:will |going to )?(?:wait|retry|sleep|try)`},
 		{Name: failedTimeout, Words: []string{
 			"i/o timeout", "etimedout", "connection timed out", "connect timed out", "connect timeout", "connecttimeout", "connection timeout", "timeout occurred after waiting", "timeout expired",
 			"context deadline exceeded", "operation timed out", "timed out after", "timed out connecting", "timed out while connecting", "os error 110", "[errno 110]", "' (110)", "connection attempt timed out", "connection timed-out",

@@ -66,6 +66,9 @@ func appPrivilegedPort() diagnose.Rule {
 	}
 }
 
+// bindsTo is how an exception names the address at which a server would listen.
+var bindsTo = regexp.MustCompile(`(?i)(?:\bbind(?:ing)?|\blisten(?:ing)?|\bstart\w* .{0,30}server) (?:to|on|at)\b`)
+
 // around is a hit's line with the stack trace that it belongs to.
 func around(c *diagnose.Case, h diagnose.Hit) string {
 	text := h.Text
@@ -87,6 +90,14 @@ func lowPort(c *diagnose.Case, read *reader, h diagnose.Hit) (port int, where di
 		}
 		port = n
 		return true
+	}
+	// The exception that this is the cause of names it: "Failed to bind to /0.0.0.0:80".
+	if t, ok := traceAt(c, h.Line); ok {
+		for n := t.First; n < h.Line && n < t.First+60; n++ {
+			if line := h.Log.Line(n); bindsTo.MatchString(line) && low(read.port(line)) {
+				return port, h.Log.Cite(n)
+			}
+		}
 	}
 	for n := h.Line - 1; n > 0 && n >= h.Line-12; n-- {
 		if line := h.Log.Line(n); strings.Contains(line, "://") && low(read.port(line)) {

@@ -31,7 +31,9 @@ func componentTLSSecretMissing() diagnose.Rule {
 				f, name = fromStatement(s), g["name"]
 			} else {
 				var h diagnose.Hit
-				if f, h, ok = lastHit(c, hits, func(h diagnose.Hit) bool { return h.Level != diagnose.Info }); !ok {
+				if f, h, ok = lastHit(c, hits, func(h diagnose.Hit) bool {
+					return h.Level != diagnose.Info && (h.Level >= diagnose.Error || !h.DoesWithout())
+				}); !ok {
 					return nil
 				}
 				name = firstOf(h.Group("name"), h.Group("key"))

@@ -56,7 +56,7 @@ func missingObject(c *diagnose.Case, s statement, kind diagnose.Kind, name strin
 // that name, and its own namespace has none, nor has another that it may mean.
 func missedByProgram(c *diagnose.Case, hits []diagnose.Hit, kind diagnose.Kind) (diagnose.Finding, bool) {
 	f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
-		return h.Level != diagnose.Info && h.Level != diagnose.Debug && h.Level != diagnose.Warn
+		return h.Level != diagnose.Info && h.Level != diagnose.Debug && h.Level != diagnose.Warn && (h.Level >= diagnose.Error || !h.DoesWithout())
 	})
 	if !ok || !c.Missing(kind, c.Subject.Namespace, h.Group("name")) || len(elsewhere(c, kind, h.Group("name"))) > 0 {
 		return f, false
