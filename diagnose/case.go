@@ -12,6 +12,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // Case is everything that can be known of one subject. What costs a read is read when a rule first asks for it.
@@ -254,20 +255,20 @@ func (c *Case) Events() []Event {
 	}
 	c.eventsRead = true
 	var all []Event
-	take := func(kind, name string, created time.Time) {
+	take := func(kind, name string, created time.Time, uid types.UID) {
 		if name == "" {
 			return
 		}
 		for _, e := range c.EventsOf(kind, c.Subject.Namespace, name) {
-			if !e.before(created) {
+			if !e.before(created, uid) {
 				all = append(all, e)
 			}
 		}
 	}
 	if c.Pod != nil {
-		take("Pod", c.Pod.Name, c.Pod.CreationTimestamp.Time)
+		take("Pod", c.Pod.Name, c.Pod.CreationTimestamp.Time, c.Pod.UID)
 		if owner := metav1.GetControllerOf(c.Pod); owner != nil {
-			take(owner.Kind, owner.Name, time.Time{})
+			take(owner.Kind, owner.Name, time.Time{}, "")
 			if owner.Kind+"/"+owner.Name == c.Subject.Workload {
 				c.events = mergeEvents(all)
 				return c.events
@@ -275,17 +276,17 @@ func (c *Case) Events() []Event {
 		}
 	} else if c.Subject.Kind() == "Deployment" {
 		for _, rs := range c.replicaSets() {
-			take("ReplicaSet", rs.Name, time.Time{})
+			take("ReplicaSet", rs.Name, time.Time{}, "")
 		}
 	} else if c.Subject.Kind() == "CronJob" {
 		for job := range typed[*batchv1.Job](c, Jobs, c.Subject.Namespace) {
 			if controlledBy(job, "CronJob", c.Subject.Name()) {
-				take("Job", job.Name, time.Time{})
+				take("Job", job.Name, time.Time{}, "")
 			}
 		}
 	}
 	if c.Subject.Kind() != "Pod" {
-		take(c.Subject.Kind(), c.Subject.Name(), time.Time{})
+		take(c.Subject.Kind(), c.Subject.Name(), time.Time{}, "")
 	}
 	c.events = mergeEvents(all)
 	return c.events

@@ -190,7 +190,7 @@ func (s *search) warning(rec *PodRecord) (Event, bool) {
 // Holdup reads the events about a pod that was scheduled but has not started, and returns the newest Warning that says why, unless a
 // later event shows that the pod went on. Events from before created belong to an older pod of the same name.
 func Holdup(objects []Object, pod string, created time.Time) (Event, bool) {
-	all := slices.DeleteFunc(eventsAbout(objects, "Pod", pod), func(e Event) bool { return e.before(created) })
+	all := slices.DeleteFunc(eventsAbout(objects, "Pod", pod), func(e Event) bool { return e.before(created, "") })
 	var found Event
 	ok := false
 	for _, e := range mergeEvents(all) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // Event is one or several events that say the same of the same object.
@@ -18,6 +19,7 @@ type Event struct {
 	Component       string // who reports it: "kubelet"
 	Count           int32
 	First, Last     time.Time
+	uid             types.UID // of the object that it speaks of
 }
 
 // Cite makes the event a piece of evidence.
@@ -67,13 +69,14 @@ func ReadEvent(e *corev1.Event) Event {
 		out.Last = out.First
 	}
 	out.Count = max(out.Count, 1)
+	out.uid = e.InvolvedObject.UID
 	return out
 }
 
 // before says that the event is from before an object was created, and so about an older one of that name. The two times come from
-// different clocks.
-func (e Event) before(created time.Time) bool {
-	return !e.Last.IsZero() && !created.IsZero() && e.Last.Before(created.Add(-5*time.Second))
+// different clocks, which may lie apart: what names the object by its UID is about that one.
+func (e Event) before(created time.Time, uid types.UID) bool {
+	return (e.uid != uid || uid == "") && !e.Last.IsZero() && !created.IsZero() && e.Last.Before(created.Add(-5*time.Second))
 }
 
 // eventsAbout reads those of a list's events that are about one object.
@@ -112,7 +115,7 @@ func mergeEvents(events []Event) []Event {
 			out[i].First = e.First
 		}
 		if e.Last.After(out[i].Last) {
-			out[i].Last = e.Last
+			out[i].Last, out[i].uid = e.Last, e.uid
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Event) int { return a.Last.Compare(b.Last) })
