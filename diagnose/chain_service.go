@@ -63,8 +63,13 @@ func (c *Case) findService(a Address) serviceTarget {
 		if t.missing {
 			if _, err := c.Get(Namespaces, "", labels[1]); err != nil {
 				// A pod of a headless Service of this namespace, "db-0.db", or a name outside the cluster, "example.com".
-				if o, err := c.Get(Services, c.Subject.Namespace, labels[1]); err == nil {
-					t.service, _ = o.(*corev1.Service)
+				o, err := c.Get(Services, c.Subject.Namespace, labels[1])
+				s, _ := o.(*corev1.Service)
+				if err == nil && labels[1] == c.Subject.Namespace && (s == nil || s.Spec.ClusterIP != corev1.ClusterIPNone) {
+					return t // a namespace and a Service in it that go by one name
+				}
+				if err == nil {
+					t.service = s
 					t.missing = false
 					return t
 				}
