@@ -161,11 +161,50 @@ func (c *Case) ownHost(a Address, f Finding) Finding {
 		}
 		return f
 	}
+	if name, key, ok := c.localSetting(a); ok {
+		f.Cause, f.Confidence = "app.invalid-config", Likely
+		f.Root = "ConfigMap/" + c.Subject.Namespace + "/" + name
+		f.Chain = append(f.Chain, Link{f.Root, "key " + key + " names the pod itself as the host"})
+		f.Summary += fmt.Sprintf("; key %s of ConfigMap %s says so", key, name)
+		f.Evidence = append(f.Evidence, Evidence{"ConfigMap " + name + " key " + key, "names the pod itself as the host of port " + strconv.Itoa(a.Port)})
+		f.Fixes = []Fix{{Title: "Correct the ConfigMap", Command: c.Kubectl("edit", "configmap", name)}}
+		return f
+	}
 	f.Cause = "config.env-missing"
 	f.Summary += "; nothing in its environment names another host"
 	f.Evidence = append(f.Evidence, Evidence{c.SpecField("env"), "names no host for port " + strconv.Itoa(a.Port)})
 	f.Fixes = []Fix{{Title: "See which variables it has", Command: c.Kubectl("set", "env", c.Target(), "-c", c.Subject.Container, "--list")}}
 	return f
+}
+
+// localHost is a setting that names the pod itself as a host, with the port elsewhere.
+var localHost = regexp.MustCompile(`(?im)^[^#;\n]*\b\w*host["']?\s*[=:]\s*["']?(?:localhost|127\.0\.0\.1|::1)["']?\s*[,;]?\s*$`)
+
+// localSetting returns the ConfigMap and its key that name the pod itself as the host of that port.
+func (c *Case) localSetting(a Address) (name, key string, ok bool) {
+	for _, r := range c.ConfigReferences() {
+		own := r.Container == c.Subject.Container || slices.ContainsFunc(c.Container.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == r.Volume })
+		if r.Kind != ConfigMaps || !own {
+			continue
+		}
+		for k, text := range sorted(c.ConfigMapData(r.Name)) {
+			if r.Key != "" && k != r.Key {
+				continue
+			}
+			if len(text) > 64<<10 {
+				text = text[:64<<10]
+			}
+			for _, found := range c.engine.address.find(text) {
+				if found.IsLocal() && found.Port == a.Port && found.Host != "0.0.0.0" {
+					return r.Name, k, true
+				}
+			}
+			if localHost.MatchString(text) && slices.Contains(strings.FieldsFunc(text, func(r rune) bool { return r < '0' || r > '9' }), strconv.Itoa(a.Port)) {
+				return r.Name, k, true
+			}
+		}
+	}
+	return "", "", false
 }
 
 // meshProxy says that all that the pod sends goes through a proxy beside it, which is not up.

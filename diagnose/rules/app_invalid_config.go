@@ -18,7 +18,7 @@ func appInvalidConfig() diagnose.Rule {
 	// A variable that is missing has a cause of its own.
 	variable := regexp.MustCompile(`\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b.{0,60}(?:must be|is|are) (?:set|provided|specified|supplied|given|missing|required)\b`)
 	// What a configuration error is only the messenger of.
-	other := regexp.MustCompile(`(?i)host not found in|bind\(\) to|address already in use|no such file or directory|permission denied|cannot load certificate|no such host|connection refused|i/o timeout|no route to host|context deadline exceeded|dial tcp|is forbidden: User|invalid path: /|EACCES|ENOENT|could not build .* hash|error parsing regexp|from flags: |Error loading [\w.]+ (?:or [\w.]+ )?module|JavaScript heap|rate limit|unknown host|UnknownHostException|could not resolve|No resolvable bootstrap|change ?sets? check ?sum|out of memory|storage engine: InnoDB|command not found|must be owned by the user identifier|\bfile (?:\w+ )?permissions (?:must|should) be\b|can only be writable by the owner|unsupported (?:backend|storage|data|disk|database|snapshot|index|wal|volume) (?:format|layout)\b`)
+	other := regexp.MustCompile(`(?i)host not found in|bind\(\) to|address already in use|no such file or directory|permission denied|cannot load certificate|no such host|connection refused|i/o timeout|no route to host|deadline exceeded|dial tcp|is forbidden: User|invalid path: /|EACCES|ENOENT|could not build .* hash|error parsing regexp|from flags: |Error loading [\w.]+ (?:or [\w.]+ )?module|JavaScript heap|rate limit|unknown host|UnknownHostException|could not resolve|No resolvable bootstrap|change ?sets? check ?sum|out of memory|storage engine: InnoDB|command not found|must be owned by the user identifier|\bfile (?:\w+ )?permissions (?:must|should) be\b|can only be writable by the owner|unsupported (?:backend|storage|data|disk|database|snapshot|index|wal|volume) (?:format|layout)\b`)
 	return diagnose.Rule{
 		ID: "app.invalid-config", Category: "app-error", Title: "Its configuration is there but wrong",
 		Doc: diagnose.Doc{
@@ -34,6 +34,7 @@ func appInvalidConfig() diagnose.Rule {
 			// Any program's own words for it: "unable to instantiate configuration", "the configuration contains values which are invalid".
 			{Name: "sentence", Words: []string{"config", "settings"}, Regexp: `(?i)(?:unable|failed|fail|failure|could not|couldn't|cannot|can't|not able) (?:to )?(?:initiali[sz]e|instantiate|load|read|parse|process|decode|validate|unmarshal|apply|interpret|understand|get|set up|init)\w* (?:\w+ ){0,3}?['"]?(?:config|settings)|(?:error|failure|problem|exception) (?:while |when |in |with |during )?(?:initiali[sz]ing|instantiating|loading|reading|parsing|processing|decoding|validating|unmarshalling) (?:\w+ ){0,3}?['"]?(?:config|settings)|(?:config(?:uration)?|settings)\b(?: file)?.{0,40}? (?:is|are|was|contains?|has|have) (?:\w+ ){0,5}?(?:invalid|malformed|incorrect|broken|wrong|bad|unsupported|not valid|incomplete)\b|invalid .{0,30}?(?:config|setting)|please (?:set|configure|provide|specify|define|add) .{1,60}? in (?:the |your )?['"]?\S*(?:config|settings)|(?:check|correct|fix) (?:the |your )(?:config|settings)|missing (?:required )?(?:config(?:uration)?|settings?) (?:field|key|value|option|parameter|property|entry|section)`},
 			// The variables that the cluster makes of Services, where the program expects a port of its own.
+			{Name: "folder", Words: []string{"/..data", "/..20"}, Regexp: `(?P<path>/[\w./-]*/\.\.(?:data|20\d\d_)[\w.]*).{0,120}?(?i:is a directory|EISDIR|not a (?:regular )?file)`},
 			{Name: "link", Words: []string{"tcp://", "udp://"}, Regexp: `(?:tcp|udp)://(?P<ip>\d+\.\d+\.\d+\.\d+):(?P<port>\d+)`},
 			// A file of settings that is reported on as a whole, and keys that fit no data.
 			{Name: "reported", Words: []string{" has an error:", " has the following errors", "unrecognized field at", "messageencryptor::invalidmessage", "messageverifier::invalidsignature"}},
@@ -52,6 +53,9 @@ func appInvalidConfig() diagnose.Rule {
 		}),
 		Closing: settingShapes(),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			if f, ok := kubeletsLink(c, named(hits, "folder")); ok {
+				return []diagnose.Finding{f}
+			}
 			t := c.Last()
 			if t == nil {
 				return nil
@@ -90,7 +94,7 @@ func appInvalidConfig() diagnose.Rule {
 				if h.Pattern == "sentence" && strings.Contains(strings.ToLower(h.Text), "config version") {
 					continue // which configuration another process runs with
 				}
-				if other.MatchString(h.Text) && h.Pattern != "local" || quiet || h.Pattern == "link" || strings.Contains(h.Text, "SyntaxError: ") && !strings.Contains(h.Text, "JSON") && !strings.Contains(h.Text, "Psych::") && h.Pattern == "parse" || len(out) == 2 {
+				if other.MatchString(h.Text) && h.Pattern != "local" || quiet || h.Pattern == "link" || h.Pattern == "folder" || strings.Contains(h.Text, "SyntaxError: ") && !strings.Contains(h.Text, "JSON") && !strings.Contains(h.Text, "Psych::") && h.Pattern == "parse" || len(out) == 2 {
 					continue
 				}
 				// Of lines that follow each other the first says most: the others only end the report.
@@ -185,6 +189,28 @@ func appInvalidConfig() diagnose.Rule {
 			return out
 		},
 	}
+}
+
+// kubeletsLink is for a program that reads all there is in a folder of a ConfigMap or Secret, the kubelet's own link to the files' folder with it.
+func kubeletsLink(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, bool) {
+	f, h, ok := lastHit(c, hits, atEnd)
+	if !ok {
+		return f, false
+	}
+	m, mounted := mountAt(c, h.Group("path"))
+	if !mounted || !m.isConfig() {
+		return f, false
+	}
+	object, words := m.object(c.Subject.Namespace)
+	f.Proof, f.Root, f.Keys = diagnose.Corroborated, object, []string{h.Group("path")}
+	if object != "" {
+		f.Chain = []diagnose.Link{{Object: object, Says: "is mounted as a folder, which begins with a link of the kubelet's"}}
+	}
+	f.Summary = fmt.Sprintf("%s ends because it takes ..data, a link that the kubelet makes where it mounts %s, for a file of its configuration: %s", c.Who(), words, inSentence(h, 160))
+	f.Advice = "Give it the names of the files instead of the folder, or mount each file with subPath; newer versions of many programs pass over such links"
+	f.Evidence = append(f.Evidence, m.cite(c))
+	f.Fixes = []diagnose.Fix{{Title: "See what it is told to read, and what is mounted", Command: c.Kubectl("get", c.Target(), "-o", "yaml")}}
+	return f, true
 }
 
 // byExitCode deals with a program that ends with the exit code for a wrong configuration, 78 of sysexits(3), after an error in words of its own.

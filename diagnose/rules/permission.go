@@ -32,6 +32,20 @@ var remote = regexp.MustCompile(`permission denied.{0,40}https?://|https?://\S+.
 // copiedTo is where a file is copied, moved or linked to: copyfile '/a' -> '/b'.
 var copiedTo = regexp.MustCompile(`['"] -> ['"](/[^'"]+)['"]`)
 
+// linked is a shell's trace of a symbolic link that it makes: + ln -s /tls/tls.crt /etc/ssl/certs/app.crt.
+var linked = regexp.MustCompile(`^\++ ln (?:-\w+ )*-\w*s\w* (?:-\w+ )*['"]?(/[^\s'"]+)['"]? ['"]?(/[^\s'"]+)['"]?$`)
+
+// linkedTo is the file that a path leads to by a link which the log shows being made before a hit, and the line that shows it.
+func linkedTo(h diagnose.Hit, file string) (to string, line int) {
+	for n := h.Line - 1; n > 0 && n > h.Line-200; n-- {
+		m := linked.FindStringSubmatch(strings.TrimSpace(h.Log.Line(n)))
+		if m != nil && (path.Clean(m[2]) == file || path.Join(m[2], path.Base(m[1])) == file) {
+			return path.Clean(m[1]), n
+		}
+	}
+	return "", 0
+}
+
 var relativePath = regexp.MustCompile(`['"‘](\.{0,2}[\w-]*/[^'"’\s]+)['"’]`)
 
 // deniedAt returns the last hit that names a path, and the path; a hit without one when no line names any.
@@ -55,6 +69,10 @@ func deniedAt(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, string, 
 			}
 		}
 		f.Keys = []string{file}
+		if to, line := linkedTo(h, file); to != "" {
+			f.Keys, file = append(f.Keys, to), to
+			f.Evidence = append(f.Evidence, h.Log.Cite(line))
+		}
 		return f, file, true
 	}
 	if f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "relative" && !skip(h) }); ok {
