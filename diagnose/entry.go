@@ -64,6 +64,10 @@ func readJSON(line string) (entry, bool) {
 			break
 		}
 	}
+	// What another program wrote to its standard error is handed on at a level that says nothing of it.
+	if e.level == Info && fields["pipe"] == "stderr" {
+		e.level = NoLevel
+	}
 	// Rust's tracing keeps message and error one level down.
 	if inner, ok := fields["fields"].(map[string]any); ok && fields["message"] == nil && fields["msg"] == nil {
 		for _, k := range []string{"message", "error", "err", "error.message"} {

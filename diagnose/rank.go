@@ -172,6 +172,9 @@ func overtaken(f *Finding, findings []Finding, last int) *Finding {
 		if f.namedIn(strings.ToLower(o.Log.Line(o.At))) {
 			continue
 		}
+		if (f.Cause == "app.tls" || f.Cause == "app.bad-credentials") && tellsOfConnection(o.Log.Line(o.At)) {
+			continue // what the other side objected to is why it gave up
+		}
 		switch {
 		case level != Warn && !wentOnBetween(f.Log, max(f.Span, f.At), o.At):
 		case o.Proof != Hint:

@@ -59,6 +59,9 @@ func configFileMissing() diagnose.Rule {
 				if dirs := strings.Fields(h.Group("dirs")); h.Pattern == "viper" && len(dirs) > 0 && !strings.Contains(file, "/") {
 					file = path.Join(dirs[0], file) // it takes any of yaml, json, toml, ...
 				}
+				if strings.HasPrefix(file, "/") && strings.Contains(h.Text, "."+file) && !strings.Contains(h.Text, " "+file) {
+					continue // the end of a path that begins where the program stands
+				}
 				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) && h.Pattern != "bare" || isCommand(h.Text) || consequence(h) || strings.Contains(h.Text, `\r'`) || h.Pattern == "named" && !atEnd(h) || strings.Contains(h.Text, "opening storage failed") || strings.Contains(h.Text, "extension control file") || exit(c) == 127 && strings.Contains(h.Text, file+": No such file") || deniedBefore(h, file) {
 					continue
 				}

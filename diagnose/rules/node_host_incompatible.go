@@ -38,6 +38,9 @@ func nodeHostIncompatible() diagnose.Rule {
 		Closing: kernelShapes(),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
+				if h.Pattern == "bus" {
+					return ofPostgres(h)
+				}
 				// SIGILL proves what otherwise is a mere warning: the CPU lacks an instruction.
 				return h.Level != diagnose.Info && h.Level != diagnose.Debug && (h.Level != diagnose.Warn || exit(c) == 132)
 			})
@@ -59,6 +62,10 @@ func nodeHostIncompatible() diagnose.Rule {
 				f.Advice = "Set vm.max_map_count to 262144 or more on the nodes"
 				f.Fixes = append([]diagnose.Fix{{Title: "Set it on the node", Command: "sysctl -w vm.max_map_count=262144"}}, f.Fixes...)
 				f.Weight = 60
+			case h.Pattern == "bus":
+				f.Summary = fmt.Sprintf("%s cannot run on its node: PostgreSQL ends with a bus error as soon as it takes its memory, as where the node has huge pages and the container may have none", c.Who())
+				f.Advice = "Set huge_pages = off for PostgreSQL (before initdb: in postgresql.conf.sample of the image), or give the container hugepages-2Mi, or set vm.nr_hugepages to 0 on the node"
+				f.Weight, f.Settle = 90, "vm.nr_hugepages of the node, and whether it goes away with huge_pages = off."
 			case strings.Contains(t, "background jobs"):
 				f.Weight = 90
 			case strings.Contains(t, "::") && (strings.Contains(t, "address family not supported") || strings.Contains(t, "cannot assign requested")):
@@ -96,4 +103,15 @@ func nodeHostIncompatible() diagnose.Rule {
 // hostWords are what programs say of kernel settings and devices that only the machine can give.
 func hostWords() []diagnose.Pattern {
 	return []diagnose.Pattern{{Words: []string{"aio-max-nr", "async i/o", "cuda", "nvidia", "no gpu", "hip error", "compute capability", "numa", "/dev/kvm", "/dev/dri", "/dev/net/tun", "/dev/fuse", "illegal instruction", "fs.file-max", "overcommit_memory", "io_setup", "on gpu", "/dev/tty", "/dev/serial", "/dev/video", "/dev/snd", "/dev/apex", "/dev/bus/usb", "/dev/nvidia", "kernel does not", "kernel doesn't", "your kernel", "this kernel", "infer device type"}, Regexp: `(?i)aio-max-nr|could not setup async i/o|io_setup.{0,40}(?:EAGAIN|fail)|no CUDA[- ](?:capable device|GPUs are available)|CUDA driver version is insufficient|(?:no|found no) nvidia driver|driver on your system is too old|no kernel image is available for execution|CUDA initialization:.{0,80}(?:unexpected|fail|error|no )|is only supported on GPUs with compute capability|kernel (?:does not|doesn't) (?:support|have|provide)|not supported by (?:the|your|this|the host's) kernel|failed to infer device type|only (?:available|supported) on (?:a )?GPU|compute capability.{0,80}(?:at least|required|not (?:supported|compatible))|libcuda\.so\S*: cannot open|(?:cannot|can't|could not|unable to|failed to) open ['"]?/dev/(?:kvm|dri|net/tun|fuse|tty(?:ACM|USB|AMA|S)\d|serial|video\d|snd|apex|bus/usb|nvidia)\S*`}}
+}
+
+// ofPostgres says that a bus error is of PostgreSQL's own processes.
+func ofPostgres(h diagnose.Hit) bool {
+	for n := h.Line; n > 0 && n > h.Line-40; n-- {
+		line := strings.ToLower(h.Log.Line(n))
+		if strings.Contains(line, "bin/postgres") || strings.Contains(line, "selecting default shared_buffers") || strings.Contains(line, "initdb:") {
+			return true
+		}
+	}
+	return false
 }

@@ -47,7 +47,11 @@ func serverFiles(file string) []diagnose.Pattern {
 
 // serverHost is about what they need of the node.
 func serverHost() []diagnose.Pattern {
-	return []diagnose.Pattern{{Name: "server", Words: []string{"clock synchronization", "clock skew", "clock offset", "map failed", "background jobs"}, Regexp: `(?i)clock (?:synchroni[sz]ation error|(?:skew|offset|drift)\b.{0,40}(?:too|more than|exceed))|OutOfMemoryError: Map failed|initialize background jobs\. error message: operation not permitted`}}
+	return []diagnose.Pattern{{Name: "server", Words: []string{"clock synchronization", "clock skew", "clock offset", "map failed", "background jobs"}, Regexp: `(?i)clock (?:synchroni[sz]ation error|(?:skew|offset|drift)\b.{0,40}(?:too|more than|exceed))|OutOfMemoryError: Map failed|initialize background jobs\. error message: operation not permitted`},
+		// Redis' kin on a CPU that is older than they are built for, and PostgreSQL where it may not have the huge pages that it sees.
+		{Name: "server", Words: []string{"execute an instruction", "hardware incompatib", "instruction set"}, Regexp: `(?i)attempt to execute an (?:\w+ )?instruction failed|\b(?:hardware|cpu|processor) (?:is )?incompatib\w*.{0,60}instruction set|\b(?:cpu|processor|machine|hardware)\b.{0,60}(?:not|n't|lacks?|missing|without)\b.{0,60}\binstruction sets?\b|\binstruction sets? (?:is |are )?(?:not supported|unsupported|not available|missing)\b`},
+		{Name: "bus", Words: []string{"bus error"}, Regexp: `(?:^|\s)Bus error +\(core dumped\)`},
+	}
 }
 
 // serverModules is about plugins that they are told to load.

@@ -41,8 +41,10 @@ func storesWords() []diagnose.Pattern {
 			`|Short read or OOM loading DB|Wrong signature trying to load DB|(?:unexpected EOF|internal error).{0,20}(?:reading|in) RDB` + // Redis
 			`|unsupported WiredTiger file version|WT_(?:PANIC|TRY_SALVAGE|ERROR)\b|WiredTiger.{0,60}(?:corrupt|metadata)` + // MongoDB
 			`|Missing MLOG_CHECKPOINT|log sequence number.{0,60}in the future|bad magic header in tc log|can't init tc log|mysql\.(?:user|plugin|db|global_priv)' doesn't exist|can't open and lock privilege tables|page corruption|undo tablespace.{0,60}(?:missing|corrupt|exist)` + // MySQL, MariaDB
-			`|could not open file "global/pg_control"|invalid data in file "backup_label"|could not find redo location|requested timeline \d+ (?:is not a child|does not contain)|is not a database cluster directory` + // PostgreSQL
+			`|could not open file \\?"(?:/[^"\\]*/)?global/pg_control\\?"(?:: No such file|$)|invalid data in file "backup_label"|could not find redo location|requested timeline \d+ (?:is not a child|does not contain)|is not a database cluster directory` + // PostgreSQL
 			`|file is not a database|not a valid database(?: file)?[."')]*$`}, // SQLite
+		// What is written there before it is done, and could not be read back.
+		{Words: []string{"recover"}, Regexp: `(?i)\brecover(?:y|ing|s)? (?:from |of )?(?:the )?(?:[\w-]+ )?(?:log|journal|wal|snapshot|checkpoint|metadata|index|state)s?(?: file)? (?:has |have )?failed|\bfailed to recover (?:from )?(?:the )?(?:[\w-]+ ){0,2}(?:log|journal|wal|snapshot|checkpoint|metadata|index)s?\b|\bfor recovery failed\b`},
 		// What keeps files of its own.
 		{Name: "proven", Words: []string{"load database on disk", "unreadable sstables", "commit log", "commitlog", "suspiciously many", "broken parts", "another server instance in same directory", "indexformattoo", "corruptindex", "session.lock", "format.json", "backend type", "unformatted", "unfinished transaction", "timeout_waiting_for_tables", "encryption key", "is corrupt", "failed to load local shard", "store_lock", "restore from backup"}, Regexp: `(?i)` +
 			`unable to load database on disk` + // ZooKeeper
