@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"crashloop/diagnose"
 )
@@ -17,7 +18,7 @@ func lastHit(c *diagnose.Case, hits []diagnose.Hit, takes func(diagnose.Hit) boo
 	// A program that ends well ends of nothing, unless an error is the last that it says.
 	well := t.ExitCode == 0 && t.Reason == "Completed" && !probeKilled(c).killed
 	for _, h := range slices.Backward(hits) {
-		if well && (!inError(h) && (h.Pattern != "proven" || h.Level != diagnose.Warn) || h.Line < beforeStopping(h.Log)-3) {
+		if level := levelAround(h); well && (level < diagnose.Error && (h.Pattern != "proven" || level != diagnose.Warn) || saidBefore(h, beforeStopping(h.Log)) > 3) {
 			continue
 		}
 		if takes == nil || takes(h) {
@@ -27,13 +28,30 @@ func lastHit(c *diagnose.Case, hits []diagnose.Hit, takes func(diagnose.Hit) boo
 	return diagnose.Finding{}, diagnose.Hit{}, false
 }
 
+// saidBefore counts what is said between a hit and a later line, frames of stack traces aside.
+func saidBefore(h diagnose.Hit, to int) int {
+	count := 0
+	for n := h.Line + 1; n <= to && count < 10; n++ {
+		if line := h.Log.Line(n); strings.TrimSpace(line) != "" && !stackFrame.MatchString(line) {
+			count++
+		}
+	}
+	return count
+}
+
+// stackFrame is a line of a stack trace in Java's form.
+var stackFrame = regexp.MustCompile(`^\s+at |^\s*\.\.\. \d+ (?:more|common)|^Caused by: `)
+
 // inError says that a line calls itself an error, or belongs to one that begins a few lines above.
-func inError(h diagnose.Hit) bool {
+func inError(h diagnose.Hit) bool { return levelAround(h) >= diagnose.Error }
+
+// levelAround is what a line calls itself, or what the line does that it belongs to.
+func levelAround(h diagnose.Hit) diagnose.Level {
 	level := h.Level
 	for n := h.Line - 1; level == diagnose.NoLevel && n > 0 && n >= h.Line-4; n-- {
 		level = diagnose.LineLevel(h.Log.Line(n))
 	}
-	return level >= diagnose.Error
+	return level
 }
 
 // beforeStopping is the last line of a log that does more than tell that the program stops.
@@ -41,7 +59,7 @@ func beforeStopping(l *diagnose.Log) int {
 	n := l.Len()
 	for ; n > 1; n-- {
 		line := l.Line(n)
-		if strings.TrimSpace(line) != "" && (diagnose.LineLevel(line) >= diagnose.Error || !stopping.MatchString(line)) {
+		if strings.ContainsFunc(line, unicode.IsLetter) && !stackFrame.MatchString(line) && (diagnose.LineLevel(line) >= diagnose.Error || !stopping.MatchString(line)) {
 			break
 		}
 	}
@@ -49,7 +67,7 @@ func beforeStopping(l *diagnose.Log) int {
 }
 
 // stopping is how programs tell that they, or what they started, come to an end.
-var stopping = regexp.MustCompile(`(?i)\b(?:stopp?(?:ed|ing)|shut(?:ting)? ?down|exited|exiting|terminat(?:ed|ing)|clos(?:ed|ing)|bye)\b`)
+var stopping = regexp.MustCompile(`(?i)\b(?:stopp?(?:ed|ing)|shut(?:ting)? ?down|shutdown_msg|exited|exiting|ending|terminat(?:ed|ing)|clos(?:ed|ing)|bye)\b`)
 
 // atEnd says that a line stands where a program ends: it calls itself an error, or hardly anything is said after it. Words that many a program
 // says without dying of them count there only.

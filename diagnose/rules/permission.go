@@ -26,6 +26,20 @@ func denied() []diagnose.Pattern {
 	}...)
 }
 
+// unreasoned says that nothing tells why a directory could not be made, and that it lies on a claim which nothing gives to the user as whom the
+// program runs.
+func unreasoned(c *diagnose.Case, h diagnose.Hit, text string) bool {
+	for _, w := range []string{"no space", "read-only", "quota", "i/o error", "exists", "not a directory", "stale", "no such file"} {
+		if strings.Contains(text, w) {
+			return false
+		}
+	}
+	m, ok := mountAt(c, strings.TrimRight(h.Group("path"), "."))
+	uid, known := user(c)
+	_, has := fsGroup(c)
+	return ok && m.volume != nil && m.volume.PersistentVolumeClaim != nil && known && uid != 0 && !has
+}
+
 // remote is a refusal that came from another machine, as the answer to a request.
 var remote = regexp.MustCompile(`permission denied.{0,40}https?://|https?://\S+.{0,40}permission denied|\b403\b.{0,40}permission denied|permission denied: token|code = permissiondenied`)
 
@@ -52,6 +66,9 @@ var relativePath = regexp.MustCompile(`['"‘](\.{0,2}[\w-]*/[^'"’\s]+)['"’]
 func deniedAt(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, string, bool) {
 	skip := func(h diagnose.Hit) bool {
 		t := strings.ToLower(h.Text)
+		if h.Pattern == "make" {
+			return !unreasoned(c, h, t)
+		}
 		if h.Pattern == "write" {
 			return strings.Contains(t, "no space") || strings.Contains(t, "read-only file") || strings.Contains(t, "quota") || strings.Contains(t, "i/o error") || !atEnd(h) && !strings.Contains(t, "terminating")
 		}

@@ -45,6 +45,10 @@ func volumePermission() diagnose.Rule {
 			}
 			f.Evidence = append(f.Evidence, m.cite(c))
 			f.Summary = fmt.Sprintf("%s may not access %s%s, on claim %s", c.Who(), file, identity(c, &f), m.volume.PersistentVolumeClaim.ClaimName)
+			if !refusedByOS.MatchString(f.Log.Line(f.At)) {
+				f.Confidence = diagnose.Likely // why, the log does not say
+				f.Summary = fmt.Sprintf("%s cannot make %s%s, most likely because it may not write to claim %s", c.Who(), file, identity(c, &f), m.volume.PersistentVolumeClaim.ClaimName)
+			}
 			group, has := fsGroup(c)
 			if has {
 				f.Confidence = diagnose.Likely
@@ -68,6 +72,9 @@ func volumePermission() diagnose.Rule {
 		},
 	}
 }
+
+// refusedByOS is the operating system's, in whatever language: a line without it does not say why something failed.
+var refusedByOS = regexp.MustCompile(`(?i)denied|not permitted|EACCES|EPERM|permission|owner|\bwrit(?:e|able|ing)\b`)
 
 // sqliteDenied is SQLite's way of saying that it may not write where its file is, which names no path.
 func sqliteDenied(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, bool) {

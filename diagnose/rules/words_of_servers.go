@@ -40,6 +40,8 @@ func serverFiles(file string) []diagnose.Pattern {
 	return []diagnose.Pattern{
 		{Name: "owner", Words: []string{"permissions", "ownership", "must be owned", "not owned by", "must be writable", "must be readable"}, Regexp: file + `['"]? .{0,40}(?:(?:has|have|with) (?:the )?(?:invalid|wrong|insecure|incorrect|bad|unsafe) (?:permissions?|ownership|owner|mode)|(?:must be|is not|are not) (?:writable|readable|owned by))`},
 		{Name: "owner", Words: []string{"access must be restricted"}, Regexp: `access must be restricted: ` + file},
+		// A directory that a program cannot make, without the reason: Java's mkdirs gives none.
+		{Name: "make", Words: []string{"mkdirs", "create directory", "create data directory", "create directories", "create dir", "create folder", "create the directory", "creating directory"}, Regexp: `(?i)(?:failed|unable|could not|couldn't|cannot|can't|error)(?: to)?,? (?:mkdirs?|creat(?:e|ing) (?:the )?(?:\w+ )?(?:director(?:y|ies)|folder|dir)):? ['"]?` + file},
 		{Name: "after", Words: []string{"access to file denied"}, Regexp: `(?i)access to file denied: ` + file},
 		{Name: "bare", Words: []string{"must be writable", "the owner of the data"}, Regexp: `(?i)\bfile .{1,60}must be writable|does not match the owner of the data`},
 	}
