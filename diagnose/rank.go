@@ -213,12 +213,12 @@ func tellsOfConnection(says string) bool {
 	return false
 }
 
-// place weighs where in the log a finding's decisive line stands.
 // lastReport says that a trace is how Erlang's virtual machine sums up, on its way out, what the application has logged before.
 func (t *Trace) lastReport() bool {
 	return t.Language == "Erlang" && t.Class == "Kernel pid terminated"
 }
 
+// place weighs where in the log a finding's decisive line stands.
 func (r *ranked) place(final *Trace, last int) {
 	l := r.Log
 	if l.Len() > 0 {

@@ -62,7 +62,7 @@ func settingShapes() []diagnose.Shape {
 
 // argumentShapes are last words about flags that do not go together, and about what one lacks.
 func argumentShapes() []diagnose.Shape {
-	return []diagnose.Shape{{Name: "whole", Panicked: true, Regexp: `(?i)\bonly one of --[a-z]|\bmust not (?:combine|mix) .{2,60}flags?\b|\bboth --[a-z][\w.-]+ and --[a-z]|--[a-z][\w.-]+ and --[a-z][\w.-]+ (?:cannot|can't|can not|must not|may not) be\b|\b[a-z][\w.-]+ (?:command[- ]line )?flag (?:cannot|can't|must not|may not|must|has to|needs to) (?:be|have)\b|\bplease specify .{1,60}\((?:-\w or )?--[a-z][\w-]+\)|\bextra command[- ]line arguments?\b`, Unless: wentWithout[1:]}}
+	return []diagnose.Shape{{Name: "whole", Panicked: true, Regexp: `(?i)\bonly one of --[a-z]|\bmust not (?:combine|mix) .{2,60}flags?\b|\bboth --[a-z][\w.-]+ and --[a-z]|--[a-z][\w.-]+ and --[a-z][\w.-]+ (?:cannot|can't|can not|must not|may not) be\b|\b[a-z][\w.-]+ (?:command[- ]line )?flag (?:cannot|can't|must not|may not|must|has to|needs to) (?:be|have)\b|\bplease specify .{1,60}\((?:-\w or )?--[a-z][\w-]+\)|\bextra command[- ]line arguments?\b`, Unless: `(?i)` + wentWithout[1:]}}
 }
 
 // variableShapes are last words that ask for an environment variable by its name.

@@ -45,7 +45,7 @@ func newWording() *wording {
 	}
 }
 
-// read returns the words that a program ended with and the lines that they stand in, the one that matters most first; none where it said nothing that
+// read returns the words that a program ended with and the lines that they stand in, the last one first and exceptions behind; none where it said nothing that
 // could be why. A word is the beginning of one in lower case; what a line names stands among them in braces: {variable}, one that the container does not
 // set, {set}, one that it does, {mounted}, a path below a ConfigMap or Secret, {claim}, below a claim, {path}, any other, {settings}, a path of a file as
 // settings are kept in, {address}, {flag}, {argument}, what stands in the container's arguments; and how it ended: {exit 1}, {trace}, {own code}.
