@@ -6,6 +6,9 @@
 //
 //	go test ./diagnose/corpus -run Corpus -v
 //
-// for the scoreboard. Start reading at testdata: one folder of a txtar is one snapshot and its expected cause. workload_test.go says what
+// for the scoreboard, and with -run Reading for how often the model of last words is right about programs that it was not fitted to. After
+// cases were added, -run Reading -update fits it anew; testdata/words holds ends of logs that serve for nothing else.
+//
+// Start reading at testdata: one folder of a txtar is one snapshot and its expected cause. workload_test.go says what
 // the short form of a workload stands for.
 package corpus
