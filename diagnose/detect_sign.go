@@ -167,10 +167,10 @@ func (th Thresholds) Loop(p *PodRecord, c *ContainerRecord, now time.Time) (Cond
 	return "", "", false
 }
 
-// rare says that the newest end came after a run longer than the window of a slow loop, or after a long one of a pod that ends less than once in that
+// rare says that the newest end came after a run of several windows of a slow loop, or after a long one of a pod that ends less than once in that
 // window: its first restarts, however many, have nothing to do with it. One that is killed every few hours, as by a leak, is not rare.
 func (th Thresholds) rare(p *PodRecord, c *ContainerRecord, now time.Time) bool {
-	return c.ran() > th.SlowWindow || c.ran() > th.Window && !p.Created.IsZero() && now.Sub(p.Created)/time.Duration(c.Restarts) > th.SlowWindow
+	return c.ran() > thirdTime*th.SlowWindow || c.ran() > th.Window && !p.Created.IsZero() && now.Sub(p.Created)/time.Duration(c.Restarts) > th.SlowWindow
 }
 
 // needed is how many ends make a loop of such ends.

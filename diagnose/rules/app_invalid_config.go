@@ -150,8 +150,14 @@ func appInvalidConfig() diagnose.Rule {
 					}
 					object, words := m.object(c.Subject.Namespace)
 					f.Proof = diagnose.Corroborated
-					if h.Pattern != "place" || h.Level >= diagnose.Error {
-						f.Confidence = diagnose.Certain // a place alone may be told of for another reason
+					switch h.Pattern {
+					case "made", "thrown", "value": // a file may be named in such words for another reason
+					case "place":
+						if h.Level >= diagnose.Error {
+							f.Confidence = diagnose.Certain // below that a place, too
+						}
+					default:
+						f.Confidence = diagnose.Certain
 					}
 					f.Root = object
 					says := "key " + m.key + " is not accepted"
