@@ -29,8 +29,12 @@ func appTLS() diagnose.Rule {
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			rank := map[string]int{"expired": 3, "name": 2, "unknown": 1}
 			best := diagnose.Hit{}
+			lines := map[int]bool{}
 			for _, h := range hits {
-				if h.Level == diagnose.Info || h.Level == diagnose.Debug || h.Level == diagnose.Warn && len(hits) > 3 || strings.Contains(h.Text, "TLS handshake timeout") || strings.Contains(h.Text, "http: TLS handshake error from") || strings.Contains(h.Text, "No such file") {
+				lines[h.Line] = true
+			}
+			for _, h := range hits {
+				if h.Level == diagnose.Info || h.Level == diagnose.Debug || h.Level == diagnose.Warn && len(lines) > 3 || strings.Contains(h.Text, "TLS handshake timeout") || strings.Contains(h.Text, "http: TLS handshake error from") || strings.Contains(h.Text, "No such file") {
 					continue
 				}
 				if best.Log == nil || rank[h.Pattern] >= rank[best.Pattern] {
