@@ -92,7 +92,7 @@ var (
 	lateWords = regexp.MustCompile(`(?i)\btimed[- ]?out\b|\btime[- ]?out (?:expired|exceeded|reached|occurred|while|waiting|connecting|acquiring|after|during|error|of \d)|\b(?:request|connection|connect|operation|read|query|network|dial|socket|nats|ping|server)(?::|ion)? ?time[- ]?out\W*$|: time[- ]?out\W*$|\b\w*Time[Oo]ut(?:Error|Exception|Expired)\b|TimedOut\b|Net::OpenTimeout|\.TIMEOUT\b|deadline (?:has )?(?:elapsed|exceeded)|deadline_?exceeded|execution expired`)
 	gaveUp    = regexp.MustCompile(`(?i)connection ?loss|lost connection|\bnot (?:be )?(?:reachable|become available|respond(?:ing)?)\b|\bno (?:hosts?|servers?|brokers?|nodes?) (?:are |is )?available|NoHostAvailable|all host\(s\) tried|not present in metadata|connection (?:is )?not available|\bgave up (?:on|waiting|connecting)|giving up (?:on|waiting|connecting)`)
 	// ownBusiness is what a program waits for in itself, or on its node.
-	ownBusiness = regexp.MustCompile(`(?i)\b(?:lock|locks|flock|mutex|semaphore|worker|workers|plugin|goroutine|subprocess|child|command|script|shutdown|shut down|graceful|test|tests)\b|\bopen(?:ing)? (?:the )?(?:[\w-]+ )?(?:file|bolt|db file|/)`)
+	ownBusiness = regexp.MustCompile(`(?i)\b(?:lock|locks|flock|mutex|semaphore|worker|workers|plugin|goroutine|subprocess|child|command|script|shutdown|shut down|graceful|test|tests)\b|\bopen(?:ing)? (?:the )?(?:[\w-]+ )?(?:file|bolt|db file|/)|\b(?:opening|open) [^:]{0,60}: timeout\W*$`)
 )
 
 // waits is how a program says that it waits for something, or is about to try again.

@@ -46,6 +46,9 @@ func (c *Case) Dependencies() []Dependency {
 		if h.Pattern == failedSomehow && c.toldBetter(h) || h.Pattern == failedTimeout && ownWait.MatchString(h.Text) || callsWebhook.MatchString(h.Text) {
 			continue
 		}
+		if h.Pattern == failedTimeout && answeredBefore(h) {
+			continue
+		}
 		if path := c.socket(h); path != "" {
 			if f, ok := c.followSocket(path, h); ok && !seen[path] {
 				seen[path] = true
@@ -174,6 +177,24 @@ func (c *Case) toldBetter(h Hit) bool {
 	}
 	return slices.ContainsFunc(c.failures, func(o Hit) bool { return o.Pattern != failedSomehow && o.Line >= first && o.Line <= last })
 }
+
+// answeredBefore says that a line which tells of nothing but that time ran out follows one that says what the other side answered all that time.
+func answeredBefore(h Hit) bool {
+	if !onlyLate.MatchString(h.Text) {
+		return false
+	}
+	for n := h.Line - 1; n > 0 && n >= h.Line-3; n-- {
+		line := h.Log.Line(n)
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		return readEntry(line).level >= Warn && answered(strings.ReplaceAll(line, "TLS handshake timeout", ""))
+	}
+	return false
+}
+
+// onlyLate is a line that says no more than that time ran out.
+var onlyLate = regexp.MustCompile(`(?i)^\W*(?:(?:error|fatal|panic|failed)\W+)*(?:context deadline exceeded|(?:operation |request )?timed? ?out)\W*$`)
 
 // followConfigured tries the addresses of the pod's configuration when the log says that something could not be reached but not what.
 // Only one that is proven to be broken counts.

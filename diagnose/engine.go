@@ -281,6 +281,7 @@ func (c *Case) workloadOf(p *corev1.Pod) string { return c.read.owners.workload(
 // findings asks every rule.
 func (e *Engine) findings(c *Case) []Finding {
 	hits := e.scanner.scan(c.Log())
+	raise(c.Log(), hits)
 	c.failures = hits[len(e.rules)]
 	var out []Finding
 	for i := range e.rules {

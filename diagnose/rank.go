@@ -53,7 +53,7 @@ func (c *Case) rank(findings []Finding) []ranked {
 					if final == nil && lineLevelAt(f.Log, other) == Fatal && lineLevelAt(f.Log, f.At) < Error {
 						r.score -= 250
 					}
-				case survived(&f, final, last):
+				case f.raised || survived(&f, final, last):
 					r.Confidence = Likely
 				}
 			}

@@ -49,6 +49,7 @@ type Hit struct {
 	Level    Level
 	groups   []string
 	names    []string
+	raised   bool // it calls itself a warning
 	panicked bool // the error with which the program's own code called panic
 	thrown   bool // ... threw it
 }
@@ -128,6 +129,7 @@ type Finding struct {
 	Unchanged bool
 
 	guessed   bool       // by a rule's Last
+	raised    bool       // its line calls itself a warning: that the program ended of it is not proven
 	elsewhere *Diagnosis // of the other workload that the failure comes from
 	origin    *origin    // where the chain of crash loops begins
 	borrowed  int        // how many of Fixes, the last ones, are that workload's
@@ -135,7 +137,7 @@ type Finding struct {
 
 // FromHit starts a finding that rests on one line of a log.
 func FromHit(h Hit, confidence Confidence, proof Proof) Finding {
-	return Finding{Confidence: confidence, Proof: proof, Log: h.Log, At: h.Line, Span: h.Line, Evidence: []Evidence{h.Cite()}}
+	return Finding{Confidence: confidence, Proof: proof, Log: h.Log, At: h.Line, Span: h.Line, raised: h.raised, Evidence: []Evidence{h.Cite()}}
 }
 
 // Category is a group of causes.

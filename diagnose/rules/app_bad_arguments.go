@@ -43,6 +43,8 @@ func appBadArguments() diagnose.Rule {
 			// traefik's paerser and karpenter's options, which say it in words of their own
 			{Name: "decode", Words: []string{"configuration from flags"}, Regexp: `from flags: .*\bnode: (?P<arg>[\w.-]+)`},
 			{Name: "required", Words: []string{"validating options, missing field"}, Regexp: `validating options, missing field, (?P<arg>[\w-]+)`},
+			// What parsers of arguments say below their complaint, whatever that is.
+			{Name: "help", Words: []string{"--help", " -h"}, Regexp: `(?i)^\s*(?:please )?(?:try|for more (?:information|help|details),? try)[: ]+['"\x60‘]?(?:[\w./-]+ ){0,4}?(?:--help|-h)['"\x60’]?(?: for (?:more |some )?(?:information|help|details|usage|options)\b.*|[ .]*)$`},
 			// A program that was given no command prints how it is used, and ends.
 			{Name: "usage", Words: []string{"usage:"}, Regexp: `(?i)^\s*usage:`},
 			{Name: "badoption", Words: []string{"bad option", "invalid option"}, Regexp: `(?i)(?:bad option|invalid option)[:\s]+(?:-- )?['"]?(?P<arg>[^\s'"]+)`},
@@ -53,7 +55,13 @@ func appBadArguments() diagnose.Rule {
 			if t == nil {
 				return nil
 			}
-			usage := onlyUsage(c, hits)
+			usage := onlyUsage(c, slices.DeleteFunc(slices.Clone(hits), isHelp))
+			if usage == nil && t.ExitCode != 0 && !slices.ContainsFunc(hits, func(h diagnose.Hit) bool { return h.Pattern != "usage" && !isHelp(h) }) {
+				if usage = refusedArgument(c); usage == nil {
+					usage = aboveHelp(c, hits)
+				}
+			}
+			hits = slices.DeleteFunc(slices.Clone(hits), isHelp)
 			if hits = slices.DeleteFunc(slices.Clone(hits), func(h diagnose.Hit) bool { return h.Pattern == "usage" }); t.ExitCode == 0 || len(hits) == 0 {
 				if usage != nil {
 					return usage
@@ -264,4 +272,37 @@ func byUsageCode(c *diagnose.Case) []diagnose.Finding {
 func inTrace(c *diagnose.Case, line int) bool {
 	_, ok := traceAt(c, line)
 	return ok
+}
+
+// isHelp says that a hit is the line by which a parser of arguments ends its complaint: "Try 'x --help' for more information."
+func isHelp(h diagnose.Hit) bool { return h.Pattern == "help" }
+
+// aboveHelp is the finding of a complaint in the program's own words that ends with how to see its options: what it was given does not do. nil when
+// there is none, or when it complains of something else, such as a file or a connection.
+func aboveHelp(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+	at := slices.IndexFunc(hits, isHelp)
+	if at < 0 || c.Ran().Minutes() > 1 {
+		return nil
+	}
+	l, help := hits[at].Log, hits[at].Line
+	// click says it below.
+	for _, n := range []int{help - 1, help - 2, help + 1, help + 2} {
+		line := strings.TrimSpace(l.Line(n))
+		if line == "" || strings.HasPrefix(strings.ToLower(line), "usage:") || diagnose.LineLevel(line) == diagnose.Info || diagnose.LineLevel(line) == diagnose.Warn {
+			continue
+		}
+		if refusesElse.MatchString(strings.ReplaceAll(line, "connection string", "")) {
+			return nil
+		}
+		f := diagnose.FromHit(diagnose.Hit{Log: l, Line: n, Text: diagnose.Say(line)}, diagnose.Likely, diagnose.Words)
+		f.Span, f.Weight = max(n, help), -60
+		f.Summary = fmt.Sprintf("%s does not accept the command line that it is given: %s", c.Who(), shorten(quote(diagnose.Say(line)), 160))
+		f.Advice = "Correct args in the pod template"
+		f.Fixes = []diagnose.Fix{{Title: "See and correct what it is given", Command: c.Kubectl("edit", c.Target())}}
+		if c.Container != nil && len(c.Container.Command)+len(c.Container.Args) > 0 {
+			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("args"), Text: strings.Join(append(slices.Clone(c.Container.Command), c.Container.Args...), " ")})
+		}
+		return []diagnose.Finding{f}
+	}
+	return nil
 }

@@ -30,7 +30,7 @@ func appBadCredentials() diagnose.Rule {
 		Closing: credentialShapes(),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
-				return h.Level != diagnose.Info && h.Level != diagnose.Debug && !strings.Contains(h.Text, `"GET `) && !strings.Contains(h.Text, `"POST `) && !strings.Contains(h.Text, "x509") && !ownForm(h) && !(strings.EqualFold(h.Match(), "invalid token") && syntax.MatchString(h.Text))
+				return h.Level != diagnose.Info && h.Level != diagnose.Debug && !strings.Contains(h.Text, `"GET `) && !strings.Contains(h.Text, `"POST `) && !strings.Contains(h.Text, "x509") && !ownForm(h) && !decrypts.MatchString(h.Text) && !(strings.EqualFold(h.Match(), "invalid token") && syntax.MatchString(h.Text))
 			})
 			if !ok {
 				return nil
@@ -82,6 +82,9 @@ func appBadCredentials() diagnose.Rule {
 		},
 	}
 }
+
+// decrypts is what ciphers say of data that another key closed: nobody was asked for credentials.
+var decrypts = regexp.MustCompile(`(?i)decrypt|message authentication failed|fernet\.InvalidToken`)
 
 // ownForm says that a program objects to the form of the credentials that it is to have itself: nobody rejected them.
 func ownForm(h diagnose.Hit) bool {

@@ -13,7 +13,7 @@ func appIncompatibleData() diagnose.Rule {
 	// What could happen to the data has not happened.
 	warned := regexp.MustCompile(`(?i)\b(?:can|could|may|might|will) be(?:come)? (?:corrupt|lost|incompatible)`)
 	constraint := regexp.MustCompile(`(?i)constraint failed|violates .{3,12} constraint`)
-	held := regexp.MustCompile(`\b(?:lock|locked|locks|lockfile|lock\w*\.lock|\w*lockexception|lockobtainfailed)\b|\block file|\.lock\b|pid ?file|\.pid\b|already running|is running|another (?:instance|process)`)
+	held := regexp.MustCompile(`\b(?:lock|locked|locks|lockfile|lock\w*\.lock|\w*lockexception|lockobtainfailed)\b|\block file|\.lock\b|pid ?file|\.pid\b|already running|is running|another (?:instance|process)|: timeout\W*$`)
 	return diagnose.Rule{
 		ID: "app.incompatible-data", Category: "app-error", Title: "It cannot use the data that it finds",
 		Doc: diagnose.Doc{
@@ -22,7 +22,7 @@ func appIncompatibleData() diagnose.Rule {
 			Mend:    "Go back to the version that wrote the data, or upgrade step by step as the program documents. Take a copy of the volume before removing locks or repairing.",
 			Source:  "PostgreSQL pg_upgrade, MySQL upgrade notes, golang-migrate, Flyway, Alembic, Elasticsearch node versions",
 		},
-		Log: slices.Concat(memberWords(), storesWords(), lockWords(), serverData(), libraryData(), frameworkData(), []diagnose.Pattern{
+		Log: slices.Concat(memberWords(), stateWords(), storesWords(), lockWords(), serverData(), libraryData(), frameworkData(), []diagnose.Pattern{
 			// Versions.
 			{Words: []string{"database files are incompatible with server", "data directory was initialized by", "not compatible with this version", "incompatible with", "is not supported by this version", "downgrade", "cannot upgrade", "unsupported redo log", "upgrade is not supported after", "redo log was created with", "cannot boot server version", "data dictionary initialization failed", "featurecompatibilityversion", "wrong mongod version", "index created with version", "node version", "rdb version", "can't handle rdb format", "bad file format reading the append only file", "schema version", "has invalid version", "newer than the", "invalid magic number", "version mismatch", "on-disk format", "storage format", "upgrade is not supported", "unsupported version", "failed_to_initialize_feature_flags_registry", "refusing to rejoin cluster", "stored clusterid"}, Regexp: `(?i)` +
 				`database files are incompatible|data directory was initialized by` +
@@ -65,6 +65,14 @@ func appIncompatibleData() diagnose.Rule {
 			proven := ok
 			if !ok {
 				f, h, ok = lastHit(c, hits, func(h diagnose.Hit) bool {
+					switch h.Pattern {
+					case "state":
+						return !told(h) && keptState(c, h.Text)
+					case "held":
+						return !told(h) && !opensConnection.MatchString(h.Text)
+					case "key":
+						return !told(h) && lostKey(h)
+					}
 					return !told(h) && !strings.Contains(h.Text, "role \"") && !warned.MatchString(h.Text) && (h.Pattern != "file" || atEnd(h) && ofClaim(c, h.Group("path"))) && (h.Pattern != "end" || atEnd(h) && !inBug(c, h) && !strings.Contains(h.Text, " port ") && (!constraint.MatchString(h.Text) || migrating(h)))
 				})
 			}
@@ -96,7 +104,9 @@ func appIncompatibleData() diagnose.Rule {
 				f.Advice = "The cluster has removed this member: let it join again as a new one, without its old data"
 			} else if strings.Contains(t, "symbolic link") || strings.Contains(t, "already initialized") {
 				f.Advice = "An earlier run left it in the pod's volume: delete the pod, so that it starts with an empty one"
-			} else if held.MatchString(t) {
+			} else if h.Pattern == "state" {
+				f.Advice = "See whether the run before was cut off while it wrote it. Move what cannot be read out of the way, after a copy, so that the program makes it anew, or restore it"
+			} else if h.Pattern == "held" || held.MatchString(t) {
 				f.Advice = "See that no other instance uses the volume; then remove what the killed run left behind"
 			}
 			// The line before often holds the other half: PostgreSQL says the versions in its DETAIL.
@@ -107,8 +117,10 @@ func appIncompatibleData() diagnose.Rule {
 			}
 			if proven {
 				f.Confidence, f.Weight = diagnose.Certain, 30
-			} else if h.Pattern == "server" {
+			} else if h.Pattern == "server" || h.Pattern == "held" {
 				f.Weight = 30
+			} else if h.Pattern == "state" || h.Pattern == "key" {
+				f.Weight, f.Span = 60, saidAgain(h)
 			}
 			for _, v := range c.Spec.Volumes {
 				if v.PersistentVolumeClaim != nil {
@@ -125,6 +137,17 @@ func appIncompatibleData() diagnose.Rule {
 func ofClaim(c *diagnose.Case, file string) bool {
 	m, ok := mountAt(c, strings.TrimRight(file, "."))
 	return ok && m.volume != nil && m.volume.PersistentVolumeClaim != nil && !settingsFile.MatchString(file)
+}
+
+// saidAgain is the last line that repeats the end of what a hit says, below the stack of it; the hit's own when there is none.
+func saidAgain(h diagnose.Hit) int {
+	for n := h.Log.Len(); n > h.Line; n-- {
+		line := strings.TrimSpace(h.Log.Line(n))
+		if i := strings.LastIndex(line, ": "); i >= 0 && len(line)-i > 20 && strings.Contains(h.Text, line[i+2:]) {
+			return n
+		}
+	}
+	return h.Line
 }
 
 // migrating says that lines around a hit speak of a migration.

@@ -81,6 +81,9 @@ func appInvalidConfig() diagnose.Rule {
 				if h.Pattern == "end" && (!atEnd(h) || variable.MatchString(h.Text)) {
 					continue
 				}
+				if keptState(c, h.Text) || exchanged.MatchString(h.Text) && !configText.MatchString(h.Text) {
+					continue // what it wrote itself, or was sent
+				}
 				if h.Pattern == "obsolete" && !lastWord(h) {
 					continue
 				}
@@ -218,6 +221,13 @@ func kubeletsLink(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, bool
 	f.Fixes = []diagnose.Fix{{Title: "See what it is told to read, and what is mounted", Command: c.Kubectl("get", c.Target(), "-o", "yaml")}}
 	return f, true
 }
+
+var (
+	// exchanged is what programs send each other, which no setting is the cause of.
+	exchanged = regexp.MustCompile(`(?i)\b(?:request|response|message|http|json|reply) (?:body|payload)\b|\b(?:in|from|of) (?:the |an? )?(?:request|response|payload|body|message|event|record|reply|webhook)\b|\bbody into the target type\b|\(message from `)
+	// configText is what makes a setting of it after all.
+	configText = regexp.MustCompile(`(?i)\bconfig|settings?\b|\.(?:ya?ml|toml|ini|conf|hcl)\b`)
+)
 
 // byExitCode deals with a program that ends with the exit code for a wrong configuration, 78 of sysexits(3), after an error in words of its own.
 func byExitCode(c *diagnose.Case, code int32) []diagnose.Finding {

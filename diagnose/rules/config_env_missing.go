@@ -254,7 +254,7 @@ func notAVariable(w string) bool {
 	case "ERROR", "FATAL", "WARN", "WARNING", "INFO", "DEBUG", "PANIC", "CRITICAL", "HTTP", "HTTPS", "URL", "URI", "TLS", "SSL", "API", "JSON", "YAML", "XML", "SQL", "DNS", "TCP", "UDP", "UTC", "GMT", "ENV", "FILE", "PATH", "NULL", "TRUE", "FALSE", "NOT", "SEVERE", "NOTICE", "EMERG", "LOG", "HINT", "DETAIL", "STATEMENT", "ENOENT", "EACCES", "ENOTFOUND", "GET", "POST", "PUT", "DELETE", "JWT", "CSRF", "UUID", "PVC", "CPU", "GPU", "RBAC", "CRD", "CSS", "HTML", "MODULE_NOT_FOUND", "OAUTH", "SMTP", "LDAP", "AWS", "GCP", "RSA", "NONE", "SELECT", "TABLE", "COLUMN", "ACCESS", "DENIED", "PRIMARY", "KEY", "INDEX", "REQUIRED", "MISSING":
 		return true
 	}
-	return !strings.Contains(w, "_") && len(w) < 4
+	return !strings.Contains(w, "_") && len(w) < 4 || w == "CUDA" || w == "LDAPS" || !strings.Contains(w, "_") && strings.ContainsAny(w, "0123456789")
 }
 
 func envMissing(c *diagnose.Case, h diagnose.Hit, env string) (diagnose.Finding, bool) {

@@ -17,7 +17,7 @@ func nodeHostIncompatible() diagnose.Rule {
 			Mend:    "Change the setting on the nodes (sysctl, by a DaemonSet or the node's image), turn the need off in the program, or keep the pods on nodes that suit.",
 			Source:  "Elasticsearch bootstrap checks, Go's wiki on mlock, PostgreSQL and huge pages, seccomp(2)",
 		},
-		Log: slices.Concat(kernelWords(), hostWords(), deviceWords(), serverHost(), []diagnose.Pattern{
+		Log: slices.Concat(kernelWords(), cpuWords(), hostWords(), deviceWords(), serverHost(), []diagnose.Pattern{
 			// Memory and limits.
 			{Words: []string{"vm.max_map_count", "max virtual memory areas", "bootstrap check failure", "failed to mlock", "mlock of signal stack failed", "memory locking", "kernel too old", "huge pages", "hugepages", "could not map anonymous shared memory", "max file descriptors", "cannot allocate memory in static tls", "unable to create thread: resource temporarily", "transparent huge", "failed to create locked", "memlock", "fatal: kernel", "failed to lock memory", "failed to create new os thread", "pthread_create"}, Regexp: `(?i)` +
 				`vm\.max_map_count.{0,80}(?:too low|at least|increase|required)|max virtual memory areas|mlock of signal stack failed|failed to mlock|memory locking requested.{0,80}not locked|FATAL: kernel too old` +
@@ -29,9 +29,9 @@ func nodeHostIncompatible() diagnose.Rule {
 				`|io_uring.{0,60}(?:not permitted|fail|ENOSYS|unsupported)|kernel version.{0,60}(?:not supported|too old|required|at least)|modprobe.{0,60}(?:not found|can't|FATAL)` +
 				`|/proc/sys/\S+: (?:no such file|read-only file|permission denied)|do you need to insmod|can't initialize iptables table|make sure you have \S+ installed on the host|^CRNGT failed`},
 			// Processors, graphics cards, IPv6.
-			{Words: []string{"glibc detected an invalid", "avx", "sse4", "cpu does not support", "cpu isa level", "your machine doesn't support", "unsupported system page size", "x86-64-v", "error_library_not_found", "nvml", "nvidia-smi", "cannot assign requested address", "address family not supported"}, Regexp: `(?i)` +
-				`CPU does not support|CPU ISA level is lower than required|your machine doesn't support|Unsupported system page size|does not support (?:AVX|SSE|x86-64-v\d)|(?:AVX2?|SSE4\.2).{0,60}(?:not|n't|required|missing|unsupported)` +
-				`|x86-64-v\d|(?:nvml|libnvidia-ml).{0,60}(?:ERROR_LIBRARY_NOT_FOUND|could not load|not found|ERROR_DRIVER_NOT_LOADED|Driver Not Loaded)|(?:could not|failed to) (?:load|initialize) nvml` +
+			{Words: []string{"glibc detected an invalid", "cpu does not support", "cpu isa level", "your machine doesn't support", "unsupported system page size", "error_library_not_found", "nvml", "nvidia-smi", "cannot assign requested address", "address family not supported"}, Regexp: `(?i)` +
+				`CPU does not support|CPU ISA level is lower than required|your machine doesn't support|Unsupported system page size` +
+				`|(?:nvml|libnvidia-ml).{0,60}(?:ERROR_LIBRARY_NOT_FOUND|could not load|not found|ERROR_DRIVER_NOT_LOADED|Driver Not Loaded)|(?:could not|failed to) (?:load|initialize) nvml` +
 				`|nvidia-smi(?:\\?")?: (?:executable file |command )?not found|\[::1?\]\S* .{0,20}\((?:97: Address family not supported|99: Cannot assign requested)` +
 				`|listen tcp6? \[::1?\]:\d+: (?:socket|bind): (?:address family not supported|cannot assign requested)|EAFNOSUPPORT.{0,60}::`},
 		}),
@@ -40,6 +40,9 @@ func nodeHostIncompatible() diagnose.Rule {
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
 				if h.Pattern == "bus" {
 					return ofPostgres(h)
+				}
+				if h.Pattern == "cpu" && exit(c) != 132 && (h.DoesWithout() || !atEnd(h)) {
+					return false // it names what there is, and goes on
 				}
 				// SIGILL proves what otherwise is a mere warning: the CPU lacks an instruction.
 				return h.Level != diagnose.Info && h.Level != diagnose.Debug && (h.Level != diagnose.Warn || exit(c) == 132)
