@@ -34,7 +34,7 @@ func appTLS() diagnose.Rule {
 				lines[h.Line] = true
 			}
 			for _, h := range hits {
-				if h.Level == diagnose.Info || h.Level == diagnose.Debug || h.Level == diagnose.Warn && len(lines) > 3 || strings.Contains(h.Text, "TLS handshake timeout") || strings.Contains(h.Text, "http: TLS handshake error from") || strings.Contains(h.Text, "No such file") || h.DoesWithout() && h.Level < diagnose.Error || strings.Contains(h.Text, "CipherError") {
+				if h.Level == diagnose.Info || h.Level == diagnose.Debug || h.Level == diagnose.Warn && len(lines) > 3 || strings.Contains(h.Text, "TLS handshake timeout") || strings.Contains(h.Text, "http: TLS handshake error from") || strings.Contains(h.Text, "No such file") || h.DoesWithout() && h.Level < diagnose.Error && !strings.Contains(strings.ToLower(h.Text), "retry") || strings.Contains(h.Text, "CipherError") {
 					continue
 				}
 				if best.Log == nil || rank[h.Pattern] >= rank[best.Pattern] {
