@@ -21,6 +21,8 @@ type Shape struct {
 	Panicked bool
 	// Thrown says that it holds of an exception that its own code throws on purpose as it starts.
 	Thrown bool
+	// Foreign says that it holds of what a library throws as the program starts: its maker refuses what it is handed.
+	Foreign bool
 }
 
 // closer is a compiled shape.
@@ -30,6 +32,7 @@ type closer struct {
 	traced       bool
 	panicked     bool
 	thrown       bool
+	foreign      bool
 	re           *regexp.Regexp
 	also, unless *regexp.Regexp // nil when there is none
 }
@@ -38,7 +41,7 @@ func newClosers(rules []Rule) ([]closer, error) {
 	var out []closer
 	for i := range rules {
 		for _, s := range rules[i].Closing {
-			c := closer{rule: i, name: s.Name, traced: s.Traced, panicked: s.Panicked, thrown: s.Thrown}
+			c := closer{rule: i, name: s.Name, traced: s.Traced, panicked: s.Panicked, thrown: s.Thrown, foreign: s.Foreign}
 			var err error
 			if c.re, err = regexp.Compile(s.Regexp); err != nil {
 				return nil, fmt.Errorf("rule %q: shape %q: %w", rules[i].ID, s.Name, err)
@@ -81,7 +84,7 @@ func (c *Case) lastWords(traced bool) []Hit {
 			for _, n := range []int{t.At, t.CauseAt} {
 				thrown := !t.Panic && c.Ran() < atStart
 				if n > 0 && !t.Handled && (t.Own == "" || t.givesUp() || thrown) {
-					out = append(out, Hit{Log: l, Line: n, Text: readEntry(l.Line(n)).text, Level: Error, panicked: t.Own != "" && t.givesUp(), thrown: t.Own != "" && thrown})
+					out = append(out, Hit{Log: l, Line: n, Text: readEntry(l.Line(n)).text, Level: Error, panicked: t.Own != "" && t.givesUp(), thrown: t.Own != "" && thrown, foreign: t.Foreign && thrown})
 				}
 			}
 		}
@@ -143,7 +146,7 @@ func (e *Engine) closing(c *Case, traced bool) []Finding {
 			continue // of a connection, which chains follow
 		}
 		for _, s := range e.closers {
-			if traced && !(s.traced && !h.panicked && !h.thrown || s.panicked && h.panicked || s.thrown && h.thrown) {
+			if traced && !(s.traced && !h.panicked && !h.thrown || s.panicked && h.panicked || s.thrown && h.thrown || s.foreign && h.foreign) {
 				continue
 			}
 			if h.groups = s.re.FindStringSubmatch(h.Text); h.groups == nil || s.also != nil && !s.also.MatchString(h.Text) || s.unless != nil && s.unless.MatchString(h.Text) {

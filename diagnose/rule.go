@@ -52,6 +52,7 @@ type Hit struct {
 	raised   bool // it calls itself a warning
 	panicked bool // the error with which the program's own code called panic
 	thrown   bool // ... threw it
+	foreign  bool // ... a library threw it
 }
 
 // Group returns what the named group of the pattern's regular expression matched, or "". Where several alternatives have a group of that

@@ -23,6 +23,8 @@ type Trace struct {
 	CauseAt int
 	// Handled says that the program went on to log other things after it.
 	Handled bool
+	// Foreign says that the frame that threw it is a library's, as far as that is known.
+	Foreign bool
 	// Logged says that a logger printed it rather than the runtime.
 	Logged bool
 }

@@ -317,11 +317,15 @@ func readNode(lines []vline, i int) (Trace, int) {
 		}
 		return Trace{}, i
 	}
+	frames := 0
 	for ; next < len(lines); next++ {
 		s := lines[next].text
 		trimmed := strings.TrimSpace(s)
 		switch {
 		case nodeFrame(s):
+			if frames++; frames == 1 {
+				t.Foreign = strings.Contains(s, "/node_modules/")
+			}
 			if t.Own == "" && !strings.Contains(s, "node:") && !strings.Contains(s, "node_modules/") && !strings.Contains(s, "internal/") && !strings.Contains(s, "<anonymous>)") {
 				place := strings.TrimPrefix(trimmed, "at ")
 				if a := strings.LastIndexByte(place, '('); a >= 0 {

@@ -55,6 +55,8 @@ func settingShapes() []diagnose.Shape {
 			`|\bempty (?:list of )?(?:[\w-]+ ){0,2}(?:broker|topic|` + aNeed + `)s?\b|\b\w*(?:name|key|id|url|path|secret|host|address) is required\b|\bconfig\w* (?:\w+ )?not found (?:for|in|under)\b` +
 			`|\b\w*(?:max|min)\w* \S{1,20} (?:is )?(?:smaller|greater|less|larger|bigger|lower|higher) than \w*(?:max|min)\w*\b` +
 			`|\b(?:is|are) mandatory\b|\bis already (?:defined|declared)\b|\bnot allowed to (?:enable|set|use|configure)\b|\bempty (?:\w+ )?(?:password|token|secret|key|name|value)s? (?:is|are) not (?:allowed|permitted|supported)\b|\bmissing [\w -]{3,40} (?:under|in) [a-z]\w*(?:\.\w+)+`, Unless: another + wentWithout + noVariable},
+		// What a library is handed as it is made, in short words: "supabaseUrl is required.", "No key set", "Invalid endPoint".
+		{Name: "thrown", Foreign: true, Regexp: `(?i)(?:^|: )(?:\.?[\w.]{2,40} (?:is |are )?required\b|missing (?:required )?(?:\w+ ){0,2}(?:key|token|secret|url|id|password|username|connection)\b|no (?:\w+ ){1,2}set\b|invalid (?:endpoint|protocol|url|uri|host|port|address|connection string|cron)\b|\w+ requires an? \w+|.{1,80} is an? invalid (?:\w+ ){0,2}(?:url|uri|expression)\b)|\blevel\b.{1,30} must be (?:included|one)\b`, Unless: unless},
 		// A server's own code throws it as it starts: what it was given does not do.
 		{Name: "thrown", Traced: true, Regexp: `\bIllegalArgumentException: \S`, Unless: unless},
 	}
