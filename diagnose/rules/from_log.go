@@ -42,9 +42,6 @@ func saidBefore(h diagnose.Hit, to int) int {
 // stackFrame is a line of a stack trace in Java's form.
 var stackFrame = regexp.MustCompile(`^\s+at |^\s*\.\.\. \d+ (?:more|common)|^Caused by: `)
 
-// inError says that a line calls itself an error, or belongs to one that begins a few lines above.
-func inError(h diagnose.Hit) bool { return levelAround(h) >= diagnose.Error }
-
 // levelAround is what a line calls itself, or what the line does that it belongs to.
 func levelAround(h diagnose.Hit) diagnose.Level {
 	level := h.Level
