@@ -131,7 +131,8 @@ func (t *Trace) givesUp() bool {
 	return t.Language == "Go" && t.Panic && !runtimePanic.MatchString(t.Message)
 }
 
-// runtimePanic is what Go's runtime, and the sync and reflect packages, say of a mistake.
+// runtimePanic is what Go's runtime, and the sync and reflect packages, say of a mistake in a program, and what programmers leave in places that
+// should never be reached.
 var runtimePanic = regexp.MustCompile(`^(?:runtime error|assignment to entry in nil map|interface conversion|(?:send on|close of) (?:closed|nil) channel|all goroutines are asleep|concurrent map|sync: |reflect[.:]|unreachable|not implemented|TODO|assert)`)
 
 // closing asks the rules whose shapes the last words have. What they find is likely at most.

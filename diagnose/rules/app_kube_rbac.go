@@ -8,7 +8,11 @@ import (
 )
 
 func appKubeRBAC() diagnose.Rule {
-	// Of a kind that no API but Kubernetes' has.
+	// Of a kind that no API but Kubernetes' has. Its words are not the status, which every access log is full of.
+	apiWords := []string{"/apis/"}
+	for _, plural := range []string{"pods", "nodes", "endpoints", "services", "secrets", "configmaps", "events", "namespaces", "persistentvolumes"} {
+		apiWords = append(apiWords, "/api/v1/"+plural)
+	}
 	const apiPath = `https?://[^\s/'"]+/(?:api/v1/(?:namespaces/[\w.-]+/(?:pods|endpoints|services|secrets|configmaps|events|serviceaccounts|persistentvolumeclaims)|(?:pods|nodes|endpoints|services|secrets|configmaps|events|namespaces|persistentvolumes)\b)|apis/[a-z0-9][a-z0-9.-]*/v\d\w*/)`
 	return diagnose.Rule{
 		ID: "app.kube-rbac", Category: "app-error", Title: "Its ServiceAccount may not do what it asks of the Kubernetes API",
@@ -21,7 +25,7 @@ func appKubeRBAC() diagnose.Rule {
 		Log: []diagnose.Pattern{{Words: []string{"is forbidden: user", "cannot list resource", "cannot get resource", "cannot watch resource", "cannot create resource"}, Regexp: `(?:\\*"(?P<object>[\w.:-]+)\\*" is forbidden: )?User \\*"system:serviceaccount:(?P<ns>[\w.-]+):(?P<sa>[\w.-]+)\\*" cannot (?P<verb>\w+) (?:resource )?\\?"?(?P<resource>[\w./-]+)\\?"?(?: in API group \\?"(?P<group>[^"\\]*)\\?")?(?: (?:in the namespace \\?"(?P<in>[^"\\]+)|at the (?P<cluster>cluster scope)))?`}, {Name: "user", Words: []string{"is forbidden: user"}, Regexp: `is forbidden: User \\*"(?P<user>[\w.:@/-]+)\\*" cannot (?P<verb>\w+) resource \\*"(?P<resource>[\w./-]+)`},
 			// Clients that only say what the API answered, such as RabbitMQ's peer discovery.
 			{Name: "answer", Words: []string{"kubernetes api", "from k8s", "from kubernetes", "by kubernetes"}, Regexp: `(?i)(?:kubernetes api|(?:from|by) (?:the )?(?:k8s|kubernetes))(?: server| api)*\b[^.\n]{0,60}\b(?:403|forbidden)\b`},
-			{Name: "answer", Words: []string{"403", "forbidden"}, Regexp: `(?:\b403\b|\b[Ff]orbidden\b)[^\n]{0,120}` + apiPath + `|` + apiPath + `[^\n]{0,200}(?:\b403\b|\b[Ff]orbidden\b)`}},
+			{Name: "answer", Words: apiWords, Regexp: `(?:\b403\b|\b[Ff]orbidden\b)[^\n]{0,120}` + apiPath + `|` + apiPath + `[^\n]{0,200}(?:\b403\b|\b[Ff]orbidden\b)`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return !strings.HasPrefix(h.Group("user"), "system:serviceaccount:") })
 			if !ok {
