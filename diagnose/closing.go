@@ -33,8 +33,8 @@ type closer struct {
 	panicked     bool
 	thrown       bool
 	foreign      bool
-	re           *regexp.Regexp
-	also, unless *regexp.Regexp // nil when there is none
+	re           expression
+	also, unless expression // nil when there is none
 }
 
 func newClosers(rules []Rule) ([]closer, error) {
@@ -42,15 +42,12 @@ func newClosers(rules []Rule) ([]closer, error) {
 	for i := range rules {
 		for _, s := range rules[i].Closing {
 			c := closer{rule: i, name: s.Name, traced: s.Traced, panicked: s.Panicked, thrown: s.Thrown, foreign: s.Foreign}
-			var err error
-			if c.re, err = regexp.Compile(s.Regexp); err != nil {
-				return nil, fmt.Errorf("rule %q: shape %q: %w", rules[i].ID, s.Name, err)
+			if s.Regexp == "" {
+				return nil, fmt.Errorf("rule %q: shape %q has no regular expression", rules[i].ID, s.Name)
 			}
-			for to, expression := range map[**regexp.Regexp]string{&c.also: s.Also, &c.unless: s.Unless} {
-				if expression == "" {
-					continue
-				}
-				if *to, err = regexp.Compile(expression); err != nil {
+			for to, text := range map[*expression]string{&c.re: s.Regexp, &c.also: s.Also, &c.unless: s.Unless} {
+				var err error
+				if *to, err = newExpression(text); err != nil {
 					return nil, fmt.Errorf("rule %q: shape %q: %w", rules[i].ID, s.Name, err)
 				}
 			}
@@ -150,10 +147,10 @@ func (e *Engine) closing(c *Case, traced bool) []Finding {
 			if traced && !(s.traced && !h.panicked && !h.thrown || s.panicked && h.panicked || s.thrown && h.thrown || s.foreign && h.foreign) {
 				continue
 			}
-			if h.groups = s.re.FindStringSubmatch(h.Text); h.groups == nil || s.also != nil && !s.also.MatchString(h.Text) || s.unless != nil && s.unless.MatchString(h.Text) {
+			if h.groups = s.re().FindStringSubmatch(h.Text); h.groups == nil || s.also != nil && !s.also().MatchString(h.Text) || s.unless != nil && s.unless().MatchString(h.Text) {
 				continue
 			}
-			h.Pattern, h.names = s.name, s.re.SubexpNames()
+			h.Pattern, h.names = s.name, s.re().SubexpNames()
 			hits[s.rule] = append(hits[s.rule], h)
 		}
 	}

@@ -2,7 +2,6 @@ package diagnose
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -24,13 +23,13 @@ type scanner struct {
 type compiled struct {
 	rule int
 	name string
-	re   *regexp.Regexp // nil when the words suffice
+	re   expression // nil when the words suffice
 }
 
 func newScanner(rules []Rule) (*scanner, error) {
 	s := &scanner{}
 	words := map[string]int{}
-	expressions := map[string]*regexp.Regexp{} // some rules share theirs
+	expressions := map[string]expression{} // some rules share theirs
 	var list []string
 	for r := range rules {
 		for _, p := range rules[r].Log {
@@ -39,7 +38,7 @@ func newScanner(rules []Rule) (*scanner, error) {
 				re, ok := expressions[p.Regexp]
 				if !ok {
 					var err error
-					if re, err = regexp.Compile(p.Regexp); err != nil {
+					if re, err = newExpression(p.Regexp); err != nil {
 						return nil, fmt.Errorf("rule %q: pattern %q: %w", rules[r].ID, p.Name, err)
 					}
 					expressions[p.Regexp] = re
@@ -125,12 +124,13 @@ func (s *scanner) scan(l *Log) map[int][]Hit {
 			}
 			h := Hit{Pattern: c.name, Log: l, Line: int(n), Text: e.text, Level: e.level}
 			if c.re != nil {
-				h.groups, h.names = c.re.FindStringSubmatch(e.text), c.re.SubexpNames()
+				re := c.re()
+				h.groups, h.names = re.FindStringSubmatch(e.text), re.SubexpNames()
 				if line := l.Line(int(n)); h.groups == nil && line != e.text {
-					h.groups = c.re.FindStringSubmatch(line)
+					h.groups = re.FindStringSubmatch(line)
 				}
 				if h.groups == nil && strings.Contains(e.text, `\"`) { // logfmt writes msg="failed calling webhook \"x\""
-					h.groups = c.re.FindStringSubmatch(strings.ReplaceAll(e.text, `\"`, `"`))
+					h.groups = re.FindStringSubmatch(strings.ReplaceAll(e.text, `\"`, `"`))
 				}
 				if h.groups == nil {
 					continue
