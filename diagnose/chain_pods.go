@@ -262,7 +262,7 @@ func podState(p *corev1.Pod) string {
 func notReady(c *Case, p *corev1.Pod) string {
 	for _, e := range slices.Backward(c.EventsOf("Pod", p.Namespace, p.Name)) {
 		if e.Reason == "Unhealthy" && e.Has("readiness probe") {
-			return cut(strings.TrimSpace(e.Message), 160)
+			return Shorten(strings.TrimSpace(e.Message), 160)
 		}
 	}
 	return "its pods are not ready"

@@ -104,7 +104,7 @@ func managerName(m string) string {
 	case "helm":
 		return "Helm"
 	}
-	return cut(m, 60)
+	return Shorten(m, 60)
 }
 
 func byWhom(by string) string {

@@ -219,7 +219,7 @@ func (c *Case) scaledUp(first time.Time) (candidate, bool) {
 		for _, e := range slices.Backward(c.EventsOf(HorizontalPodAutoscalers.Kind, c.Subject.Namespace, h.Name)) {
 			if e.Reason == "SuccessfulRescale" && e.Has("above target", "below spec.minReplicas") && !e.Last.After(first) && first.Sub(e.Last) <= nearWindow {
 				return candidate{Change: Change{Object: HorizontalPodAutoscalers.Kind + "/" + c.Subject.Namespace + "/" + h.Name, At: e.Last.UTC(),
-					Says: "HorizontalPodAutoscaler " + h.Name + " asked for more pods (" + cut(strings.TrimSpace(e.Message), 120) + ")" + howLong(e.Last, first)}, weight: bearsWell}, true
+					Says: "HorizontalPodAutoscaler " + h.Name + " asked for more pods (" + Shorten(strings.TrimSpace(e.Message), 120) + ")" + howLong(e.Last, first)}, weight: bearsWell}, true
 			}
 		}
 	}
@@ -286,7 +286,7 @@ func (c *Case) citeAutoscaler(f *Finding) []Evidence {
 		case cond.Type == autoscalingv2.ScalingLimited && cond.Status == corev1.ConditionTrue && h.Status.CurrentReplicas >= h.Spec.MaxReplicas:
 			return []Evidence{{Source: source, Text: fmt.Sprintf("it is at its maximum of %d replicas and adds no more", h.Spec.MaxReplicas)}}
 		case cond.Type == autoscalingv2.ScalingActive && cond.Status == corev1.ConditionFalse:
-			return []Evidence{{Source: source, Text: "it does not scale from zero: " + cut(strings.TrimSpace(cond.Message), 160)}}
+			return []Evidence{{Source: source, Text: "it does not scale from zero: " + Shorten(strings.TrimSpace(cond.Message), 160)}}
 		}
 	}
 	return nil

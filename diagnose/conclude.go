@@ -257,7 +257,7 @@ func (c *Case) excerpt(best Finding) Excerpt {
 	last := l.lastText()
 	add(last-7, last)
 	for n := range want {
-		x.Lines = append(x.Lines, Line{Number: n, Text: cut(l.Line(n), citeRunes), Cited: best.At > 0 && best.Log == l && n == best.At})
+		x.Lines = append(x.Lines, Line{Number: n, Text: Shorten(l.Line(n), citeRunes), Cited: best.At > 0 && best.Log == l && n == best.At})
 	}
 	slices.SortFunc(x.Lines, func(a, b Line) int { return a.Number - b.Number })
 	return x
@@ -266,7 +266,7 @@ func (c *Case) excerpt(best Finding) Excerpt {
 // clean redacts and bounds every text of a diagnosis.
 func (e *Engine) clean(d *Diagnosis) {
 	redact := e.redact
-	tidy := func(s *string, runes int) { *s = cut(redact(*s), runes) }
+	tidy := func(s *string, runes int) { *s = Shorten(redact(*s), runes) }
 	tidy(&d.Summary, maxSummary)
 	if len(d.Chain) > maxChain {
 		d.Chain = append(d.Chain[:maxChain-1:maxChain-1], d.Chain[len(d.Chain)-1])

@@ -115,7 +115,7 @@ func CreateSays(message string) string {
 
 // brief is a message of the cluster as the words of a symptom quote it: redacted before it is cut, as half of a secret is hard to tell.
 func brief(message string) string {
-	return cut(standard.Redact(strings.TrimSpace(strings.ToValidUTF8(message, "�"))), 300)
+	return Shorten(standard.Redact(strings.TrimSpace(strings.ToValidUTF8(message, "�"))), 300)
 }
 
 // failedCreate finds the newest FailedCreate event about a controller, unless it could make a pod since.

@@ -212,7 +212,7 @@ func same(a, b any) bool {
 
 // shown is the value of a setting as a difference quotes it: redacted before it is cut, as half of a secret is hard to tell.
 func shown(name, value string, runes int) string {
-	return orNone(cut(standard.RedactValue(name, value), runes))
+	return orNone(Shorten(standard.RedactValue(name, value), runes))
 }
 
 func orDefault(name string) string {
@@ -390,7 +390,7 @@ func shortImages(a, b string) (string, string) {
 }
 
 func words(list []string) string {
-	return cut("["+standard.Redact(strings.Join(list, " "))+"]", 120)
+	return Shorten("["+standard.Redact(strings.Join(list, " "))+"]", 120)
 }
 
 func diffEnvironment(a, b *corev1.Container, add func(sort, format string, args ...any)) {
@@ -432,7 +432,7 @@ func diffEnvironment(a, b *corev1.Container, add func(sort, format string, args 
 			if x == y {
 				add(diffEnv, "env %s changed", k)
 			} else {
-				add(diffEnv, "env %s changed from %q to %q", k, cut(x, 60), cut(y, 60))
+				add(diffEnv, "env %s changed from %q to %q", k, Shorten(x, 60), Shorten(y, 60))
 			}
 		}
 	}

@@ -73,7 +73,7 @@ func (l *Log) Cite(n int) Evidence {
 	if l.message {
 		source = l.Source
 	}
-	return Evidence{Source: source, Text: cut(strings.TrimSpace(l.Line(n)), citeRunes)}
+	return Evidence{Source: source, Text: Shorten(strings.TrimSpace(l.Line(n)), citeRunes)}
 }
 
 // lastText is the number of the last line that is not blank, 0 when there is none.
@@ -86,9 +86,9 @@ func (l *Log) lastText() int {
 	return 0
 }
 
-// cut shortens text to at most runes characters, marking the cut.
-func cut(text string, runes int) string {
-	if len(text) <= runes {
+// Shorten cuts a text to at most that many characters, the last of which then marks the cut. What may hold a secret is redacted before.
+func Shorten(text string, runes int) string {
+	if len(text) <= runes || utf8.RuneCountInString(text) <= runes {
 		return text
 	}
 	n := 0

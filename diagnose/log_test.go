@@ -31,3 +31,21 @@ func TestTracingFields(t *testing.T) {
 		t.Errorf("read %q at level %d, want %q", e.text, e.level, want)
 	}
 }
+
+func TestShorten(t *testing.T) {
+	for _, tt := range []struct {
+		text  string
+		runes int
+		want  string
+	}{
+		{"", 3, ""},
+		{"abc", 3, "abc"},
+		{"abcd", 3, "ab…"},
+		{"äöü", 3, "äöü"}, // more bytes, and no more characters
+		{"äöüß", 3, "äö…"},
+	} {
+		if got := Shorten(tt.text, tt.runes); got != tt.want {
+			t.Errorf("Shorten(%q, %d) = %q, want %q", tt.text, tt.runes, got, tt.want)
+		}
+	}
+}

@@ -87,8 +87,8 @@ func readTraces(l *Log) []Trace {
 		if t.At == 0 {
 			t.At = t.First
 		}
-		t.Message = cut(strings.TrimSpace(t.Message), 300)
-		t.CauseMessage = cut(strings.TrimSpace(t.CauseMessage), 300)
+		t.Message = Shorten(strings.TrimSpace(t.Message), 300)
+		t.CauseMessage = Shorten(strings.TrimSpace(t.CauseMessage), 300)
 		if k := len(out) - 1; k >= 0 && repeats(out[k], t) {
 			out[k].Last = t.Last
 		} else {

@@ -4,14 +4,12 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/tools/txtar"
 )
 
 // TestClusters diagnoses whole clusters. testdata/clusters/healthy.yaml is one in which nothing is wrong and much goes on: a node that
@@ -25,20 +23,12 @@ func TestClusters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	archives, err := filepath.Glob("testdata/clusters/*.txtar")
-	if err != nil || len(archives) == 0 {
-		t.Fatalf("no clusters: %v", err)
-	}
 	cases := map[string]fstest.MapFS{"healthy": {}}
 	wants := map[string][]string{}
 	alone := map[string]bool{}
 	never := map[string]string{} // what no summary of the case may say
-	for _, a := range archives {
-		archive, err := txtar.ParseFile(a)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range archive.Files {
+	for _, a := range archives(t, "testdata/clusters/*.txtar") {
+		for _, f := range a.files {
 			name, file, _ := strings.Cut(f.Name, "/")
 			if cases[name] == nil {
 				cases[name] = fstest.MapFS{}

@@ -37,27 +37,43 @@ type crash struct {
 	files      fstest.MapFS
 }
 
-func load(t *testing.T) []*crash {
+// archive is a txtar file and its name.
+type archive struct {
+	name  string
+	files []txtar.File
+}
+
+// archives reads the txtar files that a pattern names.
+func archives(t *testing.T, pattern string) []archive {
 	t.Helper()
-	names, err := filepath.Glob("testdata/*.txtar")
+	names, err := filepath.Glob(pattern)
 	if err != nil || len(names) == 0 {
-		t.Fatalf("no cases: %v", err)
+		t.Fatalf("no cases in %s: %v", pattern, err)
 	}
-	var out []*crash
-	for _, file := range names {
-		archive, err := txtar.ParseFile(file)
+	var out []archive
+	for _, name := range names {
+		a, err := txtar.ParseFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
+		out = append(out, archive{filepath.Base(name), a.Files})
+	}
+	return out
+}
+
+func load(t *testing.T) []*crash {
+	t.Helper()
+	var out []*crash
+	for _, a := range archives(t, "testdata/*.txtar") {
 		byName := map[string]*crash{}
-		for _, f := range archive.Files {
+		for _, f := range a.files {
 			dir, rest, ok := strings.Cut(f.Name, "/")
 			if !ok {
-				t.Fatalf("%s: file %q stands in no folder", file, f.Name)
+				t.Fatalf("%s: file %q stands in no folder", a.name, f.Name)
 			}
 			c := byName[dir]
 			if c == nil {
-				c = &crash{file: filepath.Base(file), name: dir, files: fstest.MapFS{"snapshot.json": {Data: []byte(`{"now": "` + now + `"}`)}}}
+				c = &crash{file: a.name, name: dir, files: fstest.MapFS{"snapshot.json": {Data: []byte(`{"now": "` + now + `"}`)}}}
 				byName[dir] = c
 				out = append(out, c)
 			}

@@ -8,14 +8,12 @@ import (
 	"maps"
 	"os"
 	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 
-	"golang.org/x/tools/txtar"
 	corev1 "k8s.io/api/core/v1"
 
 	"crashloop/diagnose"
@@ -78,22 +76,14 @@ func lastWords(t *testing.T) []said {
 // onlyWords reads testdata/words: files named cause|cause/exit code/program-number, each the end of a program's log without its stack frames.
 func onlyWords(t *testing.T) []*crash {
 	t.Helper()
-	names, err := filepath.Glob("testdata/words/*.txtar")
-	if err != nil || len(names) == 0 {
-		t.Fatalf("no last words: %v", err)
-	}
 	var out []*crash
-	for _, name := range names {
-		archive, err := txtar.ParseFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range archive.Files {
+	for _, a := range archives(t, "testdata/words/*.txtar") {
+		for _, f := range a.files {
 			parts := strings.Split(f.Name, "/")
 			if len(parts) != 3 {
-				t.Fatalf("%s: %q is not of the form cause/exit code/program", name, f.Name)
+				t.Fatalf("%s: %q is not of the form cause/exit code/program", a.name, f.Name)
 			}
-			out = append(out, ended(t, filepath.Base(name), parts[2], parts[0], parts[1], f.Data))
+			out = append(out, ended(t, a.name, parts[2], parts[0], parts[1], f.Data))
 		}
 	}
 	return out
@@ -102,18 +92,10 @@ func onlyWords(t *testing.T) []*crash {
 // ofRules reads what the programs of the rules' own cases said last.
 func ofRules(t *testing.T) []*crash {
 	t.Helper()
-	names, err := filepath.Glob("../rules/*.txtar")
-	if err != nil || len(names) == 0 {
-		t.Fatalf("no cases of rules: %v", err)
-	}
 	var out []*crash
-	for _, name := range names {
-		archive, err := txtar.ParseFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, a := range archives(t, "../rules/*.txtar") {
 		cause, exit := map[string]string{}, map[string]string{}
-		for _, f := range archive.Files {
+		for _, f := range a.files {
 			dir, rest, _ := strings.Cut(f.Name, "/")
 			switch rest {
 			case "want":
@@ -127,7 +109,7 @@ func ofRules(t *testing.T) []*crash {
 				}
 			case "previous.log":
 				if cause[dir] != "" && exit[dir] != "" {
-					out = append(out, ended(t, filepath.Base(name), dir, cause[dir], exit[dir], f.Data))
+					out = append(out, ended(t, a.name, dir, cause[dir], exit[dir], f.Data))
 				}
 			}
 		}

@@ -114,7 +114,7 @@ func appBadArguments() diagnose.Rule {
 				}
 				f.Span, f.Weight = h.Line+1, 20
 				f.Evidence = append(f.Evidence, h.Log.Cite(h.Line+1))
-				f.Summary = fmt.Sprintf("%s ends because the Java virtual machine does not accept its options: %s", c.Who(), shorten(quote(why), 160))
+				f.Summary = fmt.Sprintf("%s ends because the Java virtual machine does not accept its options: %s", c.Who(), diagnose.Shorten(quote(why), 160))
 				f.Advice = "Correct them where they are set: args, or a variable such as JAVA_TOOL_OPTIONS or JAVA_OPTS"
 			case h.Pattern == "script":
 				f.Weight = 10
@@ -122,7 +122,7 @@ func appBadArguments() diagnose.Rule {
 				f.Advice = "Correct the command in the pod template, or add the script to the image"
 			case h.Pattern == "deno":
 				f.Weight = 20
-				f.Summary = fmt.Sprintf("%s ends because Deno does not let it have %s: it is started without %s", c.Who(), shorten(h.Group("what"), 100), arg)
+				f.Summary = fmt.Sprintf("%s ends because Deno does not let it have %s: it is started without %s", c.Who(), diagnose.Shorten(h.Group("what"), 100), arg)
 				f.Advice = "Add " + arg + " to the command in the pod template or the image"
 			case h.Pattern == "shell":
 				f.Weight = 20
@@ -136,10 +136,10 @@ func appBadArguments() diagnose.Rule {
 				f.Summary = fmt.Sprintf("%s ends because its command line lacks something: %s", c.Who(), inSentence(h, 140))
 				f.Advice = "Add it to args in the pod template"
 			case h.Pattern == "value":
-				f.Summary = fmt.Sprintf("%s ends because it does not accept the value %q for %s", c.Who(), shorten(h.Group("value"), 80), arg)
+				f.Summary = fmt.Sprintf("%s ends because it does not accept the value %q for %s", c.Who(), diagnose.Shorten(h.Group("value"), 80), arg)
 				f.Advice = "Correct args in the pod template"
 			case h.Pattern == "argparse" && h.Group("why") != "expected one argument":
-				f.Summary = fmt.Sprintf("%s ends because it does not accept the argument %s: %s", c.Who(), arg, shorten(h.Group("why"), 120))
+				f.Summary = fmt.Sprintf("%s ends because it does not accept the argument %s: %s", c.Who(), arg, diagnose.Shorten(h.Group("why"), 120))
 				f.Advice = "Correct args in the pod template"
 			case h.Pattern == "whole":
 				f.Summary = fmt.Sprintf("%s ends because it does not accept its command line: %s", c.Who(), inSentence(h, 160))
@@ -263,7 +263,7 @@ func byUsageCode(c *diagnose.Case) []diagnose.Finding {
 	}
 	return []diagnose.Finding{{
 		Confidence: diagnose.Likely, Proof: diagnose.Words, Weight: -100, Log: l, At: n, Span: n, Evidence: []diagnose.Evidence{l.Cite(n)},
-		Summary: fmt.Sprintf("%s ends with exit code 64, which stands for wrong usage: %s", c.Who(), shorten(quote(diagnose.Say(l.Line(n))), 200)),
+		Summary: fmt.Sprintf("%s ends with exit code 64, which stands for wrong usage: %s", c.Who(), diagnose.Shorten(quote(diagnose.Say(l.Line(n))), 200)),
 		Advice:  "Correct args in the pod template",
 		Fixes:   []diagnose.Fix{{Title: "See and correct what it is given", Command: c.Kubectl("edit", c.Target())}},
 	}}
@@ -296,7 +296,7 @@ func aboveHelp(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 		}
 		f := diagnose.FromHit(diagnose.Hit{Log: l, Line: n, Text: diagnose.Say(line)}, diagnose.Likely, diagnose.Words)
 		f.Span, f.Weight = max(n, help), -60
-		f.Summary = fmt.Sprintf("%s does not accept the command line that it is given: %s", c.Who(), shorten(quote(diagnose.Say(line)), 160))
+		f.Summary = fmt.Sprintf("%s does not accept the command line that it is given: %s", c.Who(), diagnose.Shorten(quote(diagnose.Say(line)), 160))
 		f.Advice = "Correct args in the pod template"
 		f.Fixes = []diagnose.Fix{{Title: "See and correct what it is given", Command: c.Kubectl("edit", c.Target())}}
 		if c.Container != nil && len(c.Container.Command)+len(c.Container.Args) > 0 {

@@ -54,7 +54,7 @@ func appBadCredentials() diagnose.Rule {
 						answer = strings.TrimSpace(answer + " " + strings.TrimPrefix(line, "URL: "))
 					}
 				}
-				says = firstOf(shorten(answer, 160), says)
+				says = firstOf(diagnose.Shorten(answer, 160), says)
 			}
 			// A colon behind the word credentials would make what follows look like one.
 			f.Summary += "; its log says: " + says

@@ -37,7 +37,7 @@ func appExitCode() diagnose.Rule {
 				n := lastWords(l)
 				f.Log, f.At, f.Span = l, n, n
 				f.Evidence = append(f.Evidence, l.Cite(n))
-				f.Summary += "; the last that it said is: " + strings.TrimSpace(shorten(quote(diagnose.Say(l.Line(n))), 160))
+				f.Summary += "; the last that it said is: " + strings.TrimSpace(diagnose.Shorten(quote(diagnose.Say(l.Line(n))), 160))
 				f.Advice = "The log lines before that are the place to look"
 			}
 			if !l.Empty() || l.Missing != "" {

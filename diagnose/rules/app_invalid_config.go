@@ -140,7 +140,7 @@ func appInvalidConfig() diagnose.Rule {
 				if t, ok := traceAt(c, h.Line); ok && t.Language == "Rust" && strings.HasSuffix(t.Message, what) {
 					what = t.Message // with what it was about
 				}
-				f.Summary = fmt.Sprintf("%s refuses its configuration: %s", c.Who(), shorten(what, 260))
+				f.Summary = fmt.Sprintf("%s refuses its configuration: %s", c.Who(), diagnose.Shorten(what, 260))
 				f.Advice = "Correct it and restart the workload"
 				for _, g := range anyPath.FindAllStringSubmatch(h.Text, 6) {
 					m, ok := mountAt(c, g[1])
@@ -170,7 +170,7 @@ func appInvalidConfig() diagnose.Rule {
 					if object != "" {
 						f.Chain = []diagnose.Link{{Object: object, Says: says}}
 					}
-					f.Summary = fmt.Sprintf("%s refuses its configuration, key %s of %s: %s", c.Who(), m.key, words, shorten(what, 240))
+					f.Summary = fmt.Sprintf("%s refuses its configuration, key %s of %s: %s", c.Who(), m.key, words, diagnose.Shorten(what, 240))
 					f.Evidence = append(f.Evidence, m.cite(c))
 					f.Advice = "Correct that key and restart the workload"
 					f.Fixes = append(f.Fixes, m.edit(c)...)
@@ -183,7 +183,7 @@ func appInvalidConfig() diagnose.Rule {
 					fromContent(c, h, &f)
 				}
 				if h.Pattern == "local" {
-					f.Summary = fmt.Sprintf("%s looks for its database in its own container, where there is none: %s", c.Who(), shorten(what, 200))
+					f.Summary = fmt.Sprintf("%s looks for its database in its own container, where there is none: %s", c.Who(), diagnose.Shorten(what, 200))
 					f.Advice = "Set the database's host, a Service's name, where the program takes it from"
 				}
 				if len(f.Fixes) == 0 {
@@ -244,7 +244,7 @@ func byExitCode(c *diagnose.Case, code int32) []diagnose.Finding {
 	}
 	return []diagnose.Finding{{
 		Confidence: diagnose.Likely, Proof: diagnose.Words, Weight: -100, Log: l, At: n, Span: n, Evidence: []diagnose.Evidence{l.Cite(n)},
-		Summary: fmt.Sprintf("%s ends with exit code 78, which stands for a wrong configuration: %s", c.Who(), shorten(quote(diagnose.Say(l.Line(n))), 200)),
+		Summary: fmt.Sprintf("%s ends with exit code 78, which stands for a wrong configuration: %s", c.Who(), diagnose.Shorten(quote(diagnose.Say(l.Line(n))), 200)),
 		Advice:  "Correct what it names and restart the workload",
 		Fixes:   []diagnose.Fix{{Title: "See what configures it", Command: c.Kubectl("get", c.Target(), "-o", "yaml")}},
 	}}

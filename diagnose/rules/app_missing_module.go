@@ -101,7 +101,7 @@ func appMissingModule() diagnose.Rule {
 				what, name = "attribute", name+" of module "+h.Group("for")
 			case "runtime":
 				f.Confidence = diagnose.Likely // it says what it needs, not always that it lacks it
-				f.Summary = fmt.Sprintf("%s ends because it needs another version of %s than image %s holds: %s", c.Who(), name, image(c), shorten(quote(strings.TrimSpace(diagnose.Say(h.Text))), 160))
+				f.Summary = fmt.Sprintf("%s ends because it needs another version of %s than image %s holds: %s", c.Who(), name, image(c), diagnose.Shorten(quote(strings.TrimSpace(diagnose.Say(h.Text))), 160))
 			case "zone":
 				f.Confidence, f.Weight = diagnose.Likely, 10 // the name may be misspelt, too
 				f.Summary = fmt.Sprintf("%s ends because it finds no time zone %s: image %s seems to lack the data of time zones (tzdata)", c.Who(), name, image(c))

@@ -38,7 +38,7 @@ func appPermissionDenied() diagnose.Rule {
 			if m, mounted := mountAt(c, file); mounted && m.volume != nil && (m.isConfig() || m.volume.PersistentVolumeClaim != nil) {
 				return nil // those have causes of their own
 			}
-			f.Summary = fmt.Sprintf("%s ends because the operating system refuses it something: %s", c.Who(), shorten(quote(diagnose.Say(f.Log.Line(f.At))), 160))
+			f.Summary = fmt.Sprintf("%s ends because the operating system refuses it something: %s", c.Who(), diagnose.Shorten(quote(diagnose.Say(f.Log.Line(f.At))), 160))
 			if file != "" {
 				f.Summary = fmt.Sprintf("%s ends because it may not access %s", c.Who(), file)
 			} else {

@@ -60,7 +60,7 @@ func appSegfault() diagnose.Rule {
 					if l := c.Log(); l.Missing == "" && !l.Empty() {
 						n := lastWords(l)
 						f.Log, f.At, f.Span = l, n, n
-						f.Summary += "; the last that it said is: " + strings.TrimSpace(shorten(quote(diagnose.Say(l.Line(n))), 160))
+						f.Summary += "; the last that it said is: " + strings.TrimSpace(diagnose.Shorten(quote(diagnose.Say(l.Line(n))), 160))
 						f.Evidence = append(f.Evidence, l.Cite(n))
 					}
 					f.Fixes = []diagnose.Fix{{Title: "Read the log of the run that aborted", Command: previousLog(c)}}
@@ -80,7 +80,7 @@ func appSegfault() diagnose.Rule {
 				f.Proof = diagnose.Words
 			}
 			if said != "" {
-				f.Summary += ": " + shorten(said, 160)
+				f.Summary += ": " + diagnose.Shorten(said, 160)
 			}
 			f.Advice = "Look at what changed in its native parts: base image, libraries, compiled extensions"
 			if code == 132 {

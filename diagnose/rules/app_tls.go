@@ -76,7 +76,7 @@ func appTLS() diagnose.Rule {
 			}
 			says := inSentence(h, 160)
 			if i := strings.Index(h.Text, "x509: "); i >= 0 {
-				says = shorten(strings.TrimRight(h.Text[i:], `"`), 160)
+				says = diagnose.Shorten(strings.TrimRight(h.Text[i:], `"`), 160)
 			}
 			f.Summary += ": " + says
 			var held []string

@@ -25,7 +25,7 @@ func configSecretNotSynced() diagnose.Rule {
 			if s, _, ok := said(c, csi); ok {
 				f := fromStatement(s)
 				f.Weight = 40
-				f.Summary = fmt.Sprintf("%s cannot start: the secrets store driver cannot fetch its secrets: %s", c.Who(), shorten(lastColon(s.text), 160))
+				f.Summary = fmt.Sprintf("%s cannot start: the secrets store driver cannot fetch its secrets: %s", c.Who(), diagnose.Shorten(lastColon(s.text), 160))
 				f.Advice = "Mend what the driver says: the SecretProviderClass, or the credentials for the store"
 				if class := secretClass(c, s.text); class != "" {
 					f.Root = "SecretProviderClass/" + c.Subject.Namespace + "/" + class
@@ -50,7 +50,7 @@ func configSecretNotSynced() diagnose.Rule {
 					message := failingCondition(u)
 					says := "should make it and has not"
 					if message != "" {
-						says = "should make it and cannot: " + shorten(message, 200)
+						says = "should make it and cannot: " + diagnose.Shorten(message, 200)
 						f.Evidence = append(f.Evidence, diagnose.Evidence{Source: kind.Kind + " " + u.GetName() + " status.conditions", Text: message})
 					} else {
 						f.Confidence = diagnose.Likely

@@ -56,7 +56,7 @@ func dependencyAdmissionRejected() diagnose.Rule {
 				g := groups(security, s.text)
 				f.Root = "Namespace//" + ns
 				f.Chain = []diagnose.Link{{Object: f.Root, Says: "enforces Pod Security " + g["level"]}}
-				f.Summary = fmt.Sprintf("%s has no pods: namespace %s enforces Pod Security %s, which they violate: %s", c.Who(), ns, g["level"], shorten(g["why"], 200))
+				f.Summary = fmt.Sprintf("%s has no pods: namespace %s enforces Pod Security %s, which they violate: %s", c.Who(), ns, g["level"], diagnose.Shorten(g["why"], 200))
 				f.Advice = "Change these fields in the pod template"
 				f.Fixes = []diagnose.Fix{{Title: "Fit the restricted level", Patch: podPatch(c, restricted(c))}}
 			case groups(account, s.text) != nil:
@@ -84,7 +84,7 @@ func dependencyAdmissionRejected() diagnose.Rule {
 				}
 				f.Fixes = []diagnose.Fix{{Title: "See the range", Command: c.Kubectl("describe", "limitrange")}}
 			default:
-				f.Summary = fmt.Sprintf("%s has no pods: the cluster refuses to create them: %s", c.Who(), shorten(lastColon(s.text), 220))
+				f.Summary = fmt.Sprintf("%s has no pods: the cluster refuses to create them: %s", c.Who(), diagnose.Shorten(lastColon(s.text), 220))
 				f.Advice = "Change the field that the message names"
 				f.Fixes = []diagnose.Fix{{Title: "Read all of the message", Command: c.Kubectl("get", "events", "--field-selector=reason=FailedCreate")}}
 			}

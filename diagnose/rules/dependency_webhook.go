@@ -58,12 +58,12 @@ func dependencyWebhook() diagnose.Rule {
 				what = "ends"
 			}
 			if groups(denies, text) != nil {
-				f.Summary = fmt.Sprintf("%s %s: webhook %s refuses: %s", c.Who(), what, g["name"], shorten(strings.TrimSpace(g["why"]), 200))
+				f.Summary = fmt.Sprintf("%s %s: webhook %s refuses: %s", c.Who(), what, g["name"], diagnose.Shorten(strings.TrimSpace(g["why"]), 200))
 				f.Advice = "Change what the webhook objects to"
 				f.Fixes = []diagnose.Fix{{Title: "See the webhooks", Command: "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations"}}
 				return []diagnose.Finding{f}
 			}
-			f.Summary = fmt.Sprintf("%s %s: webhook %s cannot be called: %s", c.Who(), what, g["name"], shorten(lastColon(strings.TrimSpace(g["why"])), 160))
+			f.Summary = fmt.Sprintf("%s %s: webhook %s cannot be called: %s", c.Who(), what, g["name"], diagnose.Shorten(lastColon(strings.TrimSpace(g["why"])), 160))
 			f.Advice = "Bring the webhook's own workload up, or delete its configuration if it is gone"
 			state := "does not answer"
 			if strings.Contains(text, "x509: ") {

@@ -93,7 +93,7 @@ func pullFailure(c *diagnose.Case, reason, text string) (why, advice string) {
 	case has("is no longer supported since containerd", "schema 1 ", "manifest.v1+prettyjws"):
 		return "it is stored in a format that the node's container runtime no longer reads", "Build it again, or push it again with a current tool"
 	case has("failed to extract layer", "failed to register layer", "lchown", "error unpacking image"):
-		return "the node" + onNode(c) + " cannot unpack it: " + shorten(quote(lastColon(text)), 200), "Look at the container runtime's storage on that node: its disk, its user namespaces"
+		return "the node" + onNode(c) + " cannot unpack it: " + diagnose.Shorten(quote(lastColon(text)), 200), "Look at the container runtime's storage on that node: its disk, its user namespaces"
 	case has("no matching manifest", "no match for platform", "does not match the specified platform", "no image found in manifest list", "no image found in image index"):
 		return "it has no variant for the node's platform" + nodeArch(c), "Build and push it for that platform too"
 	case has("insufficient_scope", "pull access denied", "requested access to the resource is denied"):
@@ -113,7 +113,7 @@ func pullFailure(c *diagnose.Case, reason, text string) (why, advice string) {
 	case has("signature"):
 		return "its signature is not accepted", "Sign it as the node's policy asks"
 	}
-	return "the registry or the node refuses it: " + shorten(quote(lastColon(text)), 200), "Mend what this names, in the registry or on the node" + onNode(c)
+	return "the registry or the node refuses it: " + diagnose.Shorten(quote(lastColon(text)), 200), "Mend what this names, in the registry or on the node" + onNode(c)
 }
 
 func secretsNote(c *diagnose.Case) string {

@@ -59,7 +59,7 @@ func refusal(p *corev1.Pod, text string, device, room map[string]string) (why, a
 		return fmt.Sprintf("no healthy device %s is free there", firstOf(device["device"], device["wanted"])),
 			"See that the device plugin runs on that node and reports its devices as healthy"
 	case strings.HasPrefix(text, "Allocate failed") || strings.HasPrefix(text, "Pod Allocate failed"):
-		return "a device or CPU cannot be given to it: " + shorten(text, 160), "Look at the device plugin's pod on that node, and its log"
+		return "a device or CPU cannot be given to it: " + diagnose.Shorten(text, 160), "Look at the device plugin's pod on that node, and its log"
 	case reason == "NodeAffinity" || reason == "MatchNodeSelector":
 		return "it has not, or no longer, the labels that the pod's nodeSelector or affinity asks for", "Compare the node's labels with the pod's nodeSelector and affinity"
 	case reason == "NodePorts" || reason == "PodFitsHostPorts":
@@ -67,11 +67,11 @@ func refusal(p *corev1.Pod, text string, device, room map[string]string) (why, a
 	case reason == "TaintToleration":
 		return "it has a taint that the pod does not tolerate", "Add the toleration, or take the taint away"
 	case reason == "TopologyAffinityError" || reason == "SMTAlignmentError":
-		return "its CPUs, memory and devices cannot be given from one place as its topology policy demands: " + shorten(text, 120), "Ask for less, or relax the node's topologyManagerPolicy or CPU manager options"
+		return "its CPUs, memory and devices cannot be given from one place as its topology policy demands: " + diagnose.Shorten(text, 120), "Ask for less, or relax the node's topologyManagerPolicy or CPU manager options"
 	case reason == "SysctlForbidden":
-		return "it does not allow a sysctl of the pod: " + shorten(text, 160), "Allow the sysctl with the kubelet's --allowed-unsafe-sysctls, or take it out of the pod"
+		return "it does not allow a sysctl of the pod: " + diagnose.Shorten(text, 160), "Allow the sysctl with the kubelet's --allowed-unsafe-sysctls, or take it out of the pod"
 	case reason == "VolumeAttachmentLimitExceeded":
 		return "it has as many volumes attached as it may", "Give the pod to another node, or detach volumes from this one"
 	}
-	return shorten(text, 200), "Read the kubelet's message; give the node what it lacks, or the pod to another node"
+	return diagnose.Shorten(text, 200), "Read the kubelet's message; give the node what it lacks, or the pod to another node"
 }

@@ -90,7 +90,7 @@ func nodeRuntimeError() diagnose.Rule {
 			case strings.Contains(t, "hook"):
 				why, advice = "its lifecycle hook fails", "Correct the hook in the pod template"
 			}
-			f.Summary = fmt.Sprintf("%s cannot start on node %s, because %s: %s", c.Who(), firstOf(c.Spec.NodeName, "of its own"), why, shorten(lastColon(s.text), 160))
+			f.Summary = fmt.Sprintf("%s cannot start on node %s, because %s: %s", c.Who(), firstOf(c.Spec.NodeName, "of its own"), why, diagnose.Shorten(lastColon(s.text), 160))
 			f.Advice = advice
 			f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Read all of the runtime's message", Command: c.Kubectl("describe", "pod", c.Subject.Pod)})
 			return []diagnose.Finding{f}

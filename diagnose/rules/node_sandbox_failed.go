@@ -53,7 +53,7 @@ func nodeSandboxFailed() diagnose.Rule {
 				case strings.Contains(t, "pause") || strings.Contains(t, "pull"):
 					why, advice = "the node cannot pull the sandbox's image", "See that the node reaches the registry of its pause image"
 				}
-				f.Summary = fmt.Sprintf("%s cannot start: node %s cannot make its sandbox, because %s: %s", c.Who(), firstOf(c.Spec.NodeName, "its node"), why, shorten(lastColon(s.text), 160))
+				f.Summary = fmt.Sprintf("%s cannot start: node %s cannot make its sandbox, because %s: %s", c.Who(), firstOf(c.Spec.NodeName, "its node"), why, diagnose.Shorten(lastColon(s.text), 160))
 				f.Advice = advice
 				if c.Spec.NodeName != "" {
 					f.Root = "Node//" + c.Spec.NodeName

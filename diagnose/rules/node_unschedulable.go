@@ -79,7 +79,7 @@ func nodeUnschedulable() diagnose.Rule {
 // scheduling says in words what the scheduler says in numbers.
 func scheduling(c *diagnose.Case, text string) (why, advice string) {
 	short, _, _ := strings.Cut(text, " preemption:")
-	short = strings.TrimRight(shorten(strings.TrimSpace(short), 220), ". ")
+	short = strings.TrimRight(diagnose.Shorten(strings.TrimSpace(short), 220), ". ")
 	t := strings.ToLower(most(short))
 	advice = "See what the nodes lack"
 	switch {

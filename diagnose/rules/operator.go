@@ -89,7 +89,7 @@ func source(c *diagnose.Case, u *unstructured.Unstructured, path []string, local
 	if message == "" {
 		return nil
 	}
-	a.link.Says = "is not ready: " + shorten(message, 200)
+	a.link.Says = "is not ready: " + diagnose.Shorten(message, 200)
 	return []awaited{a}
 }
 
@@ -100,7 +100,7 @@ func issuance(c *diagnose.Case, request *unstructured.Unstructured) []awaited {
 	}
 	a := awaited{kind: diagnose.CertificateRequests, name: request.GetName(), link: diagnose.Link{Object: objectName(request)}}
 	for _, cond := range conditionsOf(request) {
-		text := shorten(firstOf(textOf(cond["message"]), textOf(cond["reason"])), 200)
+		text := diagnose.Shorten(firstOf(textOf(cond["message"]), textOf(cond["reason"])), 200)
 		switch kind, status := cond["type"], cond["status"]; {
 		case kind == "Ready" && status == "True":
 			return nil
@@ -135,7 +135,7 @@ func issuance(c *diagnose.Case, request *unstructured.Unstructured) []awaited {
 	state, reason = stateOf(u)
 	says := "is " + withReason(firstOf(state, "pending"), reason)
 	if host, _, _ := unstructured.NestedString(u.Object, "spec", "dnsName"); host != "" {
-		says = "for " + shorten(host, 100) + " " + says
+		says = "for " + diagnose.Shorten(host, 100) + " " + says
 	}
 	return append(out, awaited{kind: diagnose.Challenges, name: u.GetName(), failed: true, link: diagnose.Link{Object: objectName(u), Says: says}})
 }
@@ -143,14 +143,14 @@ func issuance(c *diagnose.Case, request *unstructured.Unstructured) []awaited {
 func stateOf(u *unstructured.Unstructured) (state, reason string) {
 	state, _, _ = unstructured.NestedString(u.Object, "status", "state")
 	reason, _, _ = unstructured.NestedString(u.Object, "status", "reason")
-	return shorten(state, 30), reason
+	return diagnose.Shorten(state, 30), reason
 }
 
 func withReason(state, reason string) string {
 	if reason == "" {
 		return state
 	}
-	return fmt.Sprintf("%s: %s", state, shorten(reason, 200))
+	return fmt.Sprintf("%s: %s", state, diagnose.Shorten(reason, 200))
 }
 
 func objectName(u *unstructured.Unstructured) string {

@@ -33,10 +33,10 @@ func probeExecFailed() diagnose.Rule {
 			if (p.which == "startup" || p.early(c) && (notYet(p.text) || refused(p.text))) && !noCommand.MatchString(p.text) {
 				f.Weight = -10 // it says that the program is not up yet, as it should
 			}
-			command := shorten(strings.Join(p.probe.Exec.Command, " "), 100)
+			command := diagnose.Shorten(strings.Join(p.probe.Exec.Command, " "), 100)
 			f.Summary = fmt.Sprintf("%s: its command %q fails", p.says(c), command)
 			if p.text != "" {
-				f.Summary += ": " + shorten(p.text, 140)
+				f.Summary += ": " + diagnose.Shorten(p.text, 140)
 			} else {
 				f.Summary += " and prints nothing"
 			}

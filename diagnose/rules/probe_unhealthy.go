@@ -46,7 +46,7 @@ func probeUnhealthy() diagnose.Rule {
 					f.Weight = 20
 				}
 				if p.text != "" {
-					f.Summary += ": " + shorten(p.text, 140)
+					f.Summary += ": " + diagnose.Shorten(p.text, 140)
 				}
 			} else {
 				f.Summary = fmt.Sprintf("%s: after %s of service it no longer accepts connections", p.says(c), diagnose.Duration(c.Ran()))

@@ -25,7 +25,7 @@ func probeWrongPath() diagnose.Rule {
 			if otherProtocol(p.text) {
 				f := p.finding(c)
 				f.Weight = 40
-				f.Summary = fmt.Sprintf("%s, because the server speaks another protocol than the probe: %s", p.says(c), shorten(p.text, 160))
+				f.Summary = fmt.Sprintf("%s, because the server speaks another protocol than the probe: %s", p.says(c), diagnose.Shorten(p.text, 160))
 				f.Advice = "Ask in the protocol that the port speaks: httpGet with the right scheme, grpc, or tcpSocket"
 				f.Fixes = []diagnose.Fix{{Title: "See what the probe asks", Command: c.Kubectl("get", "pod", c.Subject.Pod, "-o", "jsonpath={.spec.containers[*]."+p.which+"Probe}")}}
 				return []diagnose.Finding{f}

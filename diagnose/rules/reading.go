@@ -197,7 +197,7 @@ func (r *readings) last(c *diagnose.Case) []diagnose.Finding {
 	if probable >= sure {
 		found[0].Confidence = diagnose.Likely
 	}
-	found[0].Summary = fmt.Sprintf("%s ends with exit code %d; what it said last seems to be about %s: %s", c.Who(), t.ExitCode, f.about, strings.TrimSpace(shorten(quote(h.Text), 200)))
+	found[0].Summary = fmt.Sprintf("%s ends with exit code %d; what it said last seems to be about %s: %s", c.Who(), t.ExitCode, f.about, strings.TrimSpace(diagnose.Shorten(quote(h.Text), 200)))
 	return found
 }
 

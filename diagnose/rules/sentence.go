@@ -9,15 +9,6 @@ import (
 	"crashloop/diagnose"
 )
 
-// shorten cuts a text to that many characters.
-func shorten(s string, runes int) string {
-	r := []rune(s)
-	if len(r) <= runes {
-		return s
-	}
-	return string(r[:runes-1]) + "…"
-}
-
 // inSentence is what a hit says for a sentence, in at most that many characters.
 func inSentence(h diagnose.Hit, runes int) string { return within(quote(h.Text), h.Match(), runes) }
 
@@ -26,12 +17,12 @@ func inSentence(h diagnose.Hit, runes int) string { return within(quote(h.Text),
 func within(text, match string, runes int) string {
 	at := strings.Index(text, strings.Join(strings.Fields(match), " "))
 	if match == "" || at < 0 || utf8.RuneCountInString(text) <= runes {
-		return shorten(text, runes)
+		return diagnose.Shorten(text, runes)
 	}
 	end := at + min(len(match), runes/2)
 	for from := 0; from <= at; {
 		if utf8.RuneCountInString(text[from:end]) <= runes*2/3 {
-			return shorten(unquotedEnd(text[from:]), runes)
+			return diagnose.Shorten(unquotedEnd(text[from:]), runes)
 		}
 		next := clause.FindStringIndex(text[from:at])
 		if next == nil {
@@ -39,7 +30,7 @@ func within(text, match string, runes int) string {
 		}
 		from += next[1]
 	}
-	return shorten(text[at:], runes)
+	return diagnose.Shorten(text[at:], runes)
 }
 
 // lastColon keeps the end of a long chain of wrapped errors.

@@ -74,7 +74,7 @@ func obsoleteLink(c *diagnose.Case, h diagnose.Hit) (diagnose.Finding, bool) {
 		f := diagnose.FromHit(h, diagnose.Likely, diagnose.Corroborated)
 		f.Keys, f.Weight = []string{variable}, 30
 		f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "Service " + s.Namespace + "/" + s.Name + " spec.clusterIP", Text: s.Spec.ClusterIP})
-		f.Summary = fmt.Sprintf("%s takes %s, which the cluster sets in its pods for Service %s/%s, for a setting of its own and refuses it: %s", c.Who(), variable, s.Namespace, s.Name, shorten(inSentence(h, 160), 160))
+		f.Summary = fmt.Sprintf("%s takes %s, which the cluster sets in its pods for Service %s/%s, for a setting of its own and refuses it: %s", c.Who(), variable, s.Namespace, s.Name, diagnose.Shorten(inSentence(h, 160), 160))
 		f.Advice = "Set enableServiceLinks to false in the pod template, or rename the Service"
 		f.Fixes = []diagnose.Fix{{Title: "Have the cluster set no variables for Services", Patch: podPatch(c, "enableServiceLinks: false")}}
 		return f, true

@@ -69,7 +69,7 @@ func volumeMountFailed() diagnose.Rule {
 			default:
 				why = "the driver refuses it"
 			}
-			f.Summary = fmt.Sprintf("%s cannot start: volume%s cannot be mounted, because %s: %s", c.Who(), volume, why, shorten(lastPart(best.text), 160))
+			f.Summary = fmt.Sprintf("%s cannot start: volume%s cannot be mounted, because %s: %s", c.Who(), volume, why, diagnose.Shorten(lastPart(best.text), 160))
 			f.Advice = advice
 			f.Fixes = []diagnose.Fix{{Title: "Read all of the driver's messages", Command: c.Kubectl("describe", "pod", c.Subject.Pod)}}
 			return []diagnose.Finding{f}

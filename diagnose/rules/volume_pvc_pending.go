@@ -110,9 +110,9 @@ func claimPending(c *diagnose.Case, claim *corev1.PersistentVolumeClaim) (diagno
 	case claim.Spec.StorageClassName == nil && !defaulted && classErr == nil:
 		why, advice = fmt.Sprintf("it names no StorageClass and none is the default (there are: %s)", list(classes)), "Name one of the classes in the claim"
 	case last != nil && last.Reason == "ProvisioningFailed":
-		why, advice = "its provisioner failed: "+shorten(last.Message, 220), "Mend what the provisioner complains of"
+		why, advice = "its provisioner failed: "+diagnose.Shorten(last.Message, 220), "Mend what the provisioner complains of"
 	case last != nil && last.Reason == "FailedBinding":
-		why, advice = "no volume fits it: "+shorten(last.Message, 200), "Make a volume that fits its size, access mode and class, or name a class that makes one"
+		why, advice = "no volume fits it: "+diagnose.Shorten(last.Message, 200), "Make a volume that fits its size, access mode and class, or name a class that makes one"
 	case used != nil && used.VolumeBindingMode != nil && *used.VolumeBindingMode == storagev1.VolumeBindingWaitForFirstConsumer && (last == nil || last.Reason == "WaitForFirstConsumer"):
 		if s, alone, ok := schedulerBlames(c, noVolumeFits); ok && c.Spec.NodeName == "" {
 			f.Evidence = append(f.Evidence, s.cite())
