@@ -126,7 +126,10 @@ func (c *Case) followOutside(h Hit) {
 		}
 		f, ok := c.follow(s.Address, h)
 		if !ok || f.Cause != "dependency.external" || f.Root != "" {
-			return
+			if !ok || c.seesServices(c.Subject.Namespace) || f.Cause == "" {
+				return
+			}
+			f.Confidence = Possible // whether there is such a Service could not be seen
 		}
 		f.Evidence = append(f.Evidence, Evidence{Source: s.Source, Text: "points at " + s.Address.String()})
 		only = &Dependency{Address: s.Address, Hit: h, How: h.Pattern, Finding: f}

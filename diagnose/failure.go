@@ -41,7 +41,7 @@ func connectionRule() Rule {
 		{Name: failedTimeout, Words: []string{
 			"i/o timeout", "etimedout", "connection timed out", "connect timed out", "connect timeout", "connecttimeout", "connection timeout", "timeout occurred after waiting", "timeout expired",
 			"context deadline exceeded", "operation timed out", "timed out after", "timed out connecting", "timed out while connecting", "os error 110", "[errno 110]", "' (110)", "connection attempt timed out", "connection timed-out",
-			"timed out waiting for", "timeout waiting for", "request timeout after", "timeout connecting to", "connectiontimeout caused by", "client.timeout exceeded",
+			"timed out waiting for", "timeout waiting for", "timed out trying to create or validate schema topic", "request timeout after", "timeout connecting to", "connectiontimeout caused by", "client.timeout exceeded",
 		}},
 		{Name: failedAwait, Words: []string{"waiting for the condition on ", "waiting for job ", "waiting for the job ", "waiting for deployment ", "waiting for statefulset ", "waiting for pod ", "exceeded its progress deadline", "(notfound): "}},
 		{Name: failedRoute, Words: []string{"no route to host", "ehostunreach", "network is unreachable", "enetunreach", "host is unreachable", "os error 113", "[errno 113]", "' (113)"}},

@@ -37,7 +37,7 @@ func appBadArguments() diagnose.Rule {
 			{Name: "java", Words: []string{"could not create the java virtual machine", "unrecognized vm option", "unrecognized option"}, Regexp: `(?:Unrecognized (?:VM )?option:? ?'?(?P<arg>[^'\s]+)|Could not create the Java Virtual Machine)`},
 			// Runners of scripts and tasks that are asked for one that there is not.
 			{Name: "script", Words: []string{"missing script", "find a script named", "script not found", "don't know how to build task", "could not find command", "no rule to make target", "\" not found.", "\" is not defined", "unknown command: '"}, Regexp: `(?i)Missing script:? ['"]?(?P<arg>[\w:.-]+)|Couldn't find a script named ['"](?P<arg2>[^'"]+)|Script not found ['"](?P<arg3>[^'"]+)|Don't know how to build task ['"](?P<arg4>[^'"]+)|No rule to make target ['"\x60](?P<arg5>[^'"]+)|^(?:error )?Command "(?P<arg6>[^"]+)" (?:not found|is not defined)|Unknown command: '(?P<arg7>[^']+)'`},
-			{Name: "option", Words: []string{"could not find or load main class"}, Regexp: `Could not find or load main class\s+(?P<arg>-\S+)`},
+			{Name: "option", Words: []string{"could not find or load main class"}, Regexp: `Could not find or load main class\s+(?P<arg>(?:[-${("']|X(?:m[nsx]|ss|X:|log))\S*)`},
 			{Name: "jvm", Words: []string{"error occurred during initialization of vm"}, Regexp: `^Error occurred during initialization of VM`},
 			{Name: "deno", Words: []string{"run again with the --allow"}, Regexp: `Requires (?P<what>.{1,80}?), run again with the (?P<arg>--allow-[\w-]+) flag`},
 			// traefik's paerser and karpenter's options, which say it in words of their own

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"crashloop/diagnose"
@@ -65,7 +66,7 @@ func appMissingModule() diagnose.Rule {
 				if (h.Pattern == "extension" || h.Pattern == "postgres") && h.Level != diagnose.Fatal && !servesDatabase(c) {
 					return false // a client that repeats what its server lacks
 				}
-				return h.Level != diagnose.Warn && h.Level != diagnose.Debug && !strings.Contains(h.Text, "GLIBC") && (h.Pattern != "words" || atEnd(h))
+				return h.Level != diagnose.Warn && h.Level != diagnose.Debug && !strings.Contains(h.Text, "GLIBC") && !noClass.MatchString(h.Text) && (h.Pattern != "words" || atEnd(h))
 			})
 			if !ok {
 				return nil
@@ -136,3 +137,6 @@ func appMissingModule() diagnose.Rule {
 		},
 	}
 }
+
+// noClass is what Java takes for the name of its main class when an option for it is misspelt or a variable was not replaced.
+var noClass = regexp.MustCompile(`(?:main class|ClassNotFoundException:)\s+(?:[${("']|X(?:m[nsx]|ss|X:|log))`)

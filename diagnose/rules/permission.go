@@ -18,6 +18,7 @@ func denied() []diagnose.Pattern {
 		{Name: "before", Words: []string{": eacces", "permission denied", "operation not permitted", "is not writable", "not writable"}, Regexp: `(?i)` + begin + file + `['"’]?\)?:?[^/]{0,60}(?:permission denied|operation not permitted|not writable|eacces\b)`},
 		{Name: "owner", Words: []string{"must be accessible by owner only", "permissions are too open", "are too open", "too open", "has group or world access", "too permissive", "has invalid permissions", "has wrong ownership", "has wrong permissions", "has incorrect permissions", "must be owned by the user identifier", "can only be writable by the owner"}, Regexp: file + `['"]?\)? .{0,40}(?:must be accessible by owner only|must be owned by the user identifier|can only be writable by the owner|permissions are too open|has group or world access|too permissive|has (?:invalid|wrong|incorrect) (?:permissions|ownership))|(?i:permissions (?:\d+ )?(?:for|on)) ['"]?(?P<path2>/[^\s'"]+)`},
 		{Name: "write", Words: []string{"cannot write to ", "can't write to ", "could not write to ", "unable to write to ", "not able to write to ", "on a read-only directory"}, Regexp: `(?i:(?:cannot|can't|could not|unable to|not able to) write to (?:the )?(?:data )?(?:directory |folder |file )?|on a read-only directory:? )['"]?` + file},
+		{Name: "write", Words: []string{"/dub path "}, Regexp: `/dub path ` + file + ` (?:writable|readable|executable)\] FAILED`}, // Confluent's images
 		{Name: "bare", Words: []string{"does not match the owner of the data"}},
 		// A path that begins at the working directory: mkdir: cannot create directory 'data/x': Permission denied; EACCES: permission denied, mkdir './data'.
 		{Name: "relative", Words: []string{"permission denied", "operation not permitted"}, Regexp: `(?i:permission denied|operation not permitted)[^/'"‘]{0,40}['"‘](?P<rel>(?:\./)?[\w.-]+(?:/[\w.-]*)*)['"’]|['"‘](?P<rel2>(?:\./)?[\w.-]+(?:/[\w.-]*)*)['"’]: (?i:permission denied|operation not permitted)|^(?:\S*/)?(?:tar|cp|mv|rm|ln|touch|install|rsync|unzip|chmod|chown): (?P<rel4>\./[\w.-]+(?:/[\w.-]*)*): .{0,40}?(?i:permission denied|operation not permitted)|\b(?:open|mkdir|create|unlink|stat|chmod|chown|mkdirat|dir|directory|file) (?P<rel3>(?:\./)?[\w.-]+(?:/[\w.-]*)*): (?i:permission denied|operation not permitted)`},
@@ -72,7 +73,7 @@ func deniedAt(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, string, 
 		if h.Pattern == "write" {
 			return strings.Contains(t, "no space") || strings.Contains(t, "read-only file") || strings.Contains(t, "quota") || strings.Contains(t, "i/o error") || !atEnd(h) && !strings.Contains(t, "terminating")
 		}
-		return strings.Contains(t, "exec ") && strings.Contains(t, "exec:") || strings.Contains(t, "bind") || strings.Contains(t, "listen") || strings.Contains(t, "for user") || strings.Contains(t, "docker.sock") || strings.Contains(t, "publickey") || remote.MatchString(t)
+		return strings.Contains(t, "exec ") && strings.Contains(t, "exec:") || strings.Contains(t, "bind") || strings.Contains(t, "listen") || strings.Contains(t, "for user") || strings.Contains(t, "docker.sock") || strings.Contains(t, "lock held by") || strings.Contains(t, "publickey") || remote.MatchString(t)
 	}
 	if f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
 		path := h.Group("path")

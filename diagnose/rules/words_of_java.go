@@ -1,0 +1,30 @@
+package rules
+
+import "crashloop/diagnose"
+
+// What stores, brokers and engines that run on Java say in words of their own, beyond the shapes in closing.go.
+
+// javaData is about data that does not suit them.
+func javaData() []diagnose.Pattern {
+	return []diagnose.Pattern{{Name: "server", Words: []string{"voter set read from the state file", "but has shard data", "but has index metadata", "page file size ", "corruptrecordexception", "corruptsstableexception", "corruptstateexception", "corruptedlog", "corruptionexception", "corruptblockexception"}, Regexp: `(?i)role but has (?:shard|index) (?:meta)?data` + // Elasticsearch
+		`|different from the voter set read from the state file` + // Kafka
+		`|\bpage file size \d+ (?:is too small|different to)` + // Logstash's queue
+		`|\bCorrupt(?:ed)?\w{0,20}Exception\b`}} // Kafka, Cassandra, Elasticsearch, Neo4j
+}
+
+// javaCredentials is about identities that the other side does not take.
+func javaCredentials() []diagnose.Pattern {
+	return []diagnose.Pattern{{Words: []string{"keepererrorcode = noauth", "keepererrorcode = authfailed", "keepererrorcode = invalidacl"}, Regexp: `KeeperErrorCode = (?:NoAuth|AuthFailed|InvalidACL)`}} // ZooKeeper's client
+}
+
+// javaSettings is about what they are set to.
+func javaSettings() []diagnose.Pattern {
+	return []diagnose.Pattern{
+		// SolrCloud, and what reads a chroot that nobody made.
+		{Name: "setting", Words: []string{"znode doesn't exist"}, Regexp: `(?i)chroot was specified in ZkHost but the znode doesn't exist`},
+		// Kafka, of a topic that is to have more copies than there are brokers.
+		{Name: "setting", Words: []string{"replication factor"}, Regexp: `(?i)replication factor(?: of)?:? \d+ (?:cannot be reached because only|(?:is )?larger than(?: the number of)?(?: available)? brokers)`},
+		// js-yaml, by the class of what it throws.
+		{Name: "parse", Words: []string{"yamlexception: "}},
+	}
+}
