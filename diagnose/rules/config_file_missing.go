@@ -178,11 +178,16 @@ func fileMissing(c *diagnose.Case, h diagnose.Hit, file string) diagnose.Finding
 			f.Chain = []diagnose.Link{{Object: object, Says: "has no key " + m.key}}
 		}
 		f.Advice = "Add the key"
+		if strings.Contains(m.key, "/") && m.SubPath == "" {
+			f.Advice = "A key holds no folder: list it under items with that path, or mount it there with subPath"
+		}
 		if len(keys) > 0 && !slices.Contains(keys, m.key) {
-			f.Confidence = diagnose.Certain
+			if !strings.Contains(m.key, "/") {
+				f.Confidence = diagnose.Certain
+			}
 			f.Summary += "; it has " + list(keys)
 			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: words + " keys", Text: list(keys)})
-			if near := diagnose.Nearest(m.key, keys); near != "" {
+			if near := diagnose.Nearest(m.key, keys); near != "" && !strings.Contains(m.key, "/") {
 				f.Advice = fmt.Sprintf("Add the key, or use %s if that is what is meant", near)
 			}
 		}

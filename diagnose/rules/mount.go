@@ -139,6 +139,28 @@ func (m mount) brings(c *diagnose.Case) bool {
 	return m.key != "" && slices.Contains(keysOf(c, m), m.sourceKey())
 }
 
+// foldersOf says that a volume of configuration is known to bring folders: items of it name paths in them.
+func (m mount) foldersOf() bool {
+	var items []corev1.KeyToPath
+	switch v := m.volume; {
+	case v == nil:
+	case v.ConfigMap != nil:
+		items = v.ConfigMap.Items
+	case v.Secret != nil:
+		items = v.Secret.Items
+	case v.Projected != nil:
+		for _, s := range v.Projected.Sources {
+			if s.ConfigMap != nil {
+				items = append(items, s.ConfigMap.Items...)
+			}
+			if s.Secret != nil {
+				items = append(items, s.Secret.Items...)
+			}
+		}
+	}
+	return slices.ContainsFunc(items, func(i corev1.KeyToPath) bool { return strings.Contains(i.Path, "/") })
+}
+
 // isConfig says that the volume holds configuration: a ConfigMap, a Secret or a projection of them.
 func (m mount) isConfig() bool {
 	return m.volume != nil && (m.volume.ConfigMap != nil || m.volume.Secret != nil || m.volume.Projected != nil || m.volume.DownwardAPI != nil)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"crashloop/diagnose"
@@ -26,7 +27,7 @@ func volumeSubpathShadow() diagnose.Rule {
 			Mend:    "Mount the volume elsewhere, or mount only the one file that is needed, with subPath.",
 			Source:  "kubernetes.io/docs/concepts/storage/volumes#using-subpath",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"not found", "no such file", "cannot find module", "can't open file", "unable to access jarfile", "could not find"}}},
+		Log: []diagnose.Pattern{{Words: []string{"not found", "no such file", "cannot find module", "can't open file", "unable to access jarfile", "could not find", "nonexistent"}}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			check := func(text string) (string, mount, bool) {
 				if !missing.MatchString(text) {
@@ -63,6 +64,9 @@ func volumeSubpathShadow() diagnose.Rule {
 				if t == nil || t.ExitCode == 0 {
 					return nil
 				}
+				if found, ok := hiddenFolder(c, hits); ok {
+					return []diagnose.Finding{found}
+				}
 				for i := len(hits) - 1; i >= 0 && !found; i-- {
 					if there.MatchString(strings.TrimSpace(hits[i].Text)) {
 						continue
@@ -84,7 +88,7 @@ func volumeSubpathShadow() diagnose.Rule {
 			if f.Confidence == diagnose.Certain && m.volume.PersistentVolumeClaim != nil {
 				f.Confidence = diagnose.Likely
 			}
-			f.Fixes = []diagnose.Fix{{Title: "Mount a single file", Patch: containerPatch(c, fmt.Sprintf("volumeMounts:\n- mountPath: %s\n  $patch: delete\n- name: %s\n  mountPath: %s\n  subPath: FILE", diagnose.Scalar(m.MountPath), diagnose.Scalar(m.Name), diagnose.Scalar(path.Join(m.MountPath, "FILE"))))}}
+			f.Fixes = []diagnose.Fix{m.singleFile(c)}
 			return []diagnose.Finding{f}
 		},
 	}
@@ -134,6 +138,45 @@ func hiddenPath(c *diagnose.Case, bareCommand *regexp.Regexp) (diagnose.Finding,
 	return diagnose.Finding{}, false
 }
 
+// hiddenFolder is for a file that the program would write, or reads out of a folder of the image's, below a directory over which a whole volume
+// is mounted: what the image keeps there is not to be seen, and a key of a ConfigMap or Secret can hold no folder.
+func hiddenFolder(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, bool) {
+	for _, h := range slices.Backward(hits) {
+		g := groups(writtenPath, h.Text)
+		if h.Level == diagnose.Info || h.Level == diagnose.Debug || g == nil || exit(c) == 127 || exit(c) == 126 {
+			continue
+		}
+		m, ok := mountAt(c, g["path"])
+		if !ok || m.volume == nil || m.SubPath != "" || m.SubPathExpr != "" || !strings.Contains(m.key, "/") || m.foldersOf() {
+			continue
+		}
+		f := diagnose.FromHit(h, diagnose.Likely, diagnose.Corroborated)
+		if !m.isConfig() && m.volume.EmptyDir == nil {
+			f.Confidence = diagnose.Possible // it may have been there once
+		}
+		folder := path.Dir(path.Join(m.MountPath, m.key))
+		_, words := m.object(c.Subject.Namespace)
+		f.Weight, f.Keys = 50, []string{g["path"]}
+		f.Summary = fmt.Sprintf("%s finds no folder %s: %s is mounted over %s and hides what the image has there", c.Who(), folder, words, m.MountPath)
+		f.Advice = "Mount it elsewhere, or only the files that are needed, each with subPath"
+		f.Settle = "Whether the image has that folder."
+		f.Evidence = append(f.Evidence, m.cite(c))
+		f.Fixes = []diagnose.Fix{m.singleFile(c)}
+		return f, true
+	}
+	return diagnose.Finding{}, false
+}
+
+// writtenPath is a file that could not be made, in the words of shells, coreutils and nginx, or whose name says that it is written.
+var writtenPath = regexp.MustCompile(`^\S+: (?:line )?\d+: (?:cannot create |can't create )?(?P<path>/[^\s:]+): (?:No such file or directory|Directory nonexistent|nonexistent directory)$` +
+	`|(?i:(?:cannot|can't|could not|couldn't|unable to|failed to) (?:create|touch|make)(?: (?:temporary|temp|regular|directory|file|folder))* )['"‘\x60]?(?P<path2>/[^\s'"’\x60:;,)]+)['"’\x60]?:? .{0,40}(?i:no such file or directory|nonexistent)` +
+	`|\bmkdir\(\) "(?P<path3>/[^"]+)" failed \(2: |\bopen\(\) "(?P<path4>/[^"]+\.(?:log|pid))" failed \(2: `)
+
+// singleFile is the fix that mounts one file of the volume in place of the whole.
+func (m mount) singleFile(c *diagnose.Case) diagnose.Fix {
+	return diagnose.Fix{Title: "Mount a single file", Patch: containerPatch(c, fmt.Sprintf("volumeMounts:\n- mountPath: %s\n  $patch: delete\n- name: %s\n  mountPath: %s\n  subPath: FILE", diagnose.Scalar(m.MountPath), diagnose.Scalar(m.Name), diagnose.Scalar(path.Join(m.MountPath, "FILE"))))}
+}
+
 // closedPath is for a mount point that the runtime cannot make, because a volume that nobody can write to is mounted over the directory in which
 // it is to stand.
 func closedPath(c *diagnose.Case, placed *regexp.Regexp) (diagnose.Finding, bool) {
@@ -156,6 +199,6 @@ func closedPath(c *diagnose.Case, placed *regexp.Regexp) (diagnose.Finding, bool
 	f.Summary = fmt.Sprintf("%s cannot start: %s is mounted over %s, where nothing can be written, and %s is to be mounted within it", c.Who(), words, m.MountPath, at)
 	f.Advice = "Mount it elsewhere, or only the files that are needed, each with subPath"
 	f.Evidence = append(f.Evidence, m.cite(c))
-	f.Fixes = []diagnose.Fix{{Title: "Mount a single file", Patch: containerPatch(c, fmt.Sprintf("volumeMounts:\n- mountPath: %s\n  $patch: delete\n- name: %s\n  mountPath: %s\n  subPath: FILE", diagnose.Scalar(m.MountPath), diagnose.Scalar(m.Name), diagnose.Scalar(path.Join(m.MountPath, "FILE"))))}}
+	f.Fixes = []diagnose.Fix{m.singleFile(c)}
 	return f, true
 }
