@@ -23,6 +23,7 @@ func (c *Case) rank(findings []Finding) []ranked {
 			final = t
 		}
 	}
+	explained := final != nil && explains(findings, final)
 	last := c.Log().lastText()
 	signalled := c.signalled(final)
 	out := make([]ranked, 0, len(findings))
@@ -34,7 +35,7 @@ func (c *Case) rank(findings []Finding) []ranked {
 		r.score = map[Proof]int{Hint: 100, Messenger: 400, Words: 600, Corroborated: 800, Structural: 1000}[f.Proof] + f.Weight
 		r.score += map[Confidence]int{Certain: 30, Likely: 10, Possible: -60}[f.Confidence]
 		if f.Log != nil && f.At > 0 && f.Proof < Structural {
-			r.place(final, last)
+			r.place(final, explained, last)
 			if by := overtaken(&f, findings, last); by != nil {
 				r.score -= 300
 				r.Confidence = Possible
@@ -218,15 +219,23 @@ func (t *Trace) lastReport() bool {
 	return t.Language == "Erlang" && t.Class == "Kernel pid terminated"
 }
 
-// place weighs where in the log a finding's decisive line stands.
-func (r *ranked) place(final *Trace, last int) {
+// explains says that one of the findings tells why the trace's own exception was raised.
+func explains(findings []Finding, t *Trace) bool {
+	return slices.ContainsFunc(findings, func(f Finding) bool {
+		return f.Proof >= Words && f.Proof < Structural && f.Confidence != Possible && f.At > 0 && (f.At == t.At || f.At == t.CauseAt)
+	})
+}
+
+// place weighs where in the log a finding's decisive line stands. final is the trace that the program ended with, explained whether another
+// finding tells what of.
+func (r *ranked) place(final *Trace, explained bool, last int) {
 	l := r.Log
 	if l.Len() > 0 {
 		r.score += 40 * r.At / l.Len()
 	}
 	span := max(r.Span, r.At)
 	switch {
-	case final != nil && related(&r.Finding, final):
+	case final != nil && related(&r.Finding, final, explained):
 		r.related = true
 		if r.At >= final.First && r.At <= final.Last {
 			r.score += 20
@@ -285,8 +294,8 @@ func lineLevelAt(l *Log, n int) Level { return readEntry(l.Line(n)).level }
 var auxiliary = regexp.MustCompile(`(?i)\b(?:traces?|metrics?|spans?|logs?) (?:export|push|upload)|\b(?:otel|otlp|opentelemetry|telemetry|jaeger|zipkin|sentry|statsd)\b`)
 
 // related says that a finding speaks of what a trace carries: it stands inside it or right before it, or the trace's words name what
-// the finding turns on.
-func related(f *Finding, t *Trace) bool {
+// the finding turns on. What another finding explains is not explained by a line before that calls itself nothing.
+func related(f *Finding, t *Trace, explained bool) bool {
 	if f.At >= t.First {
 		return true // in it, or said on the way out
 	}
@@ -294,7 +303,7 @@ func related(f *Finding, t *Trace) bool {
 	if f.connection && auxiliary.MatchString(f.Log.Line(f.At)) && !tellsOfConnection(says) {
 		return false
 	}
-	if level := lineLevelAt(f.Log, f.At); saidBetween(f.Log, f.At, t.First) < 3 && (level >= Error || level == NoLevel) && !wentOnBetween(f.Log, f.At, t.First) {
+	if level := lineLevelAt(f.Log, f.At); (!explained || level >= Error) && saidBetween(f.Log, f.At, t.First) < 3 && (level >= Error || level == NoLevel) && !wentOnBetween(f.Log, f.At, t.First) {
 		return true
 	}
 	// A virtual machine's last line only says that it ends: what was reported before is what it ends of.
