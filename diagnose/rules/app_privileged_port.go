@@ -12,6 +12,9 @@ import (
 
 func appPrivilegedPort() diagnose.Rule {
 	read := newReader()
+	// A frame of what binds a socket to an address. Of one that is no file's the kernel refuses nothing but the number.
+	binds := regexp.MustCompile(`\bSocket\.(?:DoBind|Bind)\(|\bNet\.bind\d?\(|\bsocket\.bind\(|\bbind\(2\)`)
+	local := regexp.MustCompile(`(?i)unix|\.sock\b`)
 	binding := regexp.MustCompile(`(?i)\bbind(?:0|\(|\b|_|[A-Z])|\blisten|DoBind|\.Bind\(`)
 	return diagnose.Rule{
 		ID: "app.privileged-port", Category: "app-error", Title: "It may not listen on a port below 1024",
@@ -41,16 +44,28 @@ func appPrivilegedPort() diagnose.Rule {
 					number, where = lowPort(c, read, h)
 					return number > 0
 				})
+				if ok {
+					f.Evidence = append(f.Evidence, where)
+				}
+			}
+			if !ok {
+				// Nothing tells the port, but what fails is the binding.
+				f, _, ok = lastHit(c, hits, func(h diagnose.Hit) bool {
+					text := around(c, h)
+					return read.port(h.Text) == "" && binds.MatchString(text) && !local.MatchString(text) && !toldPort(read, h)
+				})
 				if !ok {
 					return nil
 				}
-				f.Evidence = append(f.Evidence, where)
 			}
 			f.Confidence, f.Weight = diagnose.Certain, 40
-			if where.Source != "" {
+			f.Summary = fmt.Sprintf("%s may not listen on port %d, which is below 1024", c.Who(), number)
+			if number == 0 {
+				f.Summary = c.Who() + " may not listen on the port that it is to have, which must be one below 1024"
+			}
+			if number == 0 || where.Source != "" {
 				f.Confidence = diagnose.Likely
 			}
-			f.Summary = fmt.Sprintf("%s may not listen on port %d, which is below 1024", c.Who(), number)
 			if uid, known := user(c); known && uid != 0 {
 				f.Proof = diagnose.Corroborated
 				f.Summary += fmt.Sprintf(": it runs as user %d", uid)
@@ -78,6 +93,17 @@ func around(c *diagnose.Case, h diagnose.Hit) string {
 		}
 	}
 	return text
+}
+
+// toldPort says that a line before a hit tells of an address with a port that the program is about to use, not of one that another setting
+// takes the place of.
+func toldPort(read *reader, h diagnose.Hit) bool {
+	for n := h.Line - 1; n > 0 && n >= h.Line-12; n-- {
+		if line := h.Log.Line(n); strings.Contains(line, "://") && read.port(line) != "" && !strings.Contains(line, "Overriding ") {
+			return true
+		}
+	}
+	return false
 }
 
 // lowPort finds the port below 1024 that the program is told to listen on: in the lines before a hit, in its environment, its arguments, or
