@@ -235,7 +235,7 @@ func (c *Case) socket(h Hit) string {
 		}
 		return m[1] + m[2]
 	}
-	if !strings.Contains(text, "csi") || c.Container == nil {
+	if !strings.Contains(text, "csi") || c.Container == nil || len(c.engine.address.find(h.Text)) > 0 {
 		return ""
 	}
 	for _, a := range slices.Concat(c.Container.Command, c.Container.Args) {
