@@ -73,8 +73,17 @@ func (c *Case) speaksOf(h Hit) (words []string, ports []int, what string) {
 	if words == nil && (strings.Contains(text, "hikari") || strings.Contains(text, "jdbc")) {
 		return []string{"jdbc", "datasource", "database"}, databasePorts, "its database"
 	}
+	if words == nil && strings.Contains(text, "no usable database connection") {
+		return []string{"postgres", "mysql", "sql", "seeds"}, databasePorts, "its database"
+	}
+	if words == nil && ofMembers.MatchString(text) {
+		return []string{"seed", "cassandra", "scylla"}, []int{7000, 9042}, "the other nodes of its cluster"
+	}
 	return words, ports, what
 }
+
+// ofMembers is how a node of Cassandra's kind speaks of the others.
+var ofMembers = regexp.MustCompile(`(?i)gossip with any|contact any seeds|achieve consistency level`)
 
 // packages are those before the name of a class.
 var packages = regexp.MustCompile(`\b(?:[a-z][\w$]*\.)+`)

@@ -239,7 +239,7 @@ var protocols = []protocol{
 	{[]string{"kafka"}, 9092, "its Kafka brokers"},
 	{[]string{"zookeeper", "keepererrorcode", "curator", "zk_", "zkclient", "zkhost"}, 2181, "ZooKeeper"},
 	{[]string{"elasticsearch", "opensearch"}, 9200, "Elasticsearch"},
-	{[]string{"cassandra", "datastax"}, 9042, "Cassandra"},
+	{[]string{"cassandra", "datastax", "scylla"}, 9042, "its Cassandra cluster"},
 	{[]string{"nats"}, 4222, "its NATS server"},
 	{[]string{"memcache"}, 11211, "memcached"},
 	{[]string{"sqlclient", "mssql", "sqlserver"}, 1433, "its SQL Server"},
@@ -451,7 +451,7 @@ func (c *Case) Addresses() []SourcedAddress {
 			continue
 		}
 		// DB_HOST=postgres, with DB_PORT=5432 beside it; DBHOST and DBPORT.
-		for _, suffix := range []string{"HOST", "HOSTNAME", "_SERVER", "_ADDR", "_ADDRESS", "_ENDPOINT", "_SERVICE"} {
+		for _, suffix := range []string{"HOST", "HOSTNAME", "_SERVER", "_ADDR", "_ADDRESS", "_ENDPOINT", "_SERVICE", "_SEEDS"} {
 			if stem, ok := strings.CutSuffix(strings.ToUpper(k), suffix); ok {
 				port := env[strings.TrimSuffix(stem, "_")+"_PORT"]
 				if port == "" {

@@ -30,6 +30,7 @@ func connectionRule() Rule {
 			"could not connect to the endpoint", "can't reach database server", "could not open a connection to sql server", "network-related or instance-specific", "failed to obtain jdbc connection", "unable to acquire jdbc connection",
 			"the connection attempt failed", "connection attempt failed", "amqpconnectionerror", "brokernotavailable", "no servers available for connection", "unable to bootstrap from", "no resolvable bootstrap", "broker transport failure",
 			"brokers are down", "performing the request to http", "error sending request for url", "no reachable ", "could not connect to", "couldn't connect to", "could not create connection to", "cannot connect to", "can't connect to", "unable to connect to", "failed to connect to", "not possible to connect", "failed to open tcp connection", "error connecting to", "connection error",
+			"unable to gossip with any", "unable to register with the controller quorum", "unable to contact any seeds", "cannot achieve consistency level", "no usable database connection",
 			"no healthy upstream", "failed to establish a new connection", "max retries exceeded with url", "pool initialization incomplete", "could not obtain connection", "unable to reach", "cannot reach", "could not reach", "is not reachable", "unreachable",
 			"sequelizeconnection", "redisconnectionexception", "jedisconnectionexception", "mongoserverselectionerror", "statuscode.unavailable", "code = unavailable", "error while dialing", "waiting on dependencies", " - no response", " - rejecting connections", "upstream connect error",
 			"still connecting to unix", "lost connection to unix", "lost connection to csi", "connect to the csi driver", "connecting to csi driver", "connection to csi driver", "dial unix",
@@ -48,7 +49,7 @@ func connectionRule() Rule {
 		{Name: failedName, Words: []string{
 			"no such host", "eai_again", "name or service not known", "temporary failure in name resolution", "could not translate host name", "unknownhostexception", "unknown host",
 			"could not resolve host", "couldn't resolve host", "bad address '", "host not found", "unknown mysql server host", "nxdomain", "name resolution", "nodename nor servname",
-			"name does not resolve", "can't resolve", "couldn't resolve", "failed to resolve", "unable to resolve", "cannot resolve", "could not resolve", "unresolvedaddressexception", "non-existing domain",
+			"name does not resolve", "can't resolve", "couldn't resolve", "failed to resolve", "unable to resolve", "cannot resolve", "could not resolve", "unresolvedaddressexception", "socketexception: unresolved address", "exception while listening to address", "non-existing domain",
 			"failed to lookup address", "getaddrinfo failed", "getaddrinfo for", "server misbehaving", "no address associated with hostname", "name not resolved", "dns resolution failed", "host unknown", "failure in name resolution", "resource temporarily unavailable (", "not found address of host",
 			"couldn't lookup host", "could not lookup host", "failed to look up", "unknown server host",
 		}},
@@ -78,6 +79,7 @@ func namePatterns() []*regexp.Regexp {
 		`\(` + host + `:\d+\): non-existing domain`,
 		`Resource temporarily unavailable \(` + host + `:\d+\)`,
 		`connecting to ` + host + `:\d+\. (?:Name|Temporary)`,
+		`to address ` + host + `/<unresolved>:\d`, // ZooKeeper, of a listener
 		`(?i)look ?up host(?:name)?:? ['"]?` + host + `['"]?`,
 		`host[=:] ?['"]` + host + `['"]`,
 		`(?i)could not resolve:? ` + host,

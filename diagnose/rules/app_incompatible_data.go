@@ -73,7 +73,7 @@ func appIncompatibleData() diagnose.Rule {
 					case "key":
 						return !told(h) && lostKey(h)
 					}
-					return !told(h) && !strings.Contains(h.Text, "role \"") && !warned.MatchString(h.Text) && (h.Pattern != "file" || atEnd(h) && ofClaim(c, h.Group("path"))) && (h.Pattern != "end" || atEnd(h) && !inBug(c, h) && !strings.Contains(h.Text, " port ") && (!constraint.MatchString(h.Text) || migrating(h)))
+					return !told(h) && !strings.Contains(h.Text, "no usable database connection") && !strings.Contains(h.Text, "role \"") && !warned.MatchString(h.Text) && (h.Pattern != "file" || atEnd(h) && ofClaim(c, h.Group("path"))) && (h.Pattern != "end" || atEnd(h) && !inBug(c, h) && !strings.Contains(h.Text, " port ") && (!constraint.MatchString(h.Text) || migrating(h)))
 				})
 			}
 			if !ok {

@@ -6,9 +6,13 @@ import "crashloop/diagnose"
 
 // javaData is about data that does not suit them.
 func javaData() []diagnose.Pattern {
-	return []diagnose.Pattern{{Name: "server", Words: []string{"voter set read from the state file", "but has shard data", "but has index metadata", "page file size ", "corruptrecordexception", "corruptsstableexception", "corruptstateexception", "corruptedlog", "corruptionexception", "corruptblockexception"}, Regexp: `(?i)role but has (?:shard|index) (?:meta)?data` + // Elasticsearch
+	return []diagnose.Pattern{{Name: "server", Words: []string{"voter set read from the state file", "but has shard data", "but has index metadata", "page file size ", "corruptrecordexception", "corruptsstableexception", "corruptstateexception", "corruptedlog", "corruptionexception", "corruptblockexception", "unreasonable length = ", "metadata not initialized", "bookkeeper instance id", "find checkpoint or savepoint", "does not understand the feature"}, Regexp: `(?i)role but has (?:shard|index) (?:meta)?data` + // Elasticsearch
 		`|different from the voter set read from the state file` + // Kafka
 		`|\bpage file size \d+ (?:is too small|different to)` + // Logstash's queue
+		`|IOException: Unreasonable length = \d` + // ZooKeeper, of its own log
+		`|BookKeeper metadata not initialized|could not read BookKeeper instance id` +
+		`|cannot find checkpoint or savepoint` + // Flink
+		`|join the cluster because it does not understand the feature` + // ScyllaDB
 		`|\bCorrupt(?:ed)?\w{0,20}Exception\b`}} // Kafka, Cassandra, Elasticsearch, Neo4j
 }
 
@@ -24,6 +28,8 @@ func javaSettings() []diagnose.Pattern {
 		{Name: "setting", Words: []string{"znode doesn't exist"}, Regexp: `(?i)chroot was specified in ZkHost but the znode doesn't exist`},
 		// Kafka, of a topic that is to have more copies than there are brokers.
 		{Name: "setting", Words: []string{"replication factor"}, Regexp: `(?i)replication factor(?: of)?:? \d+ (?:cannot be reached because only|(?:is )?larger than(?: the number of)?(?: available)? brokers)`},
+		// Cassandra, of a node that is not there to be replaced.
+		{Name: "setting", Words: []string{"cannot replace_address", "cannot replace address"}, Regexp: `(?i)cannot replace[_ ]address \S+ because`},
 		// js-yaml, by the class of what it throws.
 		{Name: "parse", Words: []string{"yamlexception: "}},
 	}
