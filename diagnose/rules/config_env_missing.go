@@ -152,12 +152,14 @@ func configEnvMissing() diagnose.Rule {
 				if h.Pattern != "accept" && h.Pattern != "shell" && suggested(h.Text, env) {
 					continue
 				}
-				if env == "" || len(env) > 80 || h.Pattern == "unset" && notAVariable(env) || h.Pattern == "missing" && notAVariable(env) {
+				if env == "" || len(env) > 80 || h.Pattern == "unset" && notAVariable(env) || h.Pattern == "missing" && notAVariable(env) || bareWord(h, env) && !namesSetting.MatchString(env) {
 					continue
 				}
 				if f, ok := envMissing(c, h, env); ok {
 					if guessed.MatchString(h.Text) {
 						f.Confidence, f.Proof, f.Weight = diagnose.Possible, diagnose.Words, -60
+					} else if bareWord(h, env) && f.Confidence == diagnose.Certain {
+						f.Confidence = diagnose.Likely
 					}
 					out = append(out, f)
 				}
@@ -169,6 +171,22 @@ func configEnvMissing() diagnose.Rule {
 		},
 	}
 }
+
+// bareWord says that a line holds up a word in capitals that may be any, as an abbreviation is: no underscore, and nothing that speaks of variables.
+func bareWord(h diagnose.Hit, env string) bool {
+	switch h.Pattern {
+	case "unset", "missing", "no", "expected":
+		return !strings.Contains(env, "_") && !ofVariables.MatchString(h.Text)
+	}
+	return false
+}
+
+var (
+	// ofVariables is what speaks of environment variables, or is only said of a shell's.
+	ofVariables = regexp.MustCompile(`(?i)\benv(?:ironment)?\b|envvar|\bvariables?\b|parameter (?:null or )?not set|\$\{?[A-Z]|\bexport `)
+	// namesSetting is how the names of settings end that people give without an underscore.
+	namesSetting = regexp.MustCompile(`(?:PORT|HOST|HOSTNAME|ADDR(?:ESS)?|UR[LI]S?|DSN|TOKEN|KEY|SECRET|PASSW(?:OR)?D|PASS|USER(?:NAME)?|NAME|PATH|DIR|MODE|ENV|REGION|BUCKET|BROKERS?|DATABASE|DOMAIN|EMAIL|FROM|LEVEL|HOME|ROLE|ID|NAMESPACE|CLUSTER|STAGE|TIER|ZONE|TIMEOUT|INTERVAL|ENDPOINT|TOPIC|QUEUE|PROJECT|TENANT|CONFIG|LICEN[CS]E)$`)
+)
 
 // nothing is what the runtimes call a value that is not there.
 var nothing = regexp.MustCompile(`\bundefined\b|\bnull\b|\bNone\b|\bNoneType\b|\bnil\b`)
