@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -21,19 +22,18 @@ func dependencyJobIncomplete() diagnose.Rule {
 			Mend:    "Mend and run the Job first: delete it and apply it again, or roll the release forward.",
 			Source:  "kubernetes.io/docs/concepts/workloads/controllers/job",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"does not exist", "doesn't exist", "no such table", "unknown column", "no such column", "migration", "undefinedtable", "relation \"", "not initialized", "not been initialized", "schema", "nosuchbucket", "not found", "not_found_exception", "unknown_topic", "not host this topic"}, Regexp: `(?i)(?:relation|table|column|database|schema|key ?space|bucket|topic|index|collection|queue|vhost|namespace|tablespace|catalog) ["'` + "`" + `]?(?P<name>[\w./-]+)["'` + "`" + `]? (?:does not|doesn't) exist|NoSuchBucket|specified bucket does not exist|(?:key ?space|bucket|topic|collection|queue|exchange|vhost|catalog) ["'` + "`" + `]?(?P<name3>[\w./-]+)["'` + "`" + `]? (?:is |was )?not found|(?:schema )?version (?:information|table)? ?(?:is |was )?not found in|schema (?:is |was )?not found|\bindex_not_found_exception|no such index|UNKNOWN_TOPIC_OR_PARTITION|does not host this topic|no such table: (?P<name2>\S+)|unknown column|no such column|(?:pending|unapplied|missing|run)\b.{0,20}migrations?|migrations? (?:are |is )?(?:pending|missing|not (?:applied|run))|not (?:been )?initialized`}},
+		Log: []diagnose.Pattern{{Words: []string{"does not exist", "doesn't exist", "no such table", "unknown column", "no such column", "migration", "undefinedtable", "relation \"", "not initialized", "not been initialized", "schema", "nosuchbucket", "not found", "not_found_exception", "unknown_topic", "not host this topic", "could not find your database"}, Regexp: `(?i)could not find your database: (?P<name4>[\w./-]*\w)|(?:relation|table|column|database|schema|key ?space|bucket|topic|index|collection|queue|vhost|namespace|tablespace|catalog) ["'` + "`" + `]?(?P<name>[\w./-]+)["'` + "`" + `]? (?:does not|doesn't) exist|NoSuchBucket|specified bucket does not exist|(?:key ?space|bucket|topic|collection|queue|exchange|vhost|catalog) ["'` + "`" + `]?(?P<name3>[\w./-]+)["'` + "`" + `]? (?:is |was )?not found|(?:schema )?version (?:information|table)? ?(?:is |was )?not found in|schema (?:is |was )?not found|\bindex_not_found_exception|no such index|UNKNOWN_TOPIC_OR_PARTITION|does not host this topic|no such table: (?P<name2>\S+)|unknown column|no such column|(?:pending|unapplied|missing|run)\b.{0,20}migrations?|migrations? (?:are |is )?(?:pending|missing|not (?:applied|run))|not (?:been )?initialized`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			if c.Subject.Kind() == "Job" || c.Subject.Kind() == "CronJob" {
 				return nil
 			}
 			var f diagnose.Finding
 			missing := ""
+			var prepares func(*batchv1.Job) bool
 			if s, g, ok := said(c, object); ok {
 				f, missing = fromStatement(s), g["kind"]+" "+g["name"]
 				f.Weight = 30
-				if !jobNames(c, g["name"]) {
-					return nil
-				}
+				prepares = func(j *batchv1.Job) bool { return speaksOf(j, g["name"]) }
 			} else if h, hit, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
 				return !told(h) || strings.Contains(h.Text, "not been initialized")
 			}); ok {
@@ -42,10 +42,11 @@ func dependencyJobIncomplete() diagnose.Rule {
 				f.Proof = diagnose.Corroborated
 				f.Keys = []string{"exist", "migration", "table"}
 				missing = hit.Group("name")
+				prepares = func(j *batchv1.Job) bool { return tied(c, j, hit.Text) }
 			} else {
 				return nil
 			}
-			job, why := failedJob(c)
+			job, why := failedJob(c, prepares)
 			if job == nil {
 				return nil
 			}
@@ -65,32 +66,61 @@ func dependencyJobIncomplete() diagnose.Rule {
 	}
 }
 
-// jobNames says whether a Job's name or spec speaks of the object that is missing.
-func jobNames(c *diagnose.Case, name string) bool {
-	objects, _ := c.List(diagnose.Jobs, c.Subject.Namespace)
-	for _, o := range objects {
-		if j, ok := o.(*batchv1.Job); ok {
-			for _, ct := range j.Spec.Template.Spec.Containers {
-				if strings.Contains(strings.Join(ct.Command, " ")+" "+strings.Join(ct.Args, " "), name) {
-					return true
-				}
-			}
-			if strings.Contains(j.Name, name) {
+// speaksOf says that a Job's name or command line names an object.
+func speaksOf(j *batchv1.Job, name string) bool {
+	for _, ct := range j.Spec.Template.Spec.Containers {
+		if strings.Contains(strings.Join(ct.Command, " ")+" "+strings.Join(ct.Args, " "), name) {
+			return true
+		}
+	}
+	return strings.Contains(j.Name, name)
+}
+
+// tied says that a Job belongs to the subject, or to what a line of its log misses: by the labels of their release, by the image that they run, or by
+// a name. A namespace may hold Jobs of many.
+func tied(c *diagnose.Case, j *batchv1.Job, line string) bool {
+	for _, key := range []string{"app.kubernetes.io/instance", "app.kubernetes.io/name", "release", "app"} {
+		for _, labels := range []map[string]string{j.Labels, j.Spec.Template.Labels} {
+			if v := labels[key]; v != "" && v == c.Meta.Labels[key] {
 				return true
 			}
+		}
+	}
+	if w := c.Workload(); w != nil && j.Annotations[helmRelease] != "" && j.Annotations[helmRelease] == w.GetAnnotations()[helmRelease] {
+		return true
+	}
+	for _, ct := range j.Spec.Template.Spec.Containers {
+		if c.Container != nil && repository(ct.Image) == repository(c.Container.Image) {
+			return true
+		}
+	}
+	line = strings.ToLower(line)
+	own := strings.Split(c.Subject.Name(), "-")
+	for word := range strings.SplitSeq(j.Name, "-") {
+		if word = strings.TrimSuffix(word, "s"); len(word) < 3 || preparation.MatchString(word) {
+			continue
+		}
+		if strings.Contains(line, word) || slices.ContainsFunc(own, func(o string) bool { return strings.TrimSuffix(o, "s") == word }) {
+			return true
 		}
 	}
 	return false
 }
 
-// failedJob returns a Job of the namespace that failed or has not completed, one that looks like a preparation first.
-func failedJob(c *diagnose.Case) (*batchv1.Job, string) {
+const helmRelease = "meta.helm.sh/release-name"
+
+// preparation is what Jobs are called for what they do, whoever's they are.
+var preparation = regexp.MustCompile(`^(?:migrat.*|init.*|setup|seed.*|schema|bootstrap|prepare|db|database|data|create|hook|job|run|post|pre|install|upgrade|\d+)$`)
+
+// failedJob returns a Job of the namespace that prepares something for the subject and failed or has not completed, one that looks like a
+// preparation first.
+func failedJob(c *diagnose.Case, prepares func(*batchv1.Job) bool) (*batchv1.Job, string) {
 	objects, _ := c.List(diagnose.Jobs, c.Subject.Namespace)
 	var best *batchv1.Job
 	bestWhy, bestRank := "", 0
 	for _, o := range objects {
 		j, ok := o.(*batchv1.Job)
-		if !ok || j.Status.Succeeded > 0 {
+		if !ok || j.Status.Succeeded > 0 || !prepares(j) {
 			continue
 		}
 		owned := false
