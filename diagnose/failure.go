@@ -79,6 +79,7 @@ func namePatterns() []*regexp.Regexp {
 		`\(` + host + `:\d+\): non-existing domain`,
 		`Resource temporarily unavailable \(` + host + `:\d+\)`,
 		`connecting to ` + host + `:\d+\. (?:Name|Temporary)`,
+		`destination host is: "` + host + `":\d`,  // Hadoop
 		`to address ` + host + `/<unresolved>:\d`, // ZooKeeper, of a listener
 		`(?i)look ?up host(?:name)?:? ['"]?` + host + `['"]?`,
 		`host[=:] ?['"]` + host + `['"]`,

@@ -182,6 +182,18 @@ func readJVM(lines []vline, i int) (Trace, int) {
 		return t, i + 1
 	}
 	t.Class, t.Message, t.Logged = class, message, !start
+	if strings.HasSuffix(message, "the following errors:") {
+		// Guice lists what it could not make: the first of them says what is wrong.
+		for k := i + 1; k < next; k++ {
+			if first, ok := strings.CutPrefix(strings.TrimSpace(lines[k].text), "1) "); ok {
+				if _, says, guice := strings.Cut(first, "]: "); guice && strings.HasPrefix(first, "[Guice/") {
+					first = says
+				}
+				t.Message, t.At = first, lines[k].n
+				break
+			}
+		}
+	}
 	for ; next < len(lines); next++ {
 		s := lines[next].text
 		trimmed := strings.TrimSpace(s)

@@ -54,6 +54,7 @@ func appMissingModule() diagnose.Rule {
 			{Name: "mod", Words: []string{", which is missing"}, Regexp: `requires (?:any )?version (?:\S+ )?(?:or later )?of (?P<name>[\w.-]+), which is missing`},
 			serverModules()[0],
 			frameworkModules(),
+			{Name: "java", Words: []string{"datastore driver (\""}, Regexp: `datastore driver \("(?P<name>[\w.]+)"\) was not found`}, // DataNucleus
 			{Name: "suitable", Words: []string{"no suitable driver found for jdbc:"}, Regexp: `No suitable driver found for (?P<name>jdbc:\w+)`},
 			{Name: "named", Words: []string{"didn't exist", "did not exist", "does not exist", "doesn't exist", "could not be found"}, Regexp: `\b(?:[Ee]xtension|[Pp]lugin|[Cc]lass|[Dd]river|[Mm]odule) \[?['"]?(?P<name>(?:/?[\w-]+[./])+[\w-]+)['"]?\]? (?:[^:;]{1,60} )?(?:did(?:n't| not) exist|does(?:n't| not) exist|could not be found)`},
 			{Name: "extension", Words: []string{"extension \""}, Regexp: `(?i)could not open extension control file|extension "(?P<name>[\w-]+)" is not available`},

@@ -15,7 +15,7 @@ func denied() []diagnose.Pattern {
 	const begin = `(?:^|[\s'"‘“(=:,\[` + "`" + `])` // a whole path, not the end of one that begins at the working directory
 	return append(serverFiles(file), []diagnose.Pattern{
 		{Name: "after", Words: []string{"permission denied", "operation not permitted", "eacces", "eperm", "accessdenied", "access denied", "not writable", "unauthorizedaccess", "access to the path"}, Regexp: `(?:(?i:permission denied|operation not permitted|Access to the path|AccessDeniedException|not writable)|\bEACCES\b|\bEPERM\b)[^/]{0,60}?` + begin + file},
-		{Name: "before", Words: []string{": eacces", "permission denied", "operation not permitted", "is not writable", "not writable"}, Regexp: `(?i)` + begin + file + `['"’]?\)?:?[^/]{0,60}(?:permission denied|operation not permitted|not writable|eacces\b)`},
+		{Name: "before", Words: []string{": eacces", "permission denied", "operation not permitted", "is not writable", "not writable", "not writeable", "not accessible for user"}, Regexp: `(?i)` + begin + file + `['"’]?\)?:?[^/]{0,60}(?:permission denied|operation not permitted|not write?able|not accessible for user|eacces\b)`},
 		{Name: "owner", Words: []string{"must be accessible by owner only", "permissions are too open", "are too open", "too open", "has group or world access", "too permissive", "has invalid permissions", "has wrong ownership", "has wrong permissions", "has incorrect permissions", "must be owned by the user identifier", "can only be writable by the owner"}, Regexp: file + `['"]?\)? .{0,40}(?:must be accessible by owner only|must be owned by the user identifier|can only be writable by the owner|permissions are too open|has group or world access|too permissive|has (?:invalid|wrong|incorrect) (?:permissions|ownership))|(?i:permissions (?:\d+ )?(?:for|on)) ['"]?(?P<path2>/[^\s'"]+)`},
 		{Name: "write", Words: []string{"cannot write to ", "can't write to ", "could not write to ", "unable to write to ", "not able to write to ", "on a read-only directory"}, Regexp: `(?i:(?:cannot|can't|could not|unable to|not able to) write to (?:the )?(?:data )?(?:directory |folder |file )?|on a read-only directory:? )['"]?` + file},
 		{Name: "write", Words: []string{"/dub path "}, Regexp: `/dub path ` + file + ` (?:writable|readable|executable)\] FAILED`}, // Confluent's images
@@ -38,7 +38,7 @@ func unreasoned(c *diagnose.Case, h diagnose.Hit, text string) bool {
 	m, ok := mountAt(c, strings.TrimRight(h.Group("path"), "."))
 	uid, known := user(c)
 	_, has := fsGroup(c)
-	return ok && m.volume != nil && m.volume.PersistentVolumeClaim != nil && known && uid != 0 && !has
+	return ok && m.volume != nil && m.volume.PersistentVolumeClaim != nil && (!known || uid != 0) && !has
 }
 
 // remote is a refusal that came from another machine, as the answer to a request.

@@ -6,13 +6,18 @@ import "crashloop/diagnose"
 
 // javaData is about data that does not suit them.
 func javaData() []diagnose.Pattern {
-	return []diagnose.Pattern{{Name: "server", Words: []string{"voter set read from the state file", "but has shard data", "but has index metadata", "page file size ", "corruptrecordexception", "corruptsstableexception", "corruptstateexception", "corruptedlog", "corruptionexception", "corruptblockexception", "unreasonable length = ", "metadata not initialized", "bookkeeper instance id", "find checkpoint or savepoint", "does not understand the feature"}, Regexp: `(?i)role but has (?:shard|index) (?:meta)?data` + // Elasticsearch
+	return []diagnose.Pattern{{Name: "server", Words: []string{"voter set read from the state file", "but has shard data", "but has index metadata", "page file size ", "corruptrecordexception", "corruptsstableexception", "corruptstateexception", "corruptedlog", "corruptionexception", "corruptblockexception", "unreasonable length = ", "metadata not initialized", "bookkeeper instance id", "find checkpoint or savepoint", "does not understand the feature", "decrypting a sensitive flow", "too many failed volumes", "file layout needs to be upgraded", "filesystemversionexception", "cannot open local storage", "unsupported database file version", "database may be already in use", "database charset", "database collation", "cluster structure is not set up"}, Regexp: `(?i)role but has (?:shard|index) (?:meta)?data` + // Elasticsearch
 		`|different from the voter set read from the state file` + // Kafka
 		`|\bpage file size \d+ (?:is too small|different to)` + // Logstash's queue
 		`|IOException: Unreasonable length = \d` + // ZooKeeper, of its own log
 		`|BookKeeper metadata not initialized|could not read BookKeeper instance id` +
 		`|cannot find checkpoint or savepoint` + // Flink
 		`|join the cluster because it does not understand the feature` + // ScyllaDB
+		`|decrypting a sensitive flow` + // NiFi
+		`|too many failed volumes|file layout needs to be upgraded|FileSystemVersionException` + // HDFS, HBase
+		`|OStorageException: Cannot open local storage|unsupported database file version|database may be already in use: ` + // OrientDB, H2
+		`|\bdatabase (?:charset|collation)\b.{0,60}\bmust\b` + // SonarQube
+		`|cluster structure is not set up for cluster` + // Helix: Pinot
 		`|\bCorrupt(?:ed)?\w{0,20}Exception\b`}} // Kafka, Cassandra, Elasticsearch, Neo4j
 }
 
@@ -28,6 +33,8 @@ func javaSettings() []diagnose.Pattern {
 		{Name: "setting", Words: []string{"znode doesn't exist"}, Regexp: `(?i)chroot was specified in ZkHost but the znode doesn't exist`},
 		// Kafka, of a topic that is to have more copies than there are brokers.
 		{Name: "setting", Words: []string{"replication factor"}, Regexp: `(?i)replication factor(?: of)?:? \d+ (?:cannot be reached because only|(?:is )?larger than(?: the number of)?(?: available)? brokers)`},
+		{Name: "setting", Words: []string{"not enough direct memory", "] of key[", "object at prefix["}, Regexp: `Not enough direct memory\b|Unknown provider\[[^\]]*\] of Key\[|parsing object at prefix\[`}, // Druid
+		{Name: "setting", Words: []string{"configuration mismatch was detected", " different from local"}, Regexp: `Configuration mismatch was detected: |Remote node has .{1,60} different from local`},      // Hazelcast, Ignite
 		// Cassandra, of a node that is not there to be replaced.
 		{Name: "setting", Words: []string{"cannot replace_address", "cannot replace address"}, Regexp: `(?i)cannot replace[_ ]address \S+ because`},
 		// js-yaml, by the class of what it throws.

@@ -42,7 +42,7 @@ func serverFiles(file string) []diagnose.Pattern {
 		{Name: "owner", Words: []string{"insufficient permission", "no permission to"}, Regexp: `(?i)(?:insufficient permissions? (?:on|for|to \w+)|no permission to \w+) (?:the )?(?:\w+ )?(?:directory|folder|file|path):? ['"]?` + file},
 		{Name: "owner", Words: []string{"access must be restricted"}, Regexp: `access must be restricted: ` + file},
 		// A directory that a program cannot make, without the reason: Java's mkdirs gives none.
-		{Name: "make", Words: []string{"mkdirs", "create directory", "create data directory", "create directories", "create dir", "create folder", "create the directory", "creating directory"}, Regexp: `(?i)(?:(?:failed|unable|could not|couldn't|cannot|can't|error)(?: to)?,? (?:mkdirs?|creat(?:e|ing) (?:the )?(?:\w+ )?(?:director(?:y|ies)|folder|dir))|mkdirs failed to create):? (?:file:)?['"]?` + file},
+		{Name: "make", Words: []string{"mkdirs", "create directory", "create data directory", "create directories", "create dir", "create folder", "create the directory", "creating directory", "state directory", "mkdirs failed"}, Regexp: `(?i)(?:(?:failed|unable|could not|couldn't|cannot|can't|error)(?: to)?,? (?:mkdirs?|creat(?:e|ing) (?:the )?(?:\w+ ){0,3}(?:director(?:y|ies)|folder|dir))|mkdirs failed to create):? (?:file:)?['"\[]?` + file},
 		{Name: "after", Words: []string{"access to file denied"}, Regexp: `(?i)access to file denied: ` + file},
 		{Name: "bare", Words: []string{"must be writable", "the owner of the data"}, Regexp: `(?i)\bfile .{1,60}must be writable|does not match the owner of the data`},
 	}
@@ -51,7 +51,8 @@ func serverFiles(file string) []diagnose.Pattern {
 // serverHost is about what they need of the node.
 func serverHost() []diagnose.Pattern {
 	return []diagnose.Pattern{{Name: "server", Words: []string{"clock synchronization", "clock skew", "clock offset", "map failed", "background jobs"}, Regexp: `(?i)clock (?:synchroni[sz]ation error|(?:skew|offset|drift)\b.{0,40}(?:too|more than|exceed))|OutOfMemoryError: Map failed|initialize background jobs\. error message: operation not permitted`},
-		{Name: "server", Words: []string{"insufficient physical memory: needed"}, Regexp: `insufficient physical memory: needed \d+ available \d+`}, // Seastar: ScyllaDB, Redpanda
+		{Name: "server", Words: []string{"insufficient physical memory: needed"}, Regexp: `insufficient physical memory: needed \d+ available \d+`},                       // Seastar: ScyllaDB, Redpanda
+		{Name: "server", Words: []string{"cannot initialize queue:resource temporarily unavailable"}, Regexp: `Cannot initialize queue:Resource temporarily unavailable`}, // Artemis, of libaio
 		// Redis' kin on a CPU that is older than they are built for, and PostgreSQL where it may not have the huge pages that it sees.
 		{Name: "server", Words: []string{"execute an instruction", "hardware incompatib", "instruction set"}, Regexp: `(?i)attempt to execute an (?:\w+ )?instruction failed|\b(?:hardware|cpu|processor) (?:is )?incompatib\w*.{0,60}instruction set|\b(?:cpu|processor|machine|hardware)\b.{0,60}(?:not|n't|lacks?|missing|without)\b.{0,60}\binstruction sets?\b|\binstruction sets? (?:is |are )?(?:not supported|unsupported|not available|missing)\b`},
 		{Name: "bus", Words: []string{"bus error"}, Regexp: `(?:^|\s)Bus error +\(core dumped\)`},
