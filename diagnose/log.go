@@ -35,7 +35,7 @@ type Log struct {
 // NewLog cleans raw log text.
 func NewLog(source string, raw []byte) *Log {
 	l := &Log{Source: source}
-	l.text = withoutLabel(cleanLog(raw))
+	l.text = withoutProcess(withoutLabel(cleanLog(raw)))
 	for at := 0; at < len(l.text); {
 		l.starts = append(l.starts, int32(at))
 		end := strings.IndexByte(l.text[at:], '\n')
@@ -103,6 +103,26 @@ func Shorten(text string, runes int) string {
 
 // label is what tools that show several containers' logs together put before each line: "[web] ", "web-1  | ".
 var label = regexp.MustCompile(`^(?:\[[a-z][a-z0-9.-]{1,62}\]|[a-z][a-z0-9._-]{1,62} +\|) `)
+
+// process is what programs that start several others put before each line of theirs: foreman's and honcho's "12:26:26 worker.1 | ".
+var process = regexp.MustCompile(`^\d{2}:\d{2}:\d{2} [A-Za-z][\w.-]{0,40} +\| ?`)
+
+// withoutProcess takes off each line which process said it, when that stands on all of them.
+func withoutProcess(text string) string {
+	if process.FindString(text[:min(len(text), 100)]) == "" {
+		return text
+	}
+	var b strings.Builder
+	b.Grow(len(text))
+	for line := range strings.Lines(text) {
+		name := process.FindString(line[:min(len(line), 100)])
+		if name == "" && strings.TrimSpace(line) != "" {
+			return text
+		}
+		b.WriteString(line[len(name):])
+	}
+	return b.String()
+}
 
 // withoutLabel takes a label off a log that has the same one on each of its lines, as people paste it.
 func withoutLabel(text string) string {

@@ -2,6 +2,8 @@ package rules
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
 	"crashloop/diagnose"
@@ -27,7 +29,14 @@ func appKubeRBAC() diagnose.Rule {
 			{Name: "answer", Words: []string{"kubernetes api", "from k8s", "from kubernetes", "by kubernetes"}, Regexp: `(?i)(?:kubernetes api|(?:from|by) (?:the )?(?:k8s|kubernetes))(?: server| api)*\b[^.\n]{0,60}\b(?:403|forbidden)\b`},
 			{Name: "answer", Words: apiWords, Regexp: `(?:\b403\b|\b[Ff]orbidden\b)[^\n]{0,120}` + apiPath + `|` + apiPath + `[^\n]{0,200}(?:\b403\b|\b[Ff]orbidden\b)`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
-			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return !strings.HasPrefix(h.Group("user"), "system:serviceaccount:") })
+			// What a line says in Kubernetes' own words tells more than that a client got an answer.
+			exact := slices.DeleteFunc(slices.Clone(hits), func(h diagnose.Hit) bool {
+				return strings.HasPrefix(h.Group("user"), "system:serviceaccount:") || h.Pattern == "answer"
+			})
+			f, h, ok := lastHit(c, exact, nil)
+			if !ok {
+				f, h, ok = lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "answer" })
+			}
 			if !ok {
 				return nil
 			}
@@ -77,6 +86,11 @@ func appKubeRBAC() diagnose.Rule {
 				f.Fixes = []diagnose.Fix{{Title: "Ask the API what that account may", Command: diagnose.Kubectl("", "auth", "can-i", "--list", "--as=system:serviceaccount:"+ns+":"+sa)}}
 				return []diagnose.Finding{f}
 			}
+			if (resource == "configmaps" || resource == "secrets") && readsSettings(h) {
+				// What it then misses to the end stands there.
+				f.Confidence, f.Proof, f.Weight, f.Span = diagnose.Likely, diagnose.Corroborated, 80, h.Log.Len()
+				f.Summary = fmt.Sprintf("%s ends without settings that it cannot read: its ServiceAccount %s/%s may not %s %s %s", c.Who(), ns, sa, verb, what, where)
+			}
 			name := sa + "-" + verb + "-" + strings.Split(resource, ".")[0]
 			if h.Group("in") != "" {
 				f.Fixes = []diagnose.Fix{
@@ -93,3 +107,16 @@ func appKubeRBAC() diagnose.Rule {
 		},
 	}
 }
+
+// readsSettings says that a hit stands where a program tells that it could not read its settings from the API.
+func readsSettings(h diagnose.Hit) bool {
+	for n := max(h.Line-3, 1); n <= h.Line; n++ {
+		if settingsSource.MatchString(h.Log.Line(n)) {
+			return true
+		}
+	}
+	return false
+}
+
+// settingsSource is how libraries that take settings from ConfigMaps and Secrets call them: Spring Cloud Kubernetes, Quarkus, viper's and .NET's providers.
+var settingsSource = regexp.MustCompile(`(?i)property ?source|config(?:uration)? ?(?:source|provider|loader)|(?:can(?:no|')t|could not|unable to|failed to) (?:read|load) (?:the )?(?:config|secret)`)

@@ -38,6 +38,7 @@ func appMissingModule() diagnose.Rule {
 			{Name: "engine", Words: []string{"could not locate the query engine", "query engine library for current platform"}, Regexp: `could not locate the (?P<name>Query Engine) for runtime "(?P<for>[^"]+)"|(?P<name2>Query engine library) for current platform "[^"]+" could not be found`},
 			// The build itself: Next.js, Nuxt and others are started before they were built.
 			{Name: "build", Words: []string{"could not find a production build", "could not find a valid build", "no build found"}, Regexp: `(?i)Could not find a (?:production|valid) build in the '(?P<name>[^']+)'`},
+			{Name: "classpath", Words: []string{"classpath", "class path"}, Regexp: `(?i)\b[Aa]dd (?:an? |the |its )?(?P<name>.{3,80}?)(?: \(\w+\))? to (?:your|the) class ?path(?:[.,;)]|$)|\b(?P<name2>[\w.$-]+(?: [\w.-]+){0,3}) (?:is |was |must be )?not (?:found )?(?:on|in) (?:your |the )?class ?path\b`},
 			{Name: "lua", Words: []string{"module '"}, Regexp: `module '(?P<name>[\w./-]+)' not found:`},
 			{Name: "r", Words: []string{"there is no package called"}, Regexp: `there is no package called [‘'"“](?P<name>[\w.]+)`},
 			{Name: "clojure", Words: []string{"could not locate "}, Regexp: `Could not locate (?P<name>[\w./$-]+?)(?:__init\.class| or )\b.* on classpath`},
@@ -107,6 +108,9 @@ func appMissingModule() diagnose.Rule {
 			case "zone":
 				f.Confidence, f.Weight = diagnose.Likely, 10 // the name may be misspelt, too
 				f.Summary = fmt.Sprintf("%s ends because it finds no time zone %s: image %s seems to lack the data of time zones (tzdata)", c.Who(), name, image(c))
+			case "classpath":
+				f.Confidence = diagnose.Likely
+				f.Summary = fmt.Sprintf("%s ends because its class path lacks something, which is not in image %s: %s", c.Who(), image(c), inSentence(h, 160))
 			case "icu":
 				what, name = "library", "libicu"
 			case "build":

@@ -96,7 +96,9 @@ func kernelShapes() []diagnose.Shape {
 
 // credentialShapes are last words about credentials that the other side does not accept.
 func credentialShapes() []diagnose.Shape {
-	return []diagnose.Shape{{Traced: true, Panicked: true, Regexp: `(?i)\b(?:access key|api key|join key|api token|credentials?|password|auth token|access token|username|user name|login|principal)\b.{0,60}(?:does not exist|(?:is |was )?(?:not (?:valid|recogni[sz]ed|known|authori[sz]ed|accepted)|rejected|denied|refused|expired|revoked|incorrect|wrong)|mismatch)|(?:incorrect|wrong|unknown|expired|rejected|revoked) (?:\w+ ){0,2}(?:credentials?|password|access key|api key|token|login)\b`, Unless: `(?i)\bmust (?:be|contain|have)|at least \d+|too (?:short|weak)|not set|missing`}}
+	// client-go tells of a token that the API server does not take in one word, whatever it was asked for.
+	const api = `(?i)\b(?:k8s|kubernetes|kube-?api\w*|api-?server|v1\.[A-Z]\w+)\b.{0,160}(?:[:=] ?"?Unauthorized\b\W*(?:$|\w+=)|the server has asked for the client to provide credentials)`
+	return []diagnose.Shape{{Panicked: true, Regexp: api}, {Traced: true, Panicked: true, Regexp: `(?i)\b(?:access key|api key|join key|api token|credentials?|password|auth token|access token|username|user name|login|principal)\b.{0,60}(?:does not exist|(?:is |was )?(?:not (?:valid|recogni[sz]ed|known|authori[sz]ed|accepted)|rejected|denied|refused|expired|revoked|incorrect|wrong)|mismatch)|(?:incorrect|wrong|unknown|expired|rejected|revoked) (?:\w+ ){0,2}(?:credentials?|password|access key|api key|token|login)\b`, Unless: `(?i)\bmust (?:be|contain|have)|at least \d+|too (?:short|weak)|not set|missing`}}
 }
 
 // fileShapes are last words about a file that is missing, which name it after they have said so.

@@ -27,7 +27,7 @@ func imageCommandNotFound() diagnose.Rule {
 		Log: []diagnose.Pattern{
 			{Name: "shell", Words: []string{"not found"}, Regexp: `(?:^|\s|/)(?:sh|bash|ash|dash|zsh|[\w./-]+\.sh)(?:\[\d+\])?: (?:line )?\d*:? ?(?:exec: )?(?:line \d+: )?(?P<cmd>[^\s:]+): (?:command )?not found`},
 			{Name: "shell", Words: []string{"no such file or directory"}, Regexp: `(?:^|\s|/)(?:sh|bash|ash|dash)(?:\[\d+\])?: (?:line )?\d*:? ?(?:exec: )?(?P<cmd>/?[^\s:]+): No such file or directory`},
-			{Name: "shell127", Words: []string{"no such file or directory"}, Regexp: `: (?:line )?\d+: (?:exec: )?(?P<cmd>/[^\s:]+): No such file or directory`},
+			{Name: "shell127", Words: []string{"no such file or directory"}, Regexp: `: (?:line )?\d+: (?:exec: )?(?P<cmd>[\w.-]*/[^\s:]+): No such file or directory`},
 			{Name: "env", Words: []string{"env: "}, Regexp: `env: (?:can't execute )?['‘"]?(?P<cmd>[^'’":\s]+)['’"]?: No such file or directory`},
 			{Name: "tini", Words: []string{"exec "}, Regexp: `\[FATAL tini \(\d+\)\] exec (?P<cmd>\S+) failed: No such file or directory`},
 			{Name: "exec", Words: []string{"executable file not found in"}, Regexp: `exec:? \\?"(?P<cmd>[^"\\]+)\\?": executable file not found in`},

@@ -9,7 +9,7 @@ import (
 )
 
 func imageNotExecutable() diagnose.Rule {
-	re := regexp.MustCompile(`exec:? \\?"(?P<cmd>[^"\\]+)\\?":? (?:stat \S+: )?permission denied|exec (?P<cmd2>/\S+): permission denied|the path ` + "`(?P<crun>[^`]+)`" + ` exists but is not executable|(?P<open>open executable): (?:Permission denied|Operation not permitted)|exec:? \\?"(?P<dir>[^"\\]+)\\?":? is a directory`)
+	re := regexp.MustCompile(`exec:? \\?"(?P<cmd>[^"\\]+)\\?":? (?:stat \S+: )?permission denied|\b(?:exec|eaccess) (?P<cmd2>/\S+): permission denied|the path ` + "`(?P<crun>[^`]+)`" + ` exists but is not executable|(?P<open>open executable): (?:Permission denied|Operation not permitted)|exec:? \\?"(?P<dir>[^"\\]+)\\?":? is a directory`)
 	return diagnose.Rule{
 		ID: "image.not-executable", Category: "bad-image", Title: "The command is there but may not be executed",
 		Doc: diagnose.Doc{

@@ -260,6 +260,13 @@ var (
 	listenPort = regexp.MustCompile(`(?i)(?:port\(?s?\)?\s*[:=]?\s*|[\]\w.*]:|\s:|^:|=:)(\d{2,5})(?:[^0-9.:]|\.?$|/)`)
 )
 
+var (
+	// clockTime is the time of a line, whose minutes and seconds are no ports.
+	clockTime = regexp.MustCompile(`\b\d{1,2}:\d{2}:\d{2}(?:[.,]\d+)?`)
+	// sideDoor is what a program opens beside its own port, often long before that.
+	sideDoor = regexp.MustCompile(`(?i)\b(?:metrics?|prometheus|telemetry|pprof|profil\w+|jmx|debug(?:ger)?)\b`)
+)
+
 // listenPorts takes the ports out of the lines in which servers say that they are up.
 func listenPorts(hits []diagnose.Hit) (ports []int, at diagnose.Hit) {
 	for i := len(hits) - 1; i >= 0; i-- {
@@ -267,7 +274,10 @@ func listenPorts(hits []diagnose.Hit) (ports []int, at diagnose.Hit) {
 		if h.Pattern != "listening" || h.Level >= diagnose.Error {
 			continue
 		}
-		text := h.Text
+		if sideDoor.MatchString(h.Text) {
+			continue
+		}
+		text := clockTime.ReplaceAllString(h.Text, "")
 		if h.Log != nil {
 			for _, m := range listenField.FindAllStringSubmatch(h.Log.Line(h.Line), 4) {
 				text += " " + m[1] + "=" + m[2] + " " // a field of a JSON line, next to its message

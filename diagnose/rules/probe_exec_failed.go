@@ -33,6 +33,9 @@ func probeExecFailed() diagnose.Rule {
 			if (p.which == "startup" || p.early(c) && (notYet(p.text) || refused(p.text))) && !noCommand.MatchString(p.text) {
 				f.Weight = -10 // it says that the program is not up yet, as it should
 			}
+			if p.text == "" && p.early(c) && stillAtIt(c.Log()) {
+				f.Weight, f.Confidence = -10, diagnose.Likely
+			}
 			command := diagnose.Shorten(strings.Join(p.probe.Exec.Command, " "), 100)
 			f.Summary = fmt.Sprintf("%s: its command %q fails", p.says(c), command)
 			if p.text != "" {

@@ -24,7 +24,7 @@ func probeSlowStart() diagnose.Rule {
 		Log: listening(),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			p := probeKilled(c)
-			if !p.killed && !p.likely || p.which != "liveness" || !p.early(c) || p.probe.Exec != nil && p.text != "" && !refused(p.text) && !notYet(p.text) {
+			if !p.killed && !p.likely || p.which != "liveness" || !p.early(c) || p.probe.Exec != nil && !refused(p.text) && !notYet(p.text) && (p.text != "" || !stillAtIt(c.Log())) {
 				return nil
 			}
 			if status(p.text) != 0 && status(p.text) != 503 {
@@ -34,7 +34,11 @@ func probeSlowStart() diagnose.Rule {
 				return nil
 			}
 			w := window(p.probe)
+			silent := p.probe.Exec != nil && p.text == ""
 			f := p.finding(c)
+			if silent && f.Confidence == diagnose.Certain {
+				f.Confidence = diagnose.Likely // its command may as well be wrong
+			}
 			f.Killing = p.says(c)
 			f.Summary = fmt.Sprintf("%s while it is still starting: it gets %s", p.says(c), sum(p.probe))
 			if lived := p.lived(c); lived != "" {
@@ -133,6 +137,22 @@ func refused(text string) bool {
 	t := strings.ToLower(text)
 	return strings.Contains(t, "connection refused") || strings.Contains(t, "connect: ") || strings.Contains(t, "connection reset") || strings.Contains(t, "eof") || strings.Contains(t, grpcRefused)
 }
+
+// stillAtIt says that a log ends with what a program does before it begins with its work.
+func stillAtIt(l *diagnose.Log) bool {
+	for n, said := l.Len(), 0; n > 0 && said < 8; n-- {
+		line := l.Line(n)
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		if said++; preparing.MatchString(line) {
+			return true
+		}
+	}
+	return false
+}
+
+var preparing = regexp.MustCompile(`(?i)\b(?:installing|building|compiling|downloading|unpacking|extracting|fetching|pulling|migrating|migration|indexing|warming up|pre-?loading|loading|restoring|recovering|replaying|importing|seeding|initiali[sz]ing|generating|setting up)\b|\b(?:take|takes) (?:a while|several|some|a few|up to)\b`)
 
 // notYet says that the command of a probe tells of a server that is not up, rather than of a fault of its own.
 func notYet(text string) bool { return notYetRE.MatchString(text) }

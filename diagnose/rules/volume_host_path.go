@@ -15,7 +15,7 @@ import (
 func volumeHostPath() diagnose.Rule {
 	// A path in the folder that the kubelet keeps for a pod: its volumes, its /etc/hosts, its termination log.
 	kubeletsOwn := regexp.MustCompile(`/pods/[^/]+/(?:volume|etc-hosts|containers/)`)
-	re := regexp.MustCompile(`(?i)hostPath type check failed: (?P<path>\S+) is not (?:an? )?(?P<type>[\w ]+)|(?:error mounting|mounting) \\*"(?P<path2>/[^"\\]+)\\*" to rootfs.*?(?P<why>not a directory|no such file or directory|permission denied|read-only file system)|bind source path does not exist: (?P<path3>\S+)`)
+	re := regexp.MustCompile(`(?i)hostPath type check failed: (?P<path>\S+) is not (?:an? )?(?P<type>[\w ]+)|(?:error mounting|mounting) \\*"(?P<path2>/[^"\\]+)\\*" to rootfs.*?(?P<why>not a directory|no such file or directory|permission denied|read-only file system)|bind source path does not exist: (?P<path3>\S+)|(?:[Ff]ailed to mkdir|mount source path) \\*['"]?(?P<path4>/[^\s:'"\\]+)\\*['"]?: .{0,80}?(?P<why2>not a directory|file exists|permission denied|read-only file system)`)
 	return diagnose.Rule{
 		ID: "volume.host-path", Category: "volume", Title: "A path of the node that it mounts is not what it should be",
 		Doc: diagnose.Doc{
@@ -48,6 +48,9 @@ func volumeHostPath() diagnose.Rule {
 						kind = string(*v.HostPath.Type)
 					}
 					f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "spec.volumes[" + v.Name + "].hostPath", Text: strings.TrimSpace(v.HostPath.Path + " " + kind)})
+					if g["why"] != "" && !strings.Contains(g["why"], "no such file") {
+						continue // the node does not let it be made
+					}
 					f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Have the kubelet make the directory", Patch: podPatch(c, fmt.Sprintf("volumes:\n- name: %s\n  hostPath:\n    path: %s\n    type: DirectoryOrCreate", diagnose.Scalar(v.Name), diagnose.Scalar(v.HostPath.Path)))})
 				}
 			}

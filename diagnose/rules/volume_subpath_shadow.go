@@ -27,7 +27,7 @@ func volumeSubpathShadow() diagnose.Rule {
 			Mend:    "Mount the volume elsewhere, or mount only the one file that is needed, with subPath.",
 			Source:  "kubernetes.io/docs/concepts/storage/volumes#using-subpath",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"not found", "no such file", "cannot find module", "can't open file", "unable to access jarfile", "could not find", "nonexistent"}}},
+		Log: []diagnose.Pattern{{Words: []string{"not found", "no such file", "cannot find module", "can't open file", "unable to access jarfile", "could not find", "nonexistent", "nosuchfileexception"}}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			check := func(text string) (string, mount, bool) {
 				if !missing.MatchString(text) {
@@ -63,6 +63,9 @@ func volumeSubpathShadow() diagnose.Rule {
 				t := c.Last()
 				if t == nil || t.ExitCode == 0 {
 					return nil
+				}
+				if found, ok := hiddenDefault(c, hits); ok {
+					return []diagnose.Finding{found}
 				}
 				if found, ok := hiddenFolder(c, hits); ok {
 					return []diagnose.Finding{found}
@@ -166,6 +169,38 @@ func hiddenFolder(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, bool
 	}
 	return diagnose.Finding{}, false
 }
+
+// shipped are files that images keep beside their main configuration and that hardly anybody brings: what includes them misses them once a ConfigMap
+// takes the whole folder.
+var shipped = regexp.MustCompile(`^(?:mime\.types|magic|(?:fastcgi|uwsgi|scgi)_params|fastcgi\.conf|koi-(?:utf|win)|win-utf|jvm\.options|log4j2?\.(?:properties|xml)|logback(?:-[\w-]+)?\.xml|logging\.properties|catalina\.(?:properties|policy)|web\.xml|tomcat-users\.xml|cacerts|java\.security|cache-ispn\.xml|mod_\w+\.so|opensearch-security|\w+\.(?:load|mo))$`)
+
+// hiddenDefault is for a file that the image keeps beside the one which a ConfigMap or Secret brings, below a directory over which that is mounted.
+func hiddenDefault(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, bool) {
+	for _, h := range slices.Backward(hits) {
+		if h.Level == diagnose.Info || h.Level == diagnose.Debug {
+			continue
+		}
+		for _, g := range anyPath.FindAllString(h.Text, 6) {
+			m, ok := mountAt(c, g)
+			if !ok || !shipped.MatchString(path.Base(g)) || !m.isConfig() || m.SubPath != "" || m.SubPathExpr != "" || m.brings(c) {
+				continue
+			}
+			f := diagnose.FromHit(h, diagnose.Likely, diagnose.Corroborated)
+			_, words := m.object(c.Subject.Namespace)
+			f.Weight, f.Keys = 70, []string{g}
+			f.Summary = fmt.Sprintf("%s ends because %s is not there: %s is mounted over %s and hides the files that the image has there", c.Who(), g, words, m.MountPath)
+			f.Advice = "Mount only the files that it brings, each with subPath"
+			f.Settle = "Whether the image has " + g + "."
+			f.Evidence = append(f.Evidence, m.cite(c))
+			f.Fixes = []diagnose.Fix{m.singleFile(c)}
+			return f, true
+		}
+	}
+	return diagnose.Finding{}, false
+}
+
+// anyPath is a path that a line names in full.
+var anyPath = regexp.MustCompile(`/[\w.@+-]+(?:/[\w.@+-]+)+`)
 
 // writtenPath is a file that could not be made, in the words of shells, coreutils and nginx, or whose name says that it is written.
 var writtenPath = regexp.MustCompile(`^\S+: (?:line )?\d+: (?:cannot create |can't create )?(?P<path>/[^\s:]+): (?:No such file or directory|Directory nonexistent|nonexistent directory)$` +
