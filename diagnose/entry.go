@@ -205,15 +205,18 @@ func lineLevel(line string) Level {
 			return l
 		}
 	}
+	if l, ok := cephLevel(head); ok {
+		return l
+	}
 	best, at := NoLevel, len(head)
 	for _, w := range []struct {
 		word  string
 		level Level
 	}{
-		{"FATAL", Fatal}, {"PANIC", Fatal}, {"CRITICAL", Fatal}, {"CRIT", Fatal}, {"EMERG", Fatal}, {"[emerg]", Fatal}, {"[alert]", Fatal}, {"[crit]", Fatal}, {"[fatal]", Fatal}, {"Fatal", Fatal},
-		{"ERROR", Error}, {"SEVERE", Error}, {"[error]", Error}, {"Error", Error}, {"error:", Error}, {"ERR!", Error}, {"[ERR]", Error}, {"<error>", Error},
-		{"WARNING", Warn}, {"WARN", Warn}, {"Warning", Warn}, {"warning:", Warn}, {"[warn]", Warn}, {"[warning]", Warn}, {"warn:", Warn}, {"[WRN]", Warn},
-		{"INFO", Info}, {"[info]", Info}, {"info:", Info}, {"[notice]", Info}, {"NOTICE", Info}, {"[INF]", Info}, {"LOG:", Info}, {"[Note]", Info},
+		{"FATAL", Fatal}, {"PANIC", Fatal}, {"CRITICAL", Fatal}, {"CRIT", Fatal}, {"EMERG", Fatal}, {"[emerg]", Fatal}, {"[alert]", Fatal}, {"[crit]", Fatal}, {"[fatal]", Fatal}, {"Fatal", Fatal}, {"[FTL]", Fatal}, {"\tfatal\t", Fatal}, {"\tpanic\t", Fatal},
+		{"ERROR", Error}, {"SEVERE", Error}, {"[error]", Error}, {"Error", Error}, {"error:", Error}, {"ERR!", Error}, {"[ERR]", Error}, {"<error>", Error}, {"\terror\t", Error},
+		{"WARNING", Warn}, {"WARN", Warn}, {"Warning", Warn}, {"warning:", Warn}, {"[warn]", Warn}, {"[warning]", Warn}, {"warn:", Warn}, {"[WRN]", Warn}, {"\twarn\t", Warn},
+		{"INFO", Info}, {"[info]", Info}, {"info:", Info}, {"[notice]", Info}, {"NOTICE", Info}, {"[INF]", Info}, {"LOG:", Info}, {"[Note]", Info}, {"\tinfo\t", Info},
 		{"DEBUG", Debug}, {"TRACE", Debug}, {"[debug]", Debug}, {"DEPRECAT", Warn}, {"Deprecat", Warn},
 	} {
 		if i := strings.Index(head[:min(len(head), at+1)], w.word); i >= 0 && i < at {
@@ -221,6 +224,30 @@ func lineLevel(line string) Level {
 		}
 	}
 	return best
+}
+
+// cephLevel is the level of a line of Ceph's: time, thread and a number, of which -1 is an error and what is above 0 is of interest only to who
+// looks for a mistake in it.
+func cephLevel(head string) (Level, bool) {
+	head = strings.TrimPrefix(head, "debug ")
+	if len(head) < 30 || head[0] != '2' || head[4] != '-' || head[10] != 'T' {
+		return NoLevel, false
+	}
+	_, rest, _ := strings.Cut(head, " ")
+	thread, rest, _ := strings.Cut(rest, " ")
+	number, _, ok := strings.Cut(strings.TrimLeft(rest, " "), " ")
+	if !ok || len(thread) < 12 || strings.Trim(thread, "0123456789abcdef") != "" {
+		return NoLevel, false
+	}
+	switch {
+	case number == "-1":
+		return Error, true
+	case number == "0":
+		return NoLevel, true
+	case isDigits(number):
+		return Debug, true
+	}
+	return NoLevel, false
 }
 
 func isDigits(s string) bool {
