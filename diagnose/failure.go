@@ -151,7 +151,7 @@ func unanswered(text string) bool {
 
 // answered says that a line tells of a connection that came to be and of what the other side then objected to.
 func answered(text string) bool {
-	text = strings.ToLower(text)
+	text = strings.ReplaceAll(strings.ToLower(text), "authenticate timed out", "")
 	for _, w := range []string{"password", "authenticat", "denied", "certificate", "x509", "ssl", "tls", "handshake", "does not exist", "unauthorized", "forbidden", "wrongpass", "noauth", "unknown database", "authorization", "credential", "too many connections", "too many clients", "permission", "remaining connection slots"} {
 		if strings.Contains(text, w) {
 			return true

@@ -22,7 +22,7 @@ func appIncompatibleData() diagnose.Rule {
 			Mend:    "Go back to the version that wrote the data, or upgrade step by step as the program documents. Take a copy of the volume before removing locks or repairing.",
 			Source:  "PostgreSQL pg_upgrade, MySQL upgrade notes, golang-migrate, Flyway, Alembic, Elasticsearch node versions",
 		},
-		Log: slices.Concat(memberWords(), stateWords(), storesWords(), lockWords(), serverData(), javaData(), libraryData(), frameworkData(), []diagnose.Pattern{
+		Log: slices.Concat(memberWords(), stateWords(), storesWords(), lockWords(), serverData(), javaData(), storageData(), libraryData(), frameworkData(), []diagnose.Pattern{
 			// Versions.
 			{Words: []string{"database files are incompatible with server", "data directory was initialized by", "not compatible with this version", "incompatible with", "is not supported by this version", "downgrade", "cannot upgrade", "unsupported redo log", "upgrade is not supported after", "redo log was created with", "cannot boot server version", "data dictionary initialization failed", "featurecompatibilityversion", "wrong mongod version", "index created with version", "node version", "rdb version", "can't handle rdb format", "bad file format reading the append only file", "schema version", "has invalid version", "newer than the", "invalid magic number", "version mismatch", "on-disk format", "storage format", "upgrade is not supported", "unsupported version", "failed_to_initialize_feature_flags_registry", "refusing to rejoin cluster", "stored clusterid"}, Regexp: `(?i)` +
 				`database files are incompatible|data directory was initialized by` +
@@ -72,6 +72,8 @@ func appIncompatibleData() diagnose.Rule {
 						return !told(h) && !opensConnection.MatchString(h.Text)
 					case "key":
 						return !told(h) && lostKey(h)
+					case "part":
+						return !told(h) && storesPart(c, h.Group("path"))
 					}
 					return !told(h) && !strings.Contains(h.Text, "no usable database connection") && !strings.Contains(h.Text, "role \"") && !warned.MatchString(h.Text) && (h.Pattern != "file" || atEnd(h) && ofClaim(c, h.Group("path"))) && (h.Pattern != "end" || atEnd(h) && !inBug(c, h) && !strings.Contains(h.Text, " port ") && (!constraint.MatchString(h.Text) || migrating(h)))
 				})
@@ -117,7 +119,7 @@ func appIncompatibleData() diagnose.Rule {
 			}
 			if proven {
 				f.Confidence, f.Weight = diagnose.Certain, 30
-			} else if h.Pattern == "server" || h.Pattern == "held" {
+			} else if h.Pattern == "server" || h.Pattern == "held" || h.Pattern == "part" {
 				f.Weight = 30
 			} else if h.Pattern == "state" || h.Pattern == "key" {
 				f.Weight, f.Span = 60, saidAgain(h)

@@ -63,7 +63,7 @@ func settingShapes() []diagnose.Shape {
 			`|\b(?:pipeline|config\w*|dependenc(?:y|ies)|rule|route|include|graph)s?\b.{0,40}\b(?:cycle|loop) detected\b|\brequires? at least (?:one|two|\d+) \w+` +
 			`|\bempty (?:list of )?(?:[\w-]+ ){0,2}(?:broker|topic|` + aNeed + `)s?\b|\b\w*(?:name|key|id|url|path|secret|host|address) is required\b|\bconfig\w* (?:\w+ )?not found (?:for|in|under)\b` +
 			`|\b\w*(?:max|min)\w* \S{1,20} (?:is )?(?:smaller|greater|less|larger|bigger|lower|higher) than \w*(?:max|min)\w*\b` +
-			`|\b(?:is|are) mandatory\b|\bis already (?:defined|declared)\b|\bnot allowed to (?:enable|set|use|configure)\b|\bempty (?:\w+ )?(?:password|token|secret|key|name|value)s? (?:is|are) not (?:allowed|permitted|supported)\b|\bmissing [\w -]{3,40} (?:under|in) [a-z]\w*(?:\.\w+)+`, Unless: another + wentWithout + noVariable},
+			`|\b[a-z][a-z0-9+]*://[a-z][a-z0-9+]*://[\w.-]+(?:/|$)|\b(?:is|are) mandatory\b|\bis already (?:defined|declared)\b|\bnot allowed to (?:enable|set|use|configure)\b|\bempty (?:\w+ )?(?:password|token|secret|key|name|value)s? (?:is|are) not (?:allowed|permitted|supported)\b|\bmissing [\w -]{3,40} (?:under|in) [a-z]\w*(?:\.\w+)+`, Unless: another + wentWithout + noVariable},
 		// What a library is handed as it is made, in short words: "supabaseUrl is required.", "No key set", "Invalid endPoint".
 		{Name: "thrown", Foreign: true, Regexp: `(?i)(?:^|: )(?:\.?[\w.]{2,40} (?:is |are )?required\b|missing (?:required )?(?:\w+ ){0,2}(?:key|token|secret|url|id|password|username|connection)\b|no (?:\w+ ){1,2}set\b|invalid (?:endpoint|protocol|url|uri|host|port|address|connection string|cron)\b|\w+ requires an? \w+|.{1,80} is an? invalid (?:\w+ ){0,2}(?:url|uri|expression)\b)|\blevel\b.{1,30} must be (?:included|one)\b`, Unless: unless},
 		// A server's own code throws it as it starts: what it was given does not do.
@@ -73,7 +73,7 @@ func settingShapes() []diagnose.Shape {
 
 // argumentShapes are last words about flags that do not go together, and about what one lacks.
 func argumentShapes() []diagnose.Shape {
-	return []diagnose.Shape{{Name: "whole", Panicked: true, Regexp: `(?i)\bonly one of --[a-z]|\bmust not (?:combine|mix) .{2,60}flags?\b|\bboth --[a-z][\w.-]+ and --[a-z]|--[a-z][\w.-]+ and --[a-z][\w.-]+ (?:cannot|can't|can not|must not|may not) be\b|\b[a-z][\w.-]+ (?:command[- ]line )?flag (?:cannot|can't|must not|may not|must|has to|needs to) (?:be|have)\b|\bplease specify .{1,60}\((?:-\w or )?--[a-z][\w-]+\)|\bextra command[- ]line arguments?\b`, Unless: `(?i)` + wentWithout[1:]}}
+	return []diagnose.Shape{{Name: "whole", Panicked: true, Regexp: `(?i)\bonly one of --[a-z]|\bmust not (?:combine|mix) .{2,60}flags?\b|\bboth --[a-z][\w.-]+ and --[a-z]|--[a-z][\w.-]+ and --[a-z][\w.-]+ (?:cannot|can't|can not|must not|may not) be\b|\b[a-z][\w.-]+ (?:command[- ]line )?flag (?:cannot|can't|must not|may not|must|has to|needs to) (?:be|have)\b|\bplease specify .{1,60}\((?:-\w or )?--[a-z][\w-]+\)|\bextra command[- ]line arguments?\b|--[a-z][\w.-]+ (?:\w+ )?(?:cannot|can't|must not|may not) be (?:the )?(?:same as|equal to) --[a-z]|--[a-z][\w.-]+ has \S+ but missing from --[a-z]|\bneed to specify [\\'"]*--[a-z]`, Unless: `(?i)` + wentWithout[1:]}}
 }
 
 // variableShapes are last words that ask for an environment variable by its name.

@@ -16,6 +16,8 @@ func configEnvMissing() diagnose.Rule {
 	// It is there, and contradicts something else.
 	set := regexp.MustCompile(`(?i)\bis set,? but (?:there|no|not|the|it|this|that|[a-z]+ is)\b`)
 	guessed := regexp.MustCompile(`(?i)most likely|probably because|this (?:may|might|can) (?:also )?(?:happen|be)`)
+	// It says what is wrong with the value, which it calls by its kind: "environment variable: URL contains".
+	contents := regexp.MustCompile(`: [A-Z]{2,} (?:contains?|has|does|points|starts|ends|cannot|must not)\b`)
 	// It goes on without it, or only proposes it as a way out of something else.
 	defaulted := regexp.MustCompile(`(?i)\bdefault(?:s|ed)?\b|fallback|using .{0,40}instead|does(?:n't| not) match|mismatch|deprecat|overrid|(?:consider|try|by) setting|to a (?:writable|different|valid)`)
 	optional := regexp.MustCompile(`(?i)(?:you|this) (?:can|may|could|might) (?:be |also )?(?:set|us|control|change|disable|enable|suppress|configure)|to (?:suppress|disable|silence|change|override|avoid|enable|increase|turn)`)
@@ -118,6 +120,9 @@ func configEnvMissing() diagnose.Rule {
 						env = "SECRET_KEY_BASE"
 					}
 				case "words", "before":
+					if !strings.Contains(env, "_") && contents.MatchString(h.Text) {
+						continue // what stands in a variable, not its name
+					}
 					// That a variable is spoken of does not say that it is not there.
 					if !lacks.MatchString(h.Text) || defaulted.MatchString(h.Text) && !strings.Contains(h.Text, "must be set") || optional.MatchString(h.Text) && !demanded.MatchString(h.Text) {
 						continue

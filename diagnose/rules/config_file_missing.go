@@ -65,7 +65,7 @@ func configFileMissing() diagnose.Rule {
 				if strings.HasPrefix(file, "/") && strings.Contains(h.Text, "."+file) && !strings.Contains(h.Text, " "+file) {
 					continue // the end of a path that begins where the program stands
 				}
-				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) && h.Pattern != "bare" || isCommand(h.Text) || consequence(h) || strings.Contains(h.Text, `\r'`) || h.Pattern == "named" && !atEnd(h) || strings.Contains(h.Text, "opening storage failed") || strings.Contains(h.Text, "extension control file") || exit(c) == 127 && strings.Contains(h.Text, file+": No such file") || deniedBefore(h, file) {
+				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) && h.Pattern != "bare" || isCommand(h.Text) || consequence(h) || storesPart(c, file) || strings.Contains(h.Text, `\r'`) || h.Pattern == "named" && !atEnd(h) || strings.Contains(h.Text, "opening storage failed") || strings.Contains(h.Text, "extension control file") || exit(c) == 127 && strings.Contains(h.Text, file+": No such file") || deniedBefore(h, file) {
 					continue
 				}
 				seen[file] = true

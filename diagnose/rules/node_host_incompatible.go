@@ -17,7 +17,7 @@ func nodeHostIncompatible() diagnose.Rule {
 			Mend:    "Change the setting on the nodes (sysctl, by a DaemonSet or the node's image), turn the need off in the program, or keep the pods on nodes that suit.",
 			Source:  "Elasticsearch bootstrap checks, Go's wiki on mlock, PostgreSQL and huge pages, seccomp(2)",
 		},
-		Log: slices.Concat(kernelWords(), cpuWords(), hostWords(), deviceWords(), serverHost(), []diagnose.Pattern{
+		Log: slices.Concat(kernelWords(), cpuWords(), hostWords(), deviceWords(), serverHost(), storageHost(), []diagnose.Pattern{
 			// Memory and limits.
 			{Words: []string{"vm.max_map_count", "max virtual memory areas", "bootstrap check failure", "failed to mlock", "mlock of signal stack failed", "memory locking", "kernel too old", "huge pages", "hugepages", "could not map anonymous shared memory", "max file descriptors", "cannot allocate memory in static tls", "unable to create thread: resource temporarily", "transparent huge", "failed to create locked", "memlock", "fatal: kernel", "failed to lock memory", "failed to create new os thread", "pthread_create"}, Regexp: `(?i)` +
 				`vm\.max_map_count.{0,80}(?:too low|at least|increase|required)|max virtual memory areas|mlock of signal stack failed|failed to mlock|memory locking requested.{0,80}not locked|FATAL: kernel too old` +

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,10 +20,10 @@ func volumeFull() diagnose.Rule {
 			Mend:    "Remove what is not needed, or make the claim larger, if its StorageClass allows expansion.",
 			Source:  "errno(3), ENOSPC; kubernetes.io/docs/concepts/storage/persistent-volumes#expanding-persistent-volumes-claims",
 		},
-		Log: append(serverVolumes(), []diagnose.Pattern{
+		Log: slices.Concat(serverVolumes(), storageVolumes(), []diagnose.Pattern{
 			{Name: "path", Words: []string{"no space left on device", "enospc", "disk quota exceeded", "disk is full", "not enough space", "disk full"}, Regexp: `(?P<path>/[^\s'"` + "`" + `:,;()]+)['"]?\)?:? [^/]{0,60}(?i:no space left|disk quota|disk full)|(?i:no space left on device|ENOSPC)[^/]{0,60}(?P<path2>/[^\s'"` + "`" + `:,;()]+)`},
 			{Name: "bare", Words: []string{"no space left on device", "enospc", "disk quota exceeded", "disk is full", "disk full"}},
-		}...),
+		}),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			watch := func(h diagnose.Hit) bool {
 				t := strings.ToLower(h.Text)

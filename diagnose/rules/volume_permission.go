@@ -76,14 +76,18 @@ func volumePermission() diagnose.Rule {
 // refusedByOS is the operating system's, in whatever language: a line without it does not say why something failed.
 var refusedByOS = regexp.MustCompile(`(?i)denied|not permitted|EACCES|EPERM|permission|owner|\bwrit(?:e|able|ing)\b`)
 
-// sqliteDenied is SQLite's way of saying that it may not write where its file is, which names no path.
+// sqliteDenied is SQLite's way of saying that it may not write where its file is, and a store's of asking for that right, neither of which names a path.
 func sqliteDenied(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, bool) {
-	f, _, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "sqlite" })
+	f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "sqlite" || h.Pattern == "store" })
 	if !ok {
 		return f, false
 	}
 	if f, ok = onlyClaim(c, f); !ok {
 		return f, false
+	}
+	if h.Pattern == "store" {
+		f.Summary = fmt.Sprintf("%s asks for the right to write where it keeps its data%s, most likely on claim %s; the pod sets no fsGroup", c.Who(), identity(c, &f), f.Keys[0])
+		return f, true
 	}
 	f.Summary = fmt.Sprintf("%s cannot open its SQLite database%s, most likely because it may not write to claim %s; the pod sets no fsGroup", c.Who(), identity(c, &f), f.Keys[0])
 	return f, true
