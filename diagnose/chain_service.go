@@ -81,8 +81,9 @@ func (c *Case) findService(a Address) serviceTarget {
 		}
 		return t
 	case 3:
-		if t := try(labels[2], labels[1]); t.service != nil {
-			return t
+		t := try(labels[2], labels[1])
+		if t.service != nil || t.missing && labels[2] == c.Subject.Namespace && ordinal.MatchString(labels[0]) {
+			return t // a pod of a StatefulSet, by a Service that is not there
 		}
 	}
 	return serviceTarget{external: true}

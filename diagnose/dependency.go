@@ -160,7 +160,7 @@ func (c *Case) EndsWaiting(h Hit) bool {
 // waitsForPeer says that what took too long was another program's answer.
 func waitsForPeer(text string) bool {
 	text = strings.ToLower(text)
-	return strings.Contains(text, "connect") || strings.Contains(text, "node assignment") || strings.Contains(text, "server selection") || strings.Contains(text, "request timeout after") || strings.Contains(text, "broker") || strings.Contains(text, "monclient")
+	return strings.Contains(text, "connect") || strings.Contains(text, "node assignment") || strings.Contains(text, "server selection") || strings.Contains(text, "request timeout after") || strings.Contains(text, "broker")
 }
 
 // toldBetter says that a line which only tells that there is no connection says why, or that the lines around it do.

@@ -37,6 +37,7 @@ func connectionRule() Rule {
 			"database system is starting up", "database system is in recovery", "database system is shutting down", "not yet accepting connections", "loading the dataset in memory", "is unavailable", "unavailable - ", "is not up yet",
 			"waiting for postgres", "waiting for mysql", "waiting for mariadb", "waiting for the database", "waiting for database", "waiting for db", "waiting for redis", "waiting for kafka", "waiting for mongo", "waiting for rabbit",
 		}},
+		{Name: failedSomehow, Words: []string{"disconnected from "}, Regexp: `(?i)\bdisconnected from (?:etcd|zookeeper|the (?:cluster|broker|server|database))\b`},
 		// What entrypoints say each time before they try again.
 		{Name: failedSomehow, Words: []string{"available", "ready", "running", "responding", "reachable", "online", "not up"}, Regexp: `(?i)(?:\bnot|n't)(?: yet| currently)? (?:available|ready|up|running|responding|reachable|online)(?: yet)?\W{1,6}(?:will |going to )?(?:wait|retry|sleep|try)`},
 		{Name: failedTimeout, Words: []string{
@@ -151,7 +152,7 @@ func unanswered(text string) bool {
 
 // answered says that a line tells of a connection that came to be and of what the other side then objected to.
 func answered(text string) bool {
-	text = strings.ReplaceAll(strings.ToLower(text), "authenticate timed out", "")
+	text = strings.ToLower(text)
 	for _, w := range []string{"password", "authenticat", "denied", "certificate", "x509", "ssl", "tls", "handshake", "does not exist", "unauthorized", "forbidden", "wrongpass", "noauth", "unknown database", "authorization", "credential", "too many connections", "too many clients", "permission", "remaining connection slots"} {
 		if strings.Contains(text, w) {
 			return true

@@ -14,6 +14,8 @@ func appIncompatibleData() diagnose.Rule {
 	warned := regexp.MustCompile(`(?i)\b(?:can|could|may|might|will) be(?:come)? (?:corrupt|lost|incompatible)`)
 	constraint := regexp.MustCompile(`(?i)constraint failed|violates .{3,12} constraint`)
 	held := regexp.MustCompile(`\b(?:lock|locked|locks|lockfile|lock\w*\.lock|\w*lockexception|lockobtainfailed)\b|\block file|\.lock\b|pid ?file|\.pid\b|already running|is running|another (?:instance|process)|: timeout\W*$`)
+	// What keeps a store from its data says so in the same breath.
+	refused := regexp.MustCompile(`(?i)\btoo many open files\b|\bno space left on device\b|\bdisk quota exceeded\b|\bpermission ?denied\b|\bread-only file system\b`)
 	return diagnose.Rule{
 		ID: "app.incompatible-data", Category: "app-error", Title: "It cannot use the data that it finds",
 		Doc: diagnose.Doc{
@@ -60,11 +62,14 @@ func appIncompatibleData() diagnose.Rule {
 		Closing: dataShapes(),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
-				return h.Pattern == "proven" && h.Level != diagnose.Debug && (h.Level != diagnose.Info || strings.Contains(h.Text, "LOG: "))
+				return h.Pattern == "proven" && !refused.MatchString(h.Text) && h.Level != diagnose.Debug && (h.Level != diagnose.Info || strings.Contains(h.Text, "LOG: "))
 			})
 			proven := ok
 			if !ok {
 				f, h, ok = lastHit(c, hits, func(h diagnose.Hit) bool {
+					if refused.MatchString(h.Text) {
+						return false
+					}
 					switch h.Pattern {
 					case "state":
 						return !told(h) && keptState(c, h.Text)

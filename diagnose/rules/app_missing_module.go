@@ -39,6 +39,7 @@ func appMissingModule() diagnose.Rule {
 			// The build itself: Next.js, Nuxt and others are started before they were built.
 			{Name: "build", Words: []string{"could not find a production build", "could not find a valid build", "no build found"}, Regexp: `(?i)Could not find a (?:production|valid) build in the '(?P<name>[^']+)'`},
 			{Name: "classpath", Words: []string{"classpath", "class path"}, Regexp: `(?i)\b[Aa]dd (?:an? |the |its )?(?P<name>.{3,80}?)(?: \(\w+\))? to (?:your|the) class ?path(?:[.,;)]|$)|\b(?P<name2>[\w.$-]+(?: [\w.-]+){0,3}) (?:is |was |must be )?not (?:found )?(?:on|in) (?:your |the )?class ?path\b`},
+			{Name: "runtime", Words: []string{"version of sqlite", "requires sqlite", "or later is required"}, Regexp: `(?i)\bunsupported version of (?P<name>sqlite3?)\b|\brequires (?P<name2>sqlite3?) ?(?:>=|version|\d)|\b(?P<name3>SQLite) \d[\d.]* or later is required\b`},
 			{Name: "lua", Words: []string{"module '"}, Regexp: `module '(?P<name>[\w./-]+)' not found:`},
 			{Name: "r", Words: []string{"there is no package called"}, Regexp: `there is no package called [‘'"“](?P<name>[\w.]+)`},
 			{Name: "clojure", Words: []string{"could not locate "}, Regexp: `Could not locate (?P<name>[\w./$-]+?)(?:__init\.class| or )\b.* on classpath`},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"crashloop/diagnose"
@@ -13,7 +14,7 @@ import (
 func denied() []diagnose.Pattern {
 	const file = `(?P<path>/[^\s'"‘’“”` + "`" + `:,;()\[\]]+)`
 	const begin = `(?:^|[\s'"‘“(=:,\[` + "`" + `])` // a whole path, not the end of one that begins at the working directory
-	return append(serverFiles(file), []diagnose.Pattern{
+	return slices.Concat(serverFiles(file), storageFiles(file), []diagnose.Pattern{
 		{Name: "after", Words: []string{"permission denied", "operation not permitted", "eacces", "eperm", "accessdenied", "access denied", "not writable", "unauthorizedaccess", "access to the path"}, Regexp: `(?:(?i:permission denied|operation not permitted|Access to the path|AccessDeniedException|not writable)|\bEACCES\b|\bEPERM\b)[^/]{0,60}?` + begin + file},
 		{Name: "before", Words: []string{": eacces", "permission denied", "operation not permitted", "is not writable", "not writable", "not writeable", "not accessible for user"}, Regexp: `(?i)` + begin + file + `['"’]?\)?:?[^/]{0,60}(?:permission denied|operation not permitted|not write?able|not accessible for user|eacces\b)`},
 		{Name: "owner", Words: []string{"must be accessible by owner only", "permissions are too open", "are too open", "too open", "has group or world access", "too permissive", "has invalid permissions", "has wrong ownership", "has wrong permissions", "has incorrect permissions", "must be owned by the user identifier", "can only be writable by the owner"}, Regexp: file + `['"]?\)? .{0,40}(?:must be accessible by owner only|must be owned by the user identifier|can only be writable by the owner|permissions are too open|has group or world access|too permissive|has (?:invalid|wrong|incorrect) (?:permissions|ownership))|(?i:permissions (?:\d+ )?(?:for|on)) ['"]?(?P<path2>/[^\s'"]+)`},
@@ -24,7 +25,7 @@ func denied() []diagnose.Pattern {
 		{Name: "relative", Words: []string{"permission denied", "operation not permitted"}, Regexp: `(?i:permission denied|operation not permitted)[^/'"‘]{0,40}['"‘](?P<rel>(?:\./)?[\w.-]+(?:/[\w.-]*)*)['"’]|['"‘](?P<rel2>(?:\./)?[\w.-]+(?:/[\w.-]*)*)['"’]: (?i:permission denied|operation not permitted)|^(?:\S*/)?(?:tar|cp|mv|rm|ln|touch|install|rsync|unzip|chmod|chown): (?P<rel4>\./[\w.-]+(?:/[\w.-]*)*): .{0,40}?(?i:permission denied|operation not permitted)|\b(?:open|mkdir|create|unlink|stat|chmod|chown|mkdirat|dir|directory|file) (?P<rel3>(?:\./)?[\w.-]+(?:/[\w.-]*)*): (?i:permission denied|operation not permitted)`},
 		{Name: "relative", Words: []string{"cannot write", "can't write", "could not write", "unable to write", "failed to write"}, Regexp: `(?i)(?:cannot|can't|could not|unable to|failed to) write (?:to|into|in) (?:the )?['"](?P<rel>[\w.-]+(?:/[\w.-]+)*)['"] (?:director|folder)`},
 		{Name: "bare", Words: []string{"permission denied", "operation not permitted", "eacces", "permissionerror", "attempt to write a readonly database", "private key has world access", "is not writable", "permissions must be", "permissions should be"}, Regexp: `(?i:permission denied|operation not permitted|attempt to write a readonly database|private key has (?:group or )?world access|\b(?:directory|folder) is not writable|\bfile (?:\w+ )?permissions (?:must|should) be\b)|\bEACCES\b|PermissionError`},
-	}...)
+	})
 }
 
 // unreasoned says that nothing tells why a directory could not be made, and that it lies on a claim which nothing gives to the user as whom the

@@ -32,6 +32,11 @@ func volumePermission() diagnose.Rule {
 						f.Summary = fmt.Sprintf("%s may not access %s%s, most likely on claim %s", c.Who(), h, identity(c, &f), f.Keys[0]) + "; the pod sets no fsGroup"
 						return []diagnose.Finding{f}
 					}
+				} else if ownData.MatchString(f.Log.Line(f.At)) {
+					if f, ok := onlyClaim(c, f); ok {
+						f.Summary = fmt.Sprintf("%s may not access what it keeps its data in%s, most likely on claim %s; the pod sets no fsGroup", c.Who(), identity(c, &f), f.Keys[0])
+						return []diagnose.Finding{f}
+					}
 				}
 				return nil
 			}
@@ -94,7 +99,7 @@ func sqliteDenied(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, bool
 }
 
 // ownData is how a store speaks of the files that it keeps, wherever it runs.
-var ownData = regexp.MustCompile(`(?i)append[- ]?only|\brdb\b|\bwal\b|\bjournal\b|\bdata(?:base)? (?:dir|file)`)
+var ownData = regexp.MustCompile(`(?i)append[- ]?only|\brdb\b|\bwal\b|\bjournal\b|\b(?:data(?:base)?|collections?|storage|store|index|persistence) (?:dir|file|folder)`)
 
 // relativeDenied is the path that begins at the working directory which a finding's line names, when it is one of a store's own data.
 func relativeDenied(hits []diagnose.Hit, f diagnose.Finding) (string, bool) {

@@ -31,7 +31,7 @@ func serverSettings() []diagnose.Pattern {
 	return []diagnose.Pattern{
 		{Name: "script", Words: []string{".sql:", "error 1064 (42000) at line"}, Regexp: `\bpsql:(?P<path>/[\w./@-]+\.sql):\d+: (?:ERROR|FATAL): |^ERROR 1064 \(42000\) at line \d+: `},
 		{Name: "setting", Words: []string{"unknown role", "peer list", "member list", "server list", "no macro", "available factories", "available types", "available options"}, Regexp: `(?i)unknown role \[|not in the (?:peer|member|server|node) list|\bno (?:macro|section|entry|listener) ['"]?[\w.-]+['"]? in (?:the )?config|available (?:factories|types|options|drivers|backends): `},
-		{Name: "setting", Words: []string{"license key", "key must be"}, Regexp: `(?i)licen[cs]e (?:key )?(?:has |is )?(?:expired|not valid|invalid)|\bkey must be (?:exactly |at least )?\d+ (?:[\w-]+ ){0,3}(?:bytes|bits|characters|chars)\b`},
+		{Name: "setting", Words: []string{"license key", "license file", "licence file", "key must be"}, Regexp: `(?i)licen[cs]e (?:key |file )?(?:[\\'"]+[^'"\\]{1,120}[\\'"]+ )?(?:has |is )?(?:expired|not valid|invalid)|\bkey must be (?:exactly |at least )?\d+ (?:[\w-]+ ){0,3}(?:bytes|bits|characters|chars)\b`},
 	}
 }
 
@@ -43,7 +43,6 @@ func serverFiles(file string) []diagnose.Pattern {
 		{Name: "owner", Words: []string{"access must be restricted"}, Regexp: `access must be restricted: ` + file},
 		// A directory that a program cannot make, without the reason: Java's mkdirs gives none.
 		{Name: "make", Words: []string{"mkdirs", "create directory", "create data directory", "create directories", "create dir", "create folder", "create the directory", "creating directory", "state directory", "mkdirs failed"}, Regexp: `(?i)(?:(?:failed|unable|could not|couldn't|cannot|can't|error)(?: to)?,? (?:mkdirs?|creat(?:e|ing) (?:the )?(?:\w+ ){0,3}(?:director(?:y|ies)|folder|dir))|mkdirs failed to create):? (?:file:)?['"\[]?` + file},
-		{Name: "store", Words: []string{"permissions for the ", "permission for the ", "permissions on the ", "permission on the "}, Regexp: `(?i)\b(?:ensure|check|verify|make sure)\b.{0,60}\bha(?:s|ve) (?:the )?(?:\w+ )?(?:read|write|access)(?:[/ -]\w+){0,3} permissions? (?:for|on) the (?:backend|data\w*|storage|volume|drive|disk|director\w+|folder|store)\b`},
 		{Name: "after", Words: []string{"access to file denied"}, Regexp: `(?i)access to file denied: ` + file},
 		{Name: "bare", Words: []string{"must be writable", "the owner of the data"}, Regexp: `(?i)\bfile .{1,60}must be writable|does not match the owner of the data`},
 	}

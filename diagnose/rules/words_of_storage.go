@@ -14,11 +14,16 @@ import (
 func storageData() []diagnose.Pattern {
 	return []diagnose.Pattern{{
 		Name:  "server",
-		Words: []string{"key to decrypt", "bad member id arg", "parent is object ", "in monmap", "resource temporarily unavailable"},
+		Words: []string{"key to decrypt", "bad member id arg", "parent is object ", "in monmap", "resource temporarily unavailable", "too recent", "mdb_", "invalid page type: ", "cookie in table definition", "schema cookies", "{error,{timeout,[", "perform migration ", "tsdb"},
 		Regexp: `(?i)\b(?:incorrect|wrong|invalid|different) (?:\w+ )?key to decrypt\b|\bParent is object \S+/` + // MinIO
 			`|\bbad member ID arg\b` + // etcdctl, of the id that its image kept
 			`|\bno monitor in monmap matches\b|\bnot present in monmap\b` + // Ceph
-			`|\b(?:initiali[sz]e|open|load)\b.{0,30}\b(?:store|database|db|index)\b[^:]{0,40}: resource temporarily unavailable\b`,
+			`|\b(?:initiali[sz]e|open|load)\b.{0,30}\b(?:store|database|db|index)\b[^:]{0,40}: resource temporarily unavailable\b` +
+			`|\bversion\b.{0,30}\btoo recent\b|\bMDB_(?:INVALID|CORRUPTED|PANIC|VERSION_MISMATCH|PAGE_NOTFOUND)\b` + // LMDB
+			`|(?:: |page \d+.{0,20})invalid page type: \w+` + // bbolt
+			`|\bBad cookie in table definition\b|\bIncompatible schema cookies\b|\{error,\{timeout,\[\w+(?:,\w+)*\]\}\}` + // Mnesia
+			`|\bcannot perform migration \d+\b` + // LINSTOR
+			`|\b(?:opening existing TSDBs|unable to open TSDB|failed to open TSDB)\b`, // Mimir
 	}, {
 		// One of its own files that is not there.
 		Name:   "part",
@@ -29,7 +34,15 @@ func storageData() []diagnose.Pattern {
 
 // storageHost is about what they need of the node's disks.
 func storageHost() []diagnose.Pattern {
-	return []diagnose.Pattern{{Name: "server", Words: []string{"o_direct"}, Regexp: `(?i)\bO_DIRECT\b.{0,40}\b(?:not supported|unsupported|fail\w*|required)\b|\b(?:not|n't|ensure|must)\b.{0,40}\bsupports? O_DIRECT\b`}}
+	return []diagnose.Pattern{{Name: "server", Words: []string{"o_direct", "init eal", "eal: fatal: "}, Regexp: `(?i)\bfailed to init EAL\b|\bEAL: FATAL: |(?i)\bO_DIRECT\b.{0,40}\b(?:not supported|unsupported|fail\w*|required)\b|\b(?:not|n't|ensure|must)\b.{0,40}\bsupports? O_DIRECT\b`}}
+}
+
+// storageFiles is about what they may not write. file matches a path.
+func storageFiles(file string) []diagnose.Pattern {
+	return []diagnose.Pattern{
+		{Name: "before", Words: []string{"cannot be initialized", "cannot be created", "cannot be opened"}, Regexp: `['"\x60]` + file + `['"\x60] cannot be (?:initiali[sz]ed|created|opened)\b.{0,120}(?i:permission denied)`},
+		{Name: "store", Words: []string{"permissions for the ", "permission for the ", "permissions on the ", "permission on the "}, Regexp: `(?i)\b(?:ensure|check|verify|make sure)\b.{0,60}\bha(?:s|ve) (?:the )?(?:\w+ )?(?:read|write|access)(?:[/ -]\w+){0,3} permissions? (?:for|on) the (?:backend|data\w*|storage|volume|drive|disk|director\w+|folder|store)\b`},
+	}
 }
 
 // storageVolumes is about a disk that is nearly full.
@@ -39,8 +52,11 @@ func storageVolumes() []diagnose.Pattern {
 
 // storageSettings is about what they are told to use and do not have.
 func storageSettings() []diagnose.Pattern {
-	return []diagnose.Pattern{{Name: "end", Words: []string{"resources available", "device /dev/", "device \"/dev/", "account missing"}, Regexp: `(?i)\binsufficient (?:storage|memory) resources available\b|: account missing$` + // JetStream
-		`|\bdevice ['"\x60]?/dev/(?:sd|nvme|vd|xvd|dm-|loop|mapper/|disk/)\S* (?:is |was )?(?:not found|missing|does not exist)\b`}}
+	return []diagnose.Pattern{{Name: "end", Words: []string{"resources available", "device /dev/", "device \"/dev/", "account missing", "wrong datacenter", "found on interfaces", "found for interfaces", "volume group ", "storage pool ", "thin pool ", "zpool "}, Regexp: `(?i)\binsufficient (?:storage|memory) resources available\b|: account missing$` + // JetStream
+		`|\bdevice ['"\x60]?/dev/(?:sd|nvme|vd|xvd|dm-|loop|mapper/|disk/)\S* (?:is |was )?(?:not found|missing|does not exist)\b` +
+		`|\bpart of wrong datacenter\b` + // Consul
+		`|\bno use?able (?:\w+ ){0,4}address(?:es)? found (?:on|for) interfaces\b` + // dskit
+		`|\b(?:volume group|storage pool|thin pool|zpool) ['"\x60][\w./-]+['"\x60] (?:is |was |does )?(?:not (?:found|exist|present)|missing)\b`}}
 }
 
 var (
