@@ -43,6 +43,10 @@ func (c *Case) rank(findings []Finding) []ranked {
 					r.score = min(r.score, 60) // what it ended with is not known, but this it got over
 				}
 			}
+			if carried(&f, findings) {
+				r.score -= 200
+				r.Confidence = Possible
+			}
 			if f.connection && diedOfAnother(&f, findings, last) {
 				r.score -= 300
 				r.Confidence = Possible
@@ -134,6 +138,25 @@ func (c *Case) blameDependency(out []ranked, findings []Finding, last int) {
 		d.Evidence = append(d.Evidence, probe.Evidence...)
 	}
 }
+
+// carried says that another finding rests on the system's own error that the same line ends with: "failed to load shard 3: too many open files".
+// What a line ends with is why, what stands before it is what came of that.
+func carried(f *Finding, findings []Finding) bool {
+	if f.to == 0 || f.Proof < Words {
+		return false
+	}
+	text := readEntry(f.Log.Line(f.At)).text
+	at := systemError.FindStringIndex(text)
+	if at == nil || at[0] < f.to-1 {
+		return false
+	}
+	return slices.ContainsFunc(findings, func(o Finding) bool {
+		return o.Log == f.Log && o.At == f.At && o.Cause != f.Cause && o.Proof >= Words && o.Confidence != Possible && o.to > at[0] && o.to <= at[1]
+	})
+}
+
+// systemError is what the system calls an error (errno(3)), at the end of a line, with its number, quotes and brackets.
+var systemError = regexp.MustCompile(`(?i): (?:too many open files(?: in system)?|no space left on device|disk quota exceeded|read-only file system|permission denied|operation not permitted|cannot allocate memory|resource temporarily unavailable|connection refused|no route to host|address already in use)(?:[ .]*\([^()]{0,80}\))*[\s"'\\.)\]}]*$`)
 
 // diedOfAnother says that the line which a program ended with, or a later fatal one, is another finding's and tells of no connection: what
 // could not be reached before that was something it does without, such as a collector of its traces.

@@ -129,6 +129,7 @@ type Finding struct {
 	// Unchanged says that a change of the pod template or its configuration cannot have set this off.
 	Unchanged bool
 
+	from, to  int        // what of the line's text it rests on, both 0 when that is not known
 	guessed   bool       // by a rule's Last
 	raised    bool       // its line calls itself a warning: that the program ended of it is not proven
 	elsewhere *Diagnosis // of the other workload that the failure comes from
@@ -138,7 +139,13 @@ type Finding struct {
 
 // FromHit starts a finding that rests on one line of a log.
 func FromHit(h Hit, confidence Confidence, proof Proof) Finding {
-	return Finding{Confidence: confidence, Proof: proof, Log: h.Log, At: h.Line, Span: h.Line, raised: h.raised, Evidence: []Evidence{h.Cite()}}
+	f := Finding{Confidence: confidence, Proof: proof, Log: h.Log, At: h.Line, Span: h.Line, raised: h.raised, Evidence: []Evidence{h.Cite()}}
+	if m := h.Match(); m != "" {
+		if i := strings.LastIndex(h.Text, m); i >= 0 {
+			f.from, f.to = i, i+len(m)
+		}
+	}
+	return f
 }
 
 // Category is a group of causes.

@@ -15,7 +15,7 @@ import (
 func volumeHostPath() diagnose.Rule {
 	// A path in the folder that the kubelet keeps for a pod: its volumes, its /etc/hosts, its termination log.
 	kubeletsOwn := regexp.MustCompile(`/pods/[^/]+/(?:volume|etc-hosts|containers/)`)
-	re := regexp.MustCompile(`(?i)hostPath type check failed: (?P<path>\S+) is not (?:an? )?(?P<type>[\w ]+)|(?:error mounting|mounting) \\*"(?P<path2>/[^"\\]+)\\*" to rootfs.*?(?P<why>not a directory|no such file or directory|permission denied|read-only file system)|bind source path does not exist: (?P<path3>\S+)|(?:[Ff]ailed to mkdir|mount source path) \\*['"]?(?P<path4>/[^\s:'"\\]+)\\*['"]?: .{0,80}?(?P<why2>not a directory|file exists|permission denied|read-only file system)`)
+	re := regexp.MustCompile(`(?i)hostPath type check failed: (?P<path>\S+) is not (?:an? )?(?P<type>[\w ]+)|(?:error mounting|mounting) \\*"(?P<path2>/[^"\\]+)\\*" to rootfs.*?(?P<why>not a directory|no such file or directory|permission denied|read-only file system|stale (?:NFS )?file handle|transport endpoint is not connected|input/output error)|bind source path does not exist: (?P<path3>\S+)|(?:[Ff]ailed to mkdir|mount source path) \\*['"]?(?P<path4>/[^\s:'"\\]+)\\*['"]?: .{0,80}?(?P<why2>not a directory|file exists|permission denied|read-only file system)`)
 	return diagnose.Rule{
 		ID: "volume.host-path", Category: "volume", Title: "A path of the node that it mounts is not what it should be",
 		Doc: diagnose.Doc{

@@ -10,6 +10,8 @@ import (
 
 func volumeMountFailed() diagnose.Rule {
 	re := regexp.MustCompile(`(?is)MountVolume\.|failed to mount|mount failed|unable to attach or mount volumes|failed to attach|AttachVolume\.|failed to (?:prepare|create) subpath|unable to provision subpath|driver name .* not found|MapVolume\.|mounting failed|error mounting|mounting \\*"?/var/lib/kubelet/pods/`)
+	// What the runtime says of a volume that the kubelet had mounted, and behind which nothing answers any more.
+	lost := regexp.MustCompile(`(?i)/pods/[^/\s]+/volume(?:s/(?P<plugin>[^/\s]+)|-subpaths)/[^\s:]+: (?:stale (?:nfs )?file handle|transport endpoint is not connected|input/output error|file exists|host is down|connection timed out|operation timed out|no such device|structure needs cleaning|software caused connection abort|remote I/O error|required key not available|key has (?:expired|been revoked))`)
 	other := regexp.MustCompile(`(?i)(?:configmap|secret)s? "[^"]+" not found|references non-existent|persistentvolumeclaims? "[^"]+" not found|hostPath type check failed|multi-attach|not registered|object "|error mounting \\?"[^"]*/pods/[^/"]+/(?:etc-hosts|containers/)|error mounting \\?"[a-z0-9]+\\?" to rootfs`)
 	named := regexp.MustCompile(`volume "(?P<v>[^"]+)"`)
 	waits := regexp.MustCompile(`(?i)timed out waiting for the condition|unmounted volumes=`)
@@ -24,7 +26,7 @@ func volumeMountFailed() diagnose.Rule {
 		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
 			var best *statement
 			for _, s := range statements(c) {
-				if s.reason != "FailedMount" && s.reason != "FailedAttachVolume" && s.reason != "FailedMapVolume" && !re.MatchString(s.text) || other.MatchString(s.text) {
+				if s.reason != "FailedMount" && s.reason != "FailedAttachVolume" && s.reason != "FailedMapVolume" && !re.MatchString(s.text) && !ofStorage(lost, s.text) || other.MatchString(s.text) {
 					continue
 				}
 				if best == nil || waits.MatchString(best.text) && !waits.MatchString(s.text) {
@@ -43,6 +45,8 @@ func volumeMountFailed() diagnose.Rule {
 			}
 			why, advice := "", "Read the driver's message in the event, and the log of its pod on that node"
 			switch {
+			case ofStorage(lost, best.text):
+				why, advice = "it was mounted on the node before, and what stands behind that mount does not answer any more", "See that its storage server runs; then unmount it on the node (umount -f -l), or take the node out of use, and delete the pod so that it is mounted anew"
 			case strings.Contains(t, "csi driver") && strings.Contains(t, "not found") || strings.Contains(t, "driver name"):
 				why, advice = "its CSI driver is not registered on the node", "See that the driver's DaemonSet runs on that node"
 			case strings.Contains(t, "mount.nfs") || strings.Contains(t, "nfs"):
@@ -75,6 +79,19 @@ func volumeMountFailed() diagnose.Rule {
 			return []diagnose.Finding{f}
 		},
 	}
+}
+
+// ofStorage says that a text tells so of a volume that lies on a storage system, rather than of one that the kubelet writes itself.
+func ofStorage(lost *regexp.Regexp, text string) bool {
+	g := groups(lost, text)
+	if g == nil {
+		return false
+	}
+	switch g["plugin"] {
+	case "kubernetes.io~configmap", "kubernetes.io~secret", "kubernetes.io~projected", "kubernetes.io~downward-api", "kubernetes.io~empty-dir":
+		return false
+	}
+	return true
 }
 
 // lastPart is the end of a chain of "this: that: what" texts, which says most.
