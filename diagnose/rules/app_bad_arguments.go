@@ -55,6 +55,12 @@ func appBadArguments() diagnose.Rule {
 			if t == nil {
 				return nil
 			}
+			if h, ok := hookFailed(c); ok {
+				if hookArgument.MatchString(h.complain) && !hookNoCommand.MatchString(h.complain) {
+					return []diagnose.Finding{h.finding(c)}
+				}
+				return nil
+			}
 			usage := onlyUsage(c, slices.DeleteFunc(slices.Clone(hits), isHelp))
 			if usage == nil && t.ExitCode != 0 && !slices.ContainsFunc(hits, func(h diagnose.Hit) bool { return h.Pattern != "usage" && !isHelp(h) }) {
 				if usage = refusedArgument(c); usage == nil {

@@ -24,6 +24,9 @@ func appCompleted() diagnose.Rule {
 			if t == nil || t.ExitCode != 0 || !ran(t) || t.Reason == "OOMKilled" || c.Pod == nil || c.Subject.ContainerType == diagnose.Init {
 				return nil
 			}
+			if _, ok := hookFailed(c); ok {
+				return nil
+			}
 			always := c.Spec.RestartPolicy == "Always" || c.Spec.RestartPolicy == "" || c.Subject.ContainerType == diagnose.Sidecar
 			if !always || probeKilled(c).killed || stopped(c) || toldToStop(c) > 0 {
 				return nil

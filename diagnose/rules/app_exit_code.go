@@ -19,6 +19,9 @@ func appExitCode() diagnose.Rule {
 			Source:  "bash(1) on exit status, sysexits(3), kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure",
 		},
 		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
+			if h, ok := hookFailed(c); ok && !hookNoCommand.MatchString(h.complain) && !hookArgument.MatchString(h.complain) {
+				return []diagnose.Finding{h.finding(c)}
+			}
 			t := c.Last()
 			if t == nil || t.ExitCode == 0 {
 				return nil

@@ -21,6 +21,9 @@ func appTerminated() diagnose.Rule {
 			if t == nil || t.Reason == "OOMKilled" || t.ExitCode != 143 && t.ExitCode != 130 && (t.ExitCode != 0 || c.Pod == nil) {
 				return nil
 			}
+			if _, ok := hookFailed(c); ok {
+				return nil
+			}
 			p := probeKilled(c)
 			if p.killed || p.likely || stopped(c) {
 				return nil

@@ -34,6 +34,14 @@ func imageCommandNotFound() diagnose.Rule {
 			{Name: "entrypoint", Words: []string{"not found"}, Regexp: `exec: (?:line )?\d*:? ?(?P<cmd>[^\s:]+): not found`},
 		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			if h, ok := hookFailed(c); ok {
+				if g := groups(hookNoCommand, h.complain); g != nil {
+					f := h.finding(c)
+					f.Advice = fmt.Sprintf("Have the hook in the pod template run what the image has, or add %q to the image", g["cmd"])
+					return []diagnose.Finding{f}
+				}
+				return nil
+			}
 			// The node's own programs (apparmor_parser, iscsiadm) are missing in the same words.
 			if s, g, ok := said(c, path); ok && !runtime.MatchString(s.text) && (s.reason == "Failed" || !strings.HasPrefix(s.reason, "Failed")) {
 				return []diagnose.Finding{commandMissing(c, fromStatement(s), firstOf(g["cmd"], g["crun"], g["youki"], g["gvisor"], g["kata"], g["hcs"]))}

@@ -26,7 +26,7 @@ func nodeRuntimeError() diagnose.Rule {
 			var s, other *statement
 			for _, x := range statements(c) {
 				switch x.reason {
-				case "CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun", "PreStartHookError", "PostStartHookError", "FailedPrepareDynamicResources":
+				case "CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun", "PreStartHookError", "FailedPrepareDynamicResources":
 					if x.text == "" {
 						continue
 					}

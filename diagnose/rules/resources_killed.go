@@ -21,6 +21,9 @@ func resourcesKilled() diagnose.Rule {
 			if t == nil || t.ExitCode != 137 || t.Reason == "OOMKilled" {
 				return nil
 			}
+			if _, ok := hookFailed(c); ok {
+				return nil
+			}
 			p := probeKilled(c)
 			if p.killed || stopped(c) {
 				return nil
