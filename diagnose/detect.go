@@ -226,7 +226,11 @@ func (s *search) failures() {
 		case kind == "CronJob":
 			says, ok = Overdue(failures, s.secondDue(sightings[0].namespace, sightings[0].workload))
 		default:
-			says, ok = s.th.Alone(kind, failures, s.alive[key], s.now)
+			th := s.th
+			if kind == "Pod" {
+				th.StuckAfter = 0 // nothing will come in its place, and who asks once does not look again
+			}
+			says, ok = th.Alone(kind, failures, s.alive[key], s.now)
 		}
 		if !ok {
 			continue

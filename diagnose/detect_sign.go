@@ -152,7 +152,7 @@ func (th Thresholds) Loop(p *PodRecord, c *ContainerRecord, now time.Time) (Cond
 	gap := c.gap()
 	quick := ends >= need && gap*time.Duration(need-1) <= th.Window
 	backingOff := c.State == Waiting && c.Reason == "CrashLoopBackOff"
-	if backingOff && (quick || c.Restarts >= 2 && !th.rare(p, c, now)) {
+	if backingOff && (quick || c.again() || c.Restarts >= 2 && !th.rare(p, c, now)) {
 		return CrashLoop, fmt.Sprintf("ended %s, the last time with %s%s, and waits with CrashLoopBackOff", times(ends), last.Words(), after(c)), true
 	}
 	if c.State == Running && th.settled(c, gap, now) {
@@ -165,6 +165,13 @@ func (th Thresholds) Loop(p *PodRecord, c *ContainerRecord, now time.Time) (Cond
 		return SlowLoop, fmt.Sprintf("was restarted %s since %s, the last time after %s", times(int(c.Restarts)), p.Created.UTC().Format("2006-01-02 15:04 MST"), last.Words()), true
 	}
 	return "", "", false
+}
+
+// again says that the kubelet, by its own word, waits for longer than after the first end in a row: it forgets those that lie ten minutes and more
+// apart, so the container has ended in quick succession, however long the run was that the record tells of.
+func (c *ContainerRecord) again() bool {
+	wait, ok := readBackoff(c.Message, c.Name)
+	return ok && wait > defaultSchedule().first
 }
 
 // rare says that the newest end came after a run of several windows of a slow loop, or after a long one of a pod that ends less than once in that
