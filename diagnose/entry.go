@@ -133,7 +133,7 @@ func flatten(v any, depth int) string {
 			return ""
 		}
 		var parts []string
-		for _, k := range []string{"type", "class", "name", "kind", "code", "message", "msg", "error", "cause", "stack", "stack_trace"} {
+		for _, k := range []string{"type", "class", "name", "kind", "code", "keyFile", "file", "filename", "path", "message", "msg", "errmsg", "error", "cause", "stack", "stack_trace"} {
 			if text := flatten(v[k], depth+1); text != "" {
 				parts = append(parts, text)
 			}

@@ -192,6 +192,9 @@ func readTrace(lines []vline, i int) (Trace, int) {
 	if t, next := readRuby(lines, i); next > i {
 		return t, next
 	}
+	if t, next := readRubyLogged(lines, i); next > i {
+		return t, next
+	}
 	if t, next := readJVM(lines, i); next > i {
 		return t, next
 	}

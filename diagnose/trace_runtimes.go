@@ -149,6 +149,47 @@ func readRuby(lines []vline, i int) (Trace, int) {
 	return t, next
 }
 
+// readRubyLogged reads an exception that a program hands to its logger, class and message on one line and the frames below: Sidekiq's
+// "WARN: NameError: message", "WARN: /app/x.rb:3:in `method'".
+func readRubyLogged(lines []vline, i int) (Trace, int) {
+	s := lines[i].text
+	if i+1 >= len(lines) || !strings.Contains(s, "Error: ") && !strings.Contains(s, "Exception: ") || !rubyFrame(lines[i+1].text) {
+		return Trace{}, i
+	}
+	t := Trace{Language: "Ruby", At: lines[i].n}
+	// Behind the logger's head: a report of the runtime's own begins with the class.
+	_, rest, _ := strings.Cut(s, ": ")
+	for t.Class == "" {
+		word, after, ok := strings.Cut(rest, ": ")
+		if !ok {
+			return Trace{}, i
+		}
+		if f := strings.Fields(word); len(f) > 0 && (strings.HasSuffix(word, "Error") || strings.HasSuffix(word, "Exception")) && pythonClass(strings.ReplaceAll(f[len(f)-1], "::", ".")) {
+			t.Class, t.Message = f[len(f)-1], after
+		}
+		rest = after
+	}
+	next := i + 1
+	for ; next < len(lines) && rubyFrame(lines[next].text); next++ {
+		if frame := lines[next].text; t.Own == "" && ownRuby(frame) && strings.Contains(frame, ".rb:") {
+			p, _, _ := strings.Cut(frame, ":in ")
+			f := strings.Fields(p)
+			t.Own = base(f[len(f)-1])
+		}
+	}
+	return t, next
+}
+
+// rubyFrame says that a line ends with a frame of a Ruby backtrace: "/app/x.rb:3:in `method'".
+func rubyFrame(s string) bool {
+	at := strings.Index(s, ":in ")
+	if at < 1 || at+4 >= len(s) || s[at+4] != '`' && s[at+4] != '\'' || !strings.HasSuffix(strings.TrimSpace(s), "'") {
+		return false
+	}
+	_, number, ok := cutLast(s[:at], ":")
+	return ok && isDigits(number)
+}
+
 func ownRuby(place string) bool {
 	return !strings.Contains(place, "/gems/") && !strings.Contains(place, "/lib/ruby/") && !strings.Contains(place, "<internal:")
 }

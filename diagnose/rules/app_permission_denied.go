@@ -31,6 +31,13 @@ func appPermissionDenied() diagnose.Rule {
 				}
 				return []diagnose.Finding{f}
 			}
+			if f, _, ok := lastHit(c, switching(hits), nil); ok {
+				f.Weight = 20
+				f.Summary = fmt.Sprintf("%s starts in order to change from root to another user, and may not%s", c.Who(), identity(c, &f))
+				f.Advice = "Let it start as root, as its image expects, or use an image that runs as one user throughout"
+				f.Fixes = []diagnose.Fix{{Title: "See as whom it runs, and what it may", Command: c.Kubectl("get", "pod", c.Subject.Pod, "-o", "jsonpath={.spec.securityContext}{.spec.containers[*].securityContext}")}}
+				return []diagnose.Finding{f}
+			}
 			f, file, ok := deniedAt(c, hits)
 			if !ok {
 				return nil
@@ -61,4 +68,15 @@ func appPermissionDenied() diagnose.Rule {
 			return []diagnose.Finding{f}
 		},
 	}
+}
+
+// switching are the hits that tell of a start which cannot change its user, where they are how the log ends.
+func switching(hits []diagnose.Hit) []diagnose.Hit {
+	var out []diagnose.Hit
+	for _, h := range hits {
+		if h.Pattern == "switch" && h.Line >= lastWords(h.Log)-1 {
+			out = append(out, h)
+		}
+	}
+	return out
 }

@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 
 	"crashloop/diagnose"
@@ -24,7 +25,7 @@ func appReadOnlyFilesystem() diagnose.Rule {
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			// Some only try, and go on where they may not: nginx's own start does.
 			fails := func(h diagnose.Hit) bool {
-				return h.Level != diagnose.Info && h.Level != diagnose.Debug && !strings.Contains(h.Text, "info: can not modify")
+				return h.Level != diagnose.Info && h.Level != diagnose.Debug && !strings.Contains(h.Text, "info: can not modify") && !(ownerOnly.MatchString(h.Text) && h.Line < lastWords(h.Log)-2)
 			}
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "path" && fails(h) })
 			if !ok {
@@ -65,3 +66,6 @@ func appReadOnlyFilesystem() diagnose.Rule {
 		},
 	}
 }
+
+// ownerOnly is a start script's attempt to change the owner or mode of files that are mounted: it goes on where it may not, unless it ends there.
+var ownerOnly = regexp.MustCompile(`^(?:chown|chmod|chgrp): `)

@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -50,6 +51,8 @@ func configFileMissing() diagnose.Rule {
 			{Name: "viper", Words: []string{"not found in \"["}, Regexp: `Config File "(?P<path>[^"]+)" Not Found in "\[(?P<dirs>[^\]]*)\]"`},
 			// Envoy of a path in its configuration that cannot be read.
 			{Name: "envoy", Words: []string{"invalid path: /"}, Regexp: `[Ii]nvalid path: (?P<path>/[^\s'",;()]+)`},
+			// OpenSSL says on lines of its own why the file that a line before names could not be loaded.
+			{Name: "openssl", Words: []string{"fopen:no such file"}, Regexp: `(?P<path>fopen):No such file or directory`},
 			{Name: "php", Words: []string{"failed to open stream", "failed opening required"}, Regexp: `(?i)(?:require(?:_once)?|include(?:_once)?|fopen|file_get_contents|parse_ini_file)\((?P<path>[^)]+)\):.*no such file|failed opening required '(?P<path2>[^']+)'`},
 			frameworkFiles(),
 		},
@@ -64,6 +67,9 @@ func configFileMissing() diagnose.Rule {
 				}
 				if strings.HasPrefix(file, "/") && strings.Contains(h.Text, "."+file) && !strings.Contains(h.Text, " "+file) {
 					continue // the end of a path that begins where the program stands
+				}
+				if h.Pattern == "openssl" {
+					file = namedAbove(h)
 				}
 				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) && h.Pattern != "bare" || isCommand(h.Text) || consequence(h) || storesPart(c, file) || strings.Contains(h.Text, `\r'`) || h.Pattern == "named" && !atEnd(h) || strings.Contains(h.Text, "opening storage failed") || strings.Contains(h.Text, "extension control file") || exit(c) == 127 && strings.Contains(h.Text, file+": No such file") || deniedBefore(h, file) {
 					continue
@@ -81,6 +87,19 @@ func configFileMissing() diagnose.Rule {
 		},
 	}
 }
+
+// namedAbove is the file that the first of a few lines before a hit names in quotation marks, "" when none does.
+func namedAbove(h diagnose.Hit) string {
+	file := ""
+	for n := h.Line - 1; n > 0 && n >= h.Line-4; n-- {
+		if m := quotedFile.FindStringSubmatch(h.Log.Line(n)); m != nil {
+			file = m[1]
+		}
+	}
+	return file
+}
+
+var quotedFile = regexp.MustCompile(`["'](/[^"'\s]+)["']`)
 
 // unnamedFile is the finding of a program that has no configuration file and does not say where it looked.
 func unnamedFile(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {

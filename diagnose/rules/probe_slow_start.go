@@ -24,7 +24,7 @@ func probeSlowStart() diagnose.Rule {
 		Log: listening(),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			p := probeKilled(c)
-			if !p.killed && !p.likely || p.which != "liveness" || !p.early(c) || p.probe.Exec != nil && !refused(p.text) && !notYet(p.text) && (p.text != "" || !stillAtIt(c.Log())) {
+			if !p.killed && !p.likely || p.which != "liveness" || !p.early(c) || p.probe.Exec != nil && !refused(p.text) && !notYet(p.text) && !(p.text == "" || notAlive.MatchString(p.text)) {
 				return nil
 			}
 			if status(p.text) != 0 && status(p.text) != 503 {
@@ -34,7 +34,10 @@ func probeSlowStart() diagnose.Rule {
 				return nil
 			}
 			w := window(p.probe)
-			silent := p.probe.Exec != nil && p.text == ""
+			if p.probe.Exec != nil && !refused(p.text) && !notYet(p.text) && !stillAtIt(c.Log()) {
+				return nil // what its command misses is not that it is up
+			}
+			silent := p.probe.Exec != nil && !refused(p.text) && !notYet(p.text)
 			f := p.finding(c)
 			if silent && f.Confidence == diagnose.Certain {
 				f.Confidence = diagnose.Likely // its command may as well be wrong
@@ -151,6 +154,9 @@ func stillAtIt(l *diagnose.Log) bool {
 	}
 	return false
 }
+
+// notAlive is a probe's command that says no more than that it fails.
+var notAlive = regexp.MustCompile(`(?i)\bnot (?:alive|running|healthy|live|ok)\b`)
 
 var preparing = regexp.MustCompile(`(?i)\b(?:installing|building|compiling|downloading|unpacking|extracting|fetching|pulling|migrating|migration|indexing|warming up|pre-?loading|loading|restoring|recovering|replaying|importing|seeding|initiali[sz]ing|generating|setting up)\b|\b(?:take|takes) (?:a while|several|some|a few|up to)\b`)
 

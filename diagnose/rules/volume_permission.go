@@ -22,6 +22,9 @@ func volumePermission() diagnose.Rule {
 			if f, ok := sqliteDenied(c, hits); ok {
 				return []diagnose.Finding{f}
 			}
+			if len(switching(hits)) > 0 {
+				return nil // whatever lies on the volume, the start expects to be root
+			}
 			f, file, ok := deniedAt(c, hits)
 			if !ok {
 				return nil
@@ -99,13 +102,19 @@ func sqliteDenied(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, bool
 }
 
 // ownData is how a store speaks of the files that it keeps, wherever it runs.
-var ownData = regexp.MustCompile(`(?i)append[- ]?only|\brdb\b|\bwal\b|\bjournal\b|\b(?:data(?:base)?|collections?|storage|store|index|persistence) (?:dir|file|folder)`)
+var ownData = regexp.MustCompile(`(?i)append[- ]?only|\brdb\b|\bwal\b|\bjournal\b|\b(?:data(?:base)?|collections?|storage|store|index|persistence|rocksdb|leveldb|badger|bolt|lmdb) (?:dir|file|folder|path)`)
 
 // relativeDenied is the path that begins at the working directory which a finding's line names, when it is one of a store's own data.
 func relativeDenied(hits []diagnose.Hit, f diagnose.Finding) (string, bool) {
 	for _, h := range hits {
-		if h.Pattern == "relative" && h.Line == f.At && ownData.MatchString(h.Text) {
+		if h.Line != f.At || !ownData.MatchString(h.Text) {
+			continue
+		}
+		if h.Pattern == "relative" {
 			return h.Group("rel"), true
+		}
+		if h.Pattern == "bare" && !anyPath.MatchString(h.Text) {
+			return "its data", true
 		}
 	}
 	return "", false
