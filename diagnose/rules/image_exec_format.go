@@ -3,6 +3,8 @@ package rules
 import (
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 
 	"crashloop/diagnose"
 )
@@ -20,6 +22,8 @@ func imageExecFormat() diagnose.Rule {
 		},
 		Log: []diagnose.Pattern{{Words: []string{"exec format error", "cannot execute binary file", "invalid elf header", "wrong elf class"}}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+			// A module of the kernel that does not fit it is none of the image's programs.
+			hits = slices.DeleteFunc(slices.Clone(hits), func(h diagnose.Hit) bool { return strings.Contains(h.Text, "could not insert '") })
 			var f diagnose.Finding
 			hitText := ""
 			if s, _, ok := said(c, re); ok {

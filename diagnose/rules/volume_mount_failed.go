@@ -23,7 +23,9 @@ func volumeMountFailed() diagnose.Rule {
 			Mend:    "Mend what the driver complains of: the NFS server's address and exports, the CSI driver on that node, the file system, the subPath.",
 			Source:  "kubernetes.io/docs/concepts/storage/volumes; the driver's own documentation",
 		},
-		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
+		// What the program itself says of a volume whose server has lost it.
+		Log: []diagnose.Pattern{{Words: []string{"stale nfs file handle", "stale file handle", "transport endpoint is not connected"}}},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			var best *statement
 			for _, s := range statements(c) {
 				if s.reason != "FailedMount" && s.reason != "FailedAttachVolume" && s.reason != "FailedMapVolume" && !re.MatchString(s.text) && !ofStorage(lost, s.text) || other.MatchString(s.text) {
@@ -34,7 +36,7 @@ func volumeMountFailed() diagnose.Rule {
 				}
 			}
 			if best == nil {
-				return nil
+				return lostVolume(c, hits)
 			}
 			f := fromStatement(*best)
 			f.Weight = -20
@@ -101,4 +103,27 @@ func lastPart(s string) string {
 		return s[i+3:]
 	}
 	return s
+}
+
+// lostVolume finds a volume that is mounted and whose server has lost what the program reads there.
+func lostVolume(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+	f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Level != diagnose.Warn && atEnd(h) })
+	if !ok {
+		return nil
+	}
+	for _, path := range anyFile.FindAllStringSubmatch(h.Text, 4) {
+		m, mounted := mountAt(c, path[1])
+		if !mounted || !onDataVolume(c, path[1]) {
+			continue
+		}
+		_, words := m.object(c.Subject.Namespace)
+		f.Proof, f.Confidence, f.Weight = diagnose.Corroborated, diagnose.Likely, 30
+		f.Keys = []string{path[1]}
+		f.Summary = fmt.Sprintf("%s ends because the server behind %s, mounted at %s, has lost what it reads there: %s", c.Who(), words, m.MountPath, inSentence(h, 160))
+		f.Advice = "Delete the pod, so that the volume is mounted anew; if that does not help, see that the server still gives it out"
+		f.Evidence = append(f.Evidence, m.cite(c))
+		f.Fixes = []diagnose.Fix{{Title: "Have it mounted anew", Command: c.Kubectl("delete", "pod", c.Subject.Pod)}}
+		return []diagnose.Finding{f}
+	}
+	return nil
 }

@@ -14,7 +14,7 @@ import (
 func storageData() []diagnose.Pattern {
 	return []diagnose.Pattern{{
 		Name:  "server",
-		Words: []string{"key to decrypt", "bad member id arg", "parent is object ", "in monmap", "resource temporarily unavailable", "too recent", "mdb_", "invalid page type: ", "cookie in table definition", "schema cookies", "{error,{timeout,[", "perform migration ", "tsdb"},
+		Words: []string{"key to decrypt", "bad member id arg", "parent is object ", "in monmap", "resource temporarily unavailable", "too recent", "mdb_", "invalid page type: ", "cookie in table definition", "schema cookies", "{error,{timeout,[", "perform migration ", "tsdb", "ciphertext verification failed"},
 		Regexp: `(?i)\b(?:incorrect|wrong|invalid|different) (?:\w+ )?key to decrypt\b|\bParent is object \S+/` + // MinIO
 			`|\bbad member ID arg\b` + // etcdctl, of the id that its image kept
 			`|\bno monitor in monmap matches\b|\bnot present in monmap\b` + // Ceph
@@ -22,7 +22,7 @@ func storageData() []diagnose.Pattern {
 			`|\bversion\b.{0,30}\btoo recent\b|\bMDB_(?:INVALID|CORRUPTED|PANIC|VERSION_MISMATCH|PAGE_NOTFOUND)\b` + // LMDB
 			`|(?:: |page \d+.{0,20})invalid page type: \w+` + // bbolt
 			`|\bBad cookie in table definition\b|\bIncompatible schema cookies\b|\{error,\{timeout,\[\w+(?:,\w+)*\]\}\}` + // Mnesia
-			`|\bcannot perform migration \d+\b` + // LINSTOR
+			`|\bcannot perform migration \d+\b|\bciphertext verification failed\b` + // LINSTOR, restic
 			`|\b(?:opening existing TSDBs|unable to open TSDB|failed to open TSDB)\b`, // Mimir
 	}, {
 		// One of its own files that is not there.
@@ -34,7 +34,12 @@ func storageData() []diagnose.Pattern {
 
 // storageHost is about what they need of the node's disks.
 func storageHost() []diagnose.Pattern {
-	return []diagnose.Pattern{{Name: "server", Words: []string{"o_direct", "init eal", "eal: fatal: "}, Regexp: `(?i)\bfailed to init EAL\b|\bEAL: FATAL: |(?i)\bO_DIRECT\b.{0,40}\b(?:not supported|unsupported|fail\w*|required)\b|\b(?:not|n't|ensure|must)\b.{0,40}\bsupports? O_DIRECT\b`}}
+	return []diagnose.Pattern{{Name: "server", Words: []string{"o_direct", "init eal", "eal: fatal: ", "modprobe: ", "could not insert '"}, Regexp: `(?i)\bmodprobe: (?:error|fatal): |\bcould not insert '\w+': |\bfailed to init EAL\b|\bEAL: FATAL: |(?i)\bO_DIRECT\b.{0,40}\b(?:not supported|unsupported|fail\w*|required)\b|\b(?:not|n't|ensure|must)\b.{0,40}\bsupports? O_DIRECT\b`}}
+}
+
+// storageCredentials is about identities that a cloud does not know.
+func storageCredentials() []diagnose.Pattern {
+	return []diagnose.Pattern{{Words: []string{"unable to authenticate you"}, Regexp: `(?i)\b401\b.{0,10}\bunable to authenticate you\b`}} // DigitalOcean
 }
 
 // storageFiles is about what they may not write. file matches a path.
@@ -52,11 +57,12 @@ func storageVolumes() []diagnose.Pattern {
 
 // storageSettings is about what they are told to use and do not have.
 func storageSettings() []diagnose.Pattern {
-	return []diagnose.Pattern{{Name: "end", Words: []string{"resources available", "device /dev/", "device \"/dev/", "account missing", "wrong datacenter", "found on interfaces", "found for interfaces", "volume group ", "storage pool ", "thin pool ", "zpool "}, Regexp: `(?i)\binsufficient (?:storage|memory) resources available\b|: account missing$` + // JetStream
+	return []diagnose.Pattern{{Name: "end", Words: []string{"resources available", "device /dev/", "device \"/dev/", "account missing", "wrong datacenter", "found on interfaces", "found for interfaces", "volume group ", "storage pool ", "thin pool ", "zpool ", "source directories/files", "repository is not connected", "are unconfigured", "are unset"}, Regexp: `(?i)\binsufficient (?:storage|memory) resources available\b|: account missing$` + // JetStream
 		`|\bdevice ['"\x60]?/dev/(?:sd|nvme|vd|xvd|dm-|loop|mapper/|disk/)\S* (?:is |was )?(?:not found|missing|does not exist)\b` +
 		`|\bpart of wrong datacenter\b` + // Consul
 		`|\bno use?able (?:\w+ ){0,4}address(?:es)? found (?:on|for) interfaces\b` + // dskit
-		`|\b(?:volume group|storage pool|thin pool|zpool) ['"\x60][\w./-]+['"\x60] (?:is |was |does )?(?:not (?:found|exist|present)|missing)\b`}}
+		`|\b(?:volume group|storage pool|thin pool|zpool) ['"\x60][\w./-]+['"\x60] (?:is |was |does )?(?:not (?:found|exist|present)|missing)\b|\bvolume group not found\b` +
+		`|\ball source directories/files do not exist\b|\brepository is not connected\b|\bboth [\w.-]+ and [\w.-]+ are (?:unconfigured|unset)\b`}} // restic, Kopia
 }
 
 var (
