@@ -23,7 +23,7 @@ type Trace struct {
 	CauseAt int
 	// Handled says that the program went on to log other things after it.
 	Handled bool
-	// Foreign says that the frame that threw it is a library's, as far as that is known.
+	// Foreign says that the frame that threw it, or its cause, is a library's, and that its own code called that, as far as that is known.
 	Foreign bool
 	// Logged says that a logger printed it rather than the runtime.
 	Logged bool
@@ -425,7 +425,7 @@ func readPython(lines []vline, i int) (Trace, int) {
 		return Trace{}, i
 	}
 	last := all[len(all)-1]
-	t.Class, t.Message, t.Own, t.Function, t.At = last.class, last.message, last.own, last.function, last.n
+	t.Class, t.Message, t.Own, t.Function, t.At, t.Foreign = last.class, last.message, last.own, last.function, last.n, last.foreign
 	if len(all) > 1 {
 		t.CauseAt = all[0].n
 		if direct || last.class == "SystemExit" {
@@ -438,18 +438,21 @@ func readPython(lines []vline, i int) (Trace, int) {
 // raised is one exception of a Python traceback.
 type raised struct {
 	class, message, own, function string
-	n                             int // the line that names it
+	n                             int  // the line that names it
+	foreign                       bool // as in Trace
 }
 
 // readRaised reads the frames of a Python traceback and the exception below them. It returns where it stopped; false when there is none.
 func readRaised(lines []vline, next int) (r raised, end int, ok bool) {
 	last := "" // the last frame, whoever's it is
 	lastFunction := ""
+	library := false
 	for ; next < len(lines); next++ {
 		s := lines[next].text
 		bare := strings.TrimLeft(s, " |+")
 		if strings.HasPrefix(bare, "File \"") {
 			last, lastFunction = pythonPlace(bare)
+			library = strings.Contains(bare, "site-packages/") || strings.Contains(bare, "dist-packages/")
 			if ownPython(bare) {
 				r.own, r.function = last, lastFunction
 			}
@@ -460,6 +463,7 @@ func readRaised(lines []vline, next int) (r raised, end int, ok bool) {
 		}
 		break
 	}
+	r.foreign = library && r.own != ""
 	if r.own == "" {
 		r.own, r.function = last, lastFunction
 	}

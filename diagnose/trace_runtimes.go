@@ -135,6 +135,7 @@ func readRuby(lines []vline, i int) (Trace, int) {
 	if ownRuby(place) {
 		t.Own = base(place)
 	}
+	library := t.Own == ""
 	next := i + 1
 	for ; next < len(lines); next++ {
 		frame := strings.TrimSpace(lines[next].text)
@@ -146,6 +147,7 @@ func readRuby(lines []vline, i int) (Trace, int) {
 			t.Own = base(p)
 		}
 	}
+	t.Foreign = library && t.Own != ""
 	return t, next
 }
 
@@ -235,11 +237,15 @@ func readJVM(lines []vline, i int) (Trace, int) {
 			}
 		}
 	}
+	frames, library := 0, false
 	for ; next < len(lines); next++ {
 		s := lines[next].text
 		trimmed := strings.TrimSpace(s)
 		switch {
 		case jvmFrame(s):
+			if frames++; frames == 1 {
+				library = !ownJVM(trimmed)
+			}
 			if t.Own == "" && ownJVM(trimmed) {
 				frame := strings.TrimPrefix(trimmed, "at ")
 				if a, b := strings.IndexByte(frame, '('), strings.IndexByte(frame, ')'); a > 0 && b > a {
@@ -250,6 +256,7 @@ func readJVM(lines []vline, i int) (Trace, int) {
 		case strings.HasPrefix(trimmed, "Caused by: "):
 			if c, m, ok := jvmException(strings.TrimPrefix(trimmed, "Caused by: ")); ok {
 				t.CauseClass, t.CauseMessage, t.CauseAt, t.Own = c, m, lines[next].n, ""
+				frames = 0
 			}
 			continue
 		case strings.HasPrefix(trimmed, "... ") && strings.Contains(trimmed, " more") || strings.HasPrefix(trimmed, "Suppressed: "),
@@ -260,6 +267,7 @@ func readJVM(lines []vline, i int) (Trace, int) {
 		}
 		break
 	}
+	t.Foreign = library && t.Own != ""
 	return t, next
 }
 

@@ -72,7 +72,10 @@ func appInvalidConfig() diagnose.Rule {
 					return append(out, f)
 				}
 			}
-			hits = slices.DeleteFunc(slices.Clone(hits), func(h diagnose.Hit) bool { return h.Pattern == "local" && servesDatabase(c) })
+			hits = slices.DeleteFunc(slices.Clone(hits), func(h diagnose.Hit) bool {
+				source := strings.TrimSpace(h.Text) // the program's own text, which its message repeats
+				return h.Pattern == "local" && servesDatabase(c) || strings.HasPrefix(source, "raise ") || strings.HasPrefix(source, "throw new ")
+			})
 			if t.ExitCode == 0 && !probeKilled(c).killed {
 				// A program that ends well ends of nothing, unless an error is the last that it says.
 				hits = slices.DeleteFunc(hits, func(h diagnose.Hit) bool { return h.Level < diagnose.Error || h.Line < beforeStopping(h.Log)-3 })
@@ -108,7 +111,7 @@ func appInvalidConfig() diagnose.Rule {
 				if len(out) > 0 && out[len(out)-1].At == h.Line {
 					continue
 				}
-				if t, ok := traceAt(c, h.Line); ok && (h.Pattern == "setting" || h.Pattern == "end") && bug(t) {
+				if t, ok := traceAt(c, h.Line); ok && (h.Pattern == "setting" || h.Pattern == "end" || h.Pattern == "thrown" && t.Language == "Python") && bug(t) {
 					continue // a function's parameter, not a setting
 				}
 				f := diagnose.FromHit(h, diagnose.Likely, diagnose.Words)
