@@ -98,7 +98,11 @@ func ownForm(h diagnose.Hit) bool {
 
 // rejectionWords are what servers say to an identity that is known but lacks a right, or that comes without a secret.
 func rejectionWords() []diagnose.Pattern {
-	return []diagnose.Pattern{{Words: []string{"$unauthorized: ", "unauthorizedexception: ", "notauthorizedexception: "}}, {
+	return []diagnose.Pattern{{
+		// What a URL answered, in the words of clients that say no more than the number.
+		Words:  []string{"status 403", "status 401", "status(403)", "status(401)", "returned error: 403", "returned error: 401", ": 403 forbidden", ": 401 unauthorized", "restclient::forbidden", "restclient::unauthorized"},
+		Regexp: `(?i)https?://.{1,160}(?:\bstatus[ (]40[13]\b|: 40[13] (?:Forbidden|Unauthorized)\b)|\bstatus[ (]40[13]\b.{1,80}https?://|requested URL returned error: 40[13]\b|\bRestClient::(?:Forbidden|Unauthorized)\b`,
+	}, {Words: []string{"$unauthorized: ", "unauthorizedexception: ", "notauthorizedexception: "}}, {
 		// An answer to a request, in the words of a client that names the address; what an exception is called.
 		Words:  []string{"permission denied, on ", "code: accessdenied", "(permission denied", "permission denied: token", "authorizationexception", "authenticationexception", "autherror", "authenticationerror", "authorizationerror", "unauthorizederror", "forbiddenexception", "forbiddenerror", "exceptions.forbidden", "notauthorizedexception", "credentialserror", "credentialsexception", "authfailed"},
 		Regexp: `(?i:permission denied, on (?:get|post|put|list|delete|patch) |\b403 \(permission denied|permission denied: token |operation failed; code: AccessDenied)|\b(?:[\w$]+[.:]+)*\w*(?:Auth(?:entication|orization)?(?:Failed|Failure|Rejected)?|Unauthorized|Forbidden|Credentials)(?:Exception|Error)\b|\bexceptions\.Forbidden\b|\bAuthFailed\b`,

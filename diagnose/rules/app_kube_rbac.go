@@ -15,7 +15,9 @@ func appKubeRBAC() diagnose.Rule {
 	for _, plural := range []string{"pods", "nodes", "endpoints", "services", "secrets", "configmaps", "events", "namespaces", "persistentvolumes"} {
 		apiWords = append(apiWords, "/api/v1/"+plural)
 	}
-	const apiPath = `https?://[^\s/'"]+/(?:api/v1/(?:namespaces/[\w.-]+/(?:pods|endpoints|services|secrets|configmaps|events|serviceaccounts|persistentvolumeclaims)|(?:pods|nodes|endpoints|services|secrets|configmaps|events|namespaces|persistentvolumes)\b)|apis/[a-z0-9][a-z0-9.-]*/v\d\w*/)`
+	// Other servers have paths like these, too: the host is one that an API server has, or the group one that it always serves.
+	const apiHost = `https?://(?:kubernetes(?:\.default(?:\.svc(?:\.[\w.-]+)?)?)?|\d+\.\d+\.\d+\.\d+|\[[0-9a-f:]+\]|[\w.-]+:6443|[\w.-]+\.(?:eks\.amazonaws\.com|azmk8s\.io))(?::\d+)?/`
+	const apiPath = `(?:https?://[^\s/'"]+/apis/(?:apps|batch|autoscaling|policy|[\w.-]+\.k8s\.io)/v\d|` + apiHost + `(?:api/v1/(?:namespaces/[\w.-]+/(?:pods|endpoints|services|secrets|configmaps|events|serviceaccounts|persistentvolumeclaims)|(?:pods|nodes|endpoints|services|secrets|configmaps|events|namespaces|persistentvolumes)\b)|apis/[a-z0-9][a-z0-9.-]*/v\d\w*/))`
 	return diagnose.Rule{
 		ID: "app.kube-rbac", Category: "app-error", Title: "Its ServiceAccount may not do what it asks of the Kubernetes API",
 		Doc: diagnose.Doc{
