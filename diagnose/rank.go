@@ -47,6 +47,9 @@ func (c *Case) rank(findings []Finding) []ranked {
 				r.score -= 200
 				r.Confidence = Possible
 			}
+			if passedOver(&f, final, last) {
+				r.score, r.Confidence = min(r.score, 60), Possible
+			}
 			if f.connection && diedOfAnother(&f, findings, last) {
 				r.score -= 300
 				r.Confidence = Possible
@@ -296,6 +299,36 @@ func survived(f *Finding, final *Trace, last int) bool {
 	}
 	return false
 }
+
+// passedOver says that a line only notes what a program does not mind - it ignores it, takes a default in its place, will not take it much longer
+// - and that the program said later what it does mind.
+func passedOver(f *Finding, final *Trace, last int) bool {
+	level := lineLevelAt(f.Log, f.At)
+	line := f.Log.Line(f.At)
+	if f.Proof < Words || level == Fatal || !neglected.MatchString(line) && (level != Warn || !unknownSetting.MatchString(line)) || final != nil && f.At >= final.First-3 && f.At <= final.Last {
+		return false
+	}
+	passed := false
+	for n := max(f.Span, f.At) + 1; n <= last; n++ {
+		e := readEntry(f.Log.Line(n))
+		if strings.TrimSpace(e.text) == "" || beside.MatchString(f.Log.Line(n)) || endsOnly.MatchString(e.text) || ended.MatchString(e.text) {
+			continue
+		}
+		if f.namedIn(strings.ToLower(f.Log.Line(n))) || f.ofDependency() && tellsOfConnection(e.text) {
+			return false
+		}
+		passed = passed || e.level >= Error || e.level == NoLevel && n == last
+	}
+	return passed
+}
+
+var (
+	neglected      = regexp.MustCompile(`(?i)\b(?:ignor(?:ed|ing)|deprecat\w+|skipp(?:ed|ing)|falling back|defaulting|using (?:the )?(?:built-?in )?defaults?|running in \w+ mode|(?:is|are) off|creating (?:it|one|them)|(?:is|are|will be) dropped)\b`)
+	unknownSetting = regexp.MustCompile(`(?i)\b(?:unknown|unrecogni[sz]ed|unused|obsolete)\b.{0,30}\b(?:field|key|option|property|setting|parameter|flag|entry)s?\b`)
+)
+
+// endsOnly is an error that says no more than that the program could not be started.
+var endsOnly = regexp.MustCompile(`(?i)\b(?:fail(?:ed|ure)?|unable|could not|couldn't|cannot|can't|error|problem|exception)\b.{0,50}\b(?:start(?:ed|ing|up)?|boot(?:ed|ing|strap)?|init\w*|run(?:ning)?|launch\w*|execut\w*|load\w*|configur\w*)\b.{0,40}$|\b(?:start(?:up)?|boot(?:strap)?|initiali[sz]ation|launch|command|run|validation|configuration)\b.{0,30}\b(?:failed|failure|error|aborted)\W*$`)
 
 // saidElse is the last line of a program when that is another finding's, else 0: which of the two it ended of is not proven.
 func saidElse(f *Finding, findings []Finding, last int) int {

@@ -18,7 +18,7 @@ func appInvalidConfig() diagnose.Rule {
 	// A variable that is missing has a cause of its own.
 	variable := regexp.MustCompile(`\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b.{0,60}(?:must be|is|are) (?:set|provided|specified|supplied|given|missing|required)\b`)
 	// What a configuration error is only the messenger of.
-	other := regexp.MustCompile(`(?i)host not found in|bind\(\) to|address already in use|no such file or directory|permission denied|cannot load certificate|no such host|connection refused|i/o timeout|no route to host|deadline exceeded|dial tcp|is forbidden: User|invalid path: /|EACCES|ENOENT|could not build .* hash|error parsing regexp|from flags: |Error loading [\w.]+ (?:or [\w.]+ )?module|JavaScript heap|rate limit|unknown host|UnknownHostException|could not resolve|No resolvable bootstrap|change ?sets? check ?sum|out of memory|storage engine: InnoDB|command not found|must be owned by the user identifier|\bfile (?:\w+ )?permissions (?:must|should) be\b|can only be writable by the owner|unsupported (?:backend|storage|data|disk|database|snapshot|index|wal|volume) (?:format|layout)\b`)
+	other := regexp.MustCompile(`(?i)host not found in|bind\(\) to|address already in use|no such file or directory|permission denied|cannot load certificate|no such host|connection refused|i/o timeout|no route to host|deadline exceeded|dial tcp|is forbidden: User|invalid path: /|EACCES|ENOENT|could not build .* hash|error parsing regexp|from flags: |Error loading [\w.]+ (?:or [\w.]+ )?module|JavaScript heap|rate limit|unknown host|UnknownHostException|could not resolve|No resolvable bootstrap|change ?sets? check ?sum|out of memory|storage engine: InnoDB|command not found|must be owned by the user identifier|\bfile (?:\w+ )?permissions (?:must|should) be\b|can only be writable by the owner|unsupported (?:backend|storage|data|disk|database|snapshot|index|wal|volume) (?:format|layout)\b|\b40[13] (?:Forbidden|Unauthorized)\b|\bstatus(?: ?code)?(?:: ?|=| |\()40[13]\b`)
 	return diagnose.Rule{
 		ID: "app.invalid-config", Category: "app-error", Title: "Its configuration is there but wrong",
 		Doc: diagnose.Doc{
@@ -301,7 +301,7 @@ func fromArgument(c *diagnose.Case, f *diagnose.Finding) {
 // firstOfBlock is the first of the hits that stand on lines next to each other, down to the given one.
 func firstOfBlock(hits []diagnose.Hit, h diagnose.Hit, other *regexp.Regexp) diagnose.Hit {
 	for i := len(hits) - 1; i >= 0; i-- {
-		if p := hits[i]; p.Line <= h.Line && p.Line >= h.Line-2 && !other.MatchString(p.Text) && p.Level != diagnose.Warn && (p.Level == h.Level || p.Level > diagnose.Info && p.Line == h.Line-1 || h.Level == diagnose.NoLevel && p.Line == h.Line-1) {
+		if p := hits[i]; p.Line <= h.Line && p.Line >= h.Line-2 && !other.MatchString(p.Text) && !strings.Contains(p.Text, "deprecated") && p.Level != diagnose.Warn && (p.Level == h.Level || p.Level > diagnose.Info && p.Line == h.Line-1 || h.Level == diagnose.NoLevel && p.Line == h.Line-1) {
 			h = p
 		}
 	}

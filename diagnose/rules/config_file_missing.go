@@ -183,6 +183,9 @@ func ofStore(line string) bool {
 func fileMissing(c *diagnose.Case, h diagnose.Hit, file string) diagnose.Finding {
 	f := diagnose.FromHit(h, diagnose.Likely, diagnose.Words)
 	f.Keys = []string{file, path.Base(file)}
+	if strings.Contains(strings.ToLower(h.Text), "config file") {
+		f.Keys = append(f.Keys, "config file")
+	}
 	f.Summary = fmt.Sprintf("%s ends because the file %s is not there", c.Who(), file)
 	f.Advice = "Mount it there, or tell the program where it is"
 	f.Fixes = []diagnose.Fix{{Title: "See what the container mounts", Command: c.Kubectl("get", "pod", c.Subject.Pod, "-o", "jsonpath={.spec.containers[*].volumeMounts}")}}
