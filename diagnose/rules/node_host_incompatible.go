@@ -19,10 +19,10 @@ func nodeHostIncompatible() diagnose.Rule {
 		},
 		Log: slices.Concat(kernelWords(), cpuWords(), hostWords(), deviceWords(), serverHost(), storageHost(), []diagnose.Pattern{
 			// Memory and limits.
-			{Words: []string{"vm.max_map_count", "max virtual memory areas", "bootstrap check failure", "failed to mlock", "mlock of signal stack failed", "memory locking", "kernel too old", "huge pages", "hugepages", "could not map anonymous shared memory", "max file descriptors", "cannot allocate memory in static tls", "unable to create thread: resource temporarily", "transparent huge", "failed to create locked", "memlock", "fatal: kernel", "failed to lock memory", "failed to create new os thread", "pthread_create"}, Regexp: `(?i)` +
+			{Words: []string{"vm.max_map_count", "max virtual memory areas", "bootstrap check failure", "failed to mlock", "mlock of signal stack failed", "memory locking", "kernel too old", "huge pages", "hugepages", "could not map anonymous shared memory", "max file descriptors", "cannot allocate memory in static tls", "unable to create thread: resource temporarily", "transparent huge", "failed to create locked", "memlock", "fatal: kernel", "failed to lock memory", "failed to create new os thread", "pthread_create", "fork: ", "clone"}, Regexp: `(?i)` +
 				`vm\.max_map_count.{0,80}(?:too low|at least|increase|required)|max virtual memory areas|mlock of signal stack failed|failed to mlock|memory locking requested.{0,80}not locked|FATAL: kernel too old` +
 				`|could not map anonymous shared memory|(?:huge ?pages?).{0,80}(?:not|fail|unable|cannot)|max file descriptors \[\d+\].{0,60}too low|memlock|failed to lock memory|failed to create new OS thread \(have \d+ already; errno=1\)` +
-				`|pthread_create.{0,40}operation not permitted`},
+				`|(?:pthread_create|\bfork: (?:retry: )?|\bclone3?\b).{0,40}operation not permitted`},
 			// The kernel and its modules.
 			{Words: []string{"unknown cgroup", "cgroup", "operation not permitted: seccomp", "bad system call", "sigsys", "requires a cpu", "io_uring", "kernel version", "modprobe", "somaxconn", "inotify_init", "/proc/sys/", "insmod", "initialize iptables", "open-iscsi", "/lib/modules", "crngt failed"}, Regexp: `(?i)` +
 				`(?:unsupported|not supported|unknown|incompatible|no such).{0,60}cgroup|cgroup.{0,60}(?:not supported|unsupported|not mounted|no such file)|bad system call|SIGSYS|requires? (?:a )?(?:CPU|kernel)` +
@@ -69,6 +69,10 @@ func nodeHostIncompatible() diagnose.Rule {
 				f.Summary = fmt.Sprintf("%s cannot run on its node: PostgreSQL ends with a bus error as soon as it takes its memory, as where the node has huge pages and the container may have none", c.Who())
 				f.Advice = "Set huge_pages = off for PostgreSQL (before initdb: in postgresql.conf.sample of the image), or give the container hugepages-2Mi, or set vm.nr_hugepages to 0 on the node"
 				f.Weight, f.Settle = 90, "vm.nr_hugepages of the node, and whether it goes away with huge_pages = off."
+			case h.Pattern == "pipe":
+				f.Summary = fmt.Sprintf("%s finds no named pipe %s on its Windows node: the service that should serve it does not run there", c.Who(), h.Group("pipe"))
+				f.Advice = "Install and start that service on the node, or use a release of the program that does without it"
+				f.Weight = 60
 			case strings.Contains(t, "background jobs"):
 				f.Weight = 90
 			case strings.Contains(t, "::") && (strings.Contains(t, "address family not supported") || strings.Contains(t, "cannot assign requested")):
@@ -85,8 +89,8 @@ func nodeHostIncompatible() diagnose.Rule {
 				f.Summary = fmt.Sprintf("%s refuses its node's random numbers (%s): the CPU or the virtual machine repeats them", c.Who(), quote(h.Text))
 				f.Advice = "Move it to another node, and update the hypervisor or the CPU's microcode on this one"
 				f.Weight = 90
-			case strings.Contains(t, "failed to create new os thread") || strings.Contains(t, "pthread_create"):
-				f.Summary = fmt.Sprintf("%s may not start a thread: its node's container runtime forbids a system call that the image needs (%s)", c.Who(), inSentence(h, 120))
+			case strings.Contains(t, "failed to create new os thread") || strings.Contains(t, "pthread_create") || strings.Contains(t, "fork: ") || strings.Contains(t, "clone"):
+				f.Summary = fmt.Sprintf("%s may not start a thread or process: its node's container runtime forbids a system call that the image needs (%s)", c.Who(), inSentence(h, 120))
 				f.Advice = "Update the node's container runtime (runc, containerd, CRI-O) and libseccomp: older seccomp profiles refuse clone3"
 				f.Weight = 90
 			}
@@ -105,7 +109,7 @@ func nodeHostIncompatible() diagnose.Rule {
 
 // hostWords are what programs say of kernel settings and devices that only the machine can give.
 func hostWords() []diagnose.Pattern {
-	return []diagnose.Pattern{{Words: []string{"aio-max-nr", "async i/o", "cuda", "nvidia", "no gpu", "hip error", "compute capability", "numa", "/dev/kvm", "/dev/dri", "/dev/net/tun", "/dev/fuse", "illegal instruction", "fs.file-max", "overcommit_memory", "io_setup", "on gpu", "/dev/tty", "/dev/serial", "/dev/video", "/dev/snd", "/dev/apex", "/dev/bus/usb", "/dev/nvidia", "kernel does not", "kernel doesn't", "your kernel", "this kernel", "infer device type"}, Regexp: `(?i)aio-max-nr|could not setup async i/o|io_setup.{0,40}(?:EAGAIN|fail)|no CUDA[- ](?:capable device|GPUs are available)|CUDA driver version is insufficient|(?:no|found no) nvidia driver|driver on your system is too old|no kernel image is available for execution|CUDA initialization:.{0,80}(?:unexpected|fail|error|no )|is only supported on GPUs with compute capability|kernel (?:does not|doesn't) (?:support|have|provide)|not supported by (?:the|your|this|the host's) kernel|failed to infer device type|only (?:available|supported) on (?:a )?GPU|compute capability.{0,80}(?:at least|required|not (?:supported|compatible))|libcuda\.so\S*: cannot open|(?:cannot|can't|could not|unable to|failed to) open ['"]?/dev/(?:kvm|dri|net/tun|fuse|tty(?:ACM|USB|AMA|S)\d|serial|video\d|snd|apex|bus/usb|nvidia)\S*`}}
+	return []diagnose.Pattern{{Name: "pipe", Words: []string{"the system cannot find the file specified"}, Regexp: `(?i)open [\\/]+\.[\\/]+pipe[\\/]+(?P<pipe>[\w.-]+): The system cannot find the file specified`}, {Words: []string{"aio-max-nr", "async i/o", "cuda", "nvidia", "no gpu", "hip error", "compute capability", "numa", "/dev/kvm", "/dev/dri", "/dev/net/tun", "/dev/fuse", "illegal instruction", "fs.file-max", "overcommit_memory", "io_setup", "on gpu", "/dev/tty", "/dev/serial", "/dev/video", "/dev/snd", "/dev/apex", "/dev/bus/usb", "/dev/nvidia", "kernel does not", "kernel doesn't", "your kernel", "this kernel", "infer device type"}, Regexp: `(?i)aio-max-nr|could not setup async i/o|io_setup.{0,40}(?:EAGAIN|fail)|no CUDA[- ](?:capable device|GPUs are available)|CUDA driver version is insufficient|(?:no|found no) nvidia driver|driver on your system is too old|no kernel image is available for execution|CUDA initialization:.{0,80}(?:unexpected|fail|error|no )|is only supported on GPUs with compute capability|kernel (?:does not|doesn't) (?:support|have|provide)|not supported by (?:the|your|this|the host's) kernel|failed to infer device type|only (?:available|supported) on (?:a )?GPU|compute capability.{0,80}(?:at least|required|not (?:supported|compatible))|libcuda\.so\S*: cannot open|(?:cannot|can't|could not|unable to|failed to) open ['"]?/dev/(?:kvm|dri|net/tun|fuse|tty(?:ACM|USB|AMA|S)\d|serial|video\d|snd|apex|bus/usb|nvidia)\S*`}}
 }
 
 // ofPostgres says that a bus error is of PostgreSQL's own processes.

@@ -23,7 +23,9 @@ func resourcesTooManyFiles() diagnose.Rule {
 		}...),
 		Closing: fileLimitShapes(),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
-			f, h, ok := lastHit(c, hits, nil)
+			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
+				return h.Pattern != "processes" || !strings.Contains(strings.ToLower(h.Text), "operation not permitted") // no limit says so
+			})
 			if !ok {
 				return nil
 			}
