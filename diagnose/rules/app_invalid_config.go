@@ -45,6 +45,8 @@ func appInvalidConfig() diagnose.Rule {
 			// What Go's libraries say of an address, a duration or a number that was set wrongly.
 			{Name: "value", Words: []string{"missing port in address", "too many colons in address", "unknown port", "invalid port ", "missing protocol scheme", "unsupported protocol scheme", "first path segment in url", "invalid duration", "missing unit in duration", "unknown unit", "parsing \"", "invalid character \" \" in host name", "quantities must match"}, Regexp: `missing port in address|too many colons in address|unknown port|invalid port "?\S|missing protocol scheme|unsupported protocol scheme|first path segment in URL|time: (?:invalid duration|missing unit in duration|unknown unit)|strconv\.\w+: parsing "[^"]*": (?:invalid syntax|value out of range)|in host name|quantities must match`},
 			{Name: "sentence", Words: []string{"does not include", "doesn't include", "does not contain", "doesn't contain", "does not have", "does not define"}, Regexp: `(?i)(?:\.ini|\bconfig\w*|\bsettings)\b(?: file)? (?:does not|doesn't) (?:include|contain|have|define) .{1,40}\b(?:section|key|entry|block|stanza)\b`},
+			// A secret that two sides share, and that is too short for either.
+			{Name: "end", Words: []string{"too short"}, Regexp: `(?i)\btoo short (?:cookie|secret|password|passphrase|token|(?:\w+ )?key)\b|\b(?:cookie|secret|passphrase|token|(?:encryption|signing|master|session|jwt) key)s?\b.{0,30}\b(?:is|are) too short\b`},
 			{Name: "value", Words: []string{"env/"}, Regexp: `\benv/[A-Z][A-Z0-9_]+ must (?:be|match|NOT)\b`}, // env-schema
 			// serde, of a value in whatever it reads.
 			{Name: "value", Words: []string{"invalid type: ", "invalid value: "}, Regexp: `\binvalid (?:type|value): .{1,80}, expected \S`},
@@ -275,7 +277,7 @@ func fromArgument(c *diagnose.Case, f *diagnose.Finding) {
 		if i < 0 {
 			continue
 		}
-		if m, ok := mountAt(c, arg[i:]); ok && m.isConfig() {
+		if m, ok := mountAt(c, arg[i:]); ok && m.isConfig() && !strings.HasSuffix(m.key, ".sh") {
 			if found != nil && found.Name != m.Name {
 				return
 			}

@@ -27,22 +27,24 @@ func appKubeRBAC() diagnose.Rule {
 			Source:  "kubernetes.io/docs/reference/access-authn-authz/rbac",
 		},
 		Log: []diagnose.Pattern{{Words: []string{"is forbidden: user", "cannot list resource", "cannot get resource", "cannot watch resource", "cannot create resource"}, Regexp: `(?:\\*"(?P<object>[\w.:-]+)\\*" is forbidden: )?User \\*"system:serviceaccount:(?P<ns>[\w.-]+):(?P<sa>[\w.-]+)\\*" cannot (?P<verb>\w+) (?:resource )?\\?"?(?P<resource>[\w./-]+)\\?"?(?: in API group \\?"(?P<group>[^"\\]*)\\?")?(?: (?:in the namespace \\?"(?P<in>[^"\\]+)|at the (?P<cluster>cluster scope)))?`}, {Name: "user", Words: []string{"is forbidden: user"}, Regexp: `is forbidden: User \\*"(?P<user>[\w.:@/-]+)\\*" cannot (?P<verb>\w+) resource \\*"(?P<resource>[\w./-]+)`},
+			// What admission holds against the account that asks: OpenShift's security context constraints, and rights that it would hand on.
+			{Name: "beyond", Words: []string{"exceeds your permissions", "attempting to grant rbac permissions"}, Regexp: `is forbidden: (?P<what>\w+) operation is not allowed because the pod's security context exceeds your permissions|is forbidden: user \\*"(?P<user>[^"\\]+)\\*".{0,300}is attempting to grant RBAC permissions not currently held`},
 			// Clients that only say what the API answered, such as RabbitMQ's peer discovery.
 			{Name: "answer", Words: []string{"kubernetes api", "from k8s", "from kubernetes", "by kubernetes"}, Regexp: `(?i)(?:kubernetes api|(?:from|by) (?:the )?(?:k8s|kubernetes))(?: server| api)*\b[^.\n]{0,60}\b(?:403|forbidden)\b`},
 			{Name: "answer", Words: apiWords, Regexp: `(?:\b403\b|\b[Ff]orbidden\b)[^\n]{0,120}` + apiPath + `|` + apiPath + `[^\n]{0,200}(?:\b403\b|\b[Ff]orbidden\b)`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			// What a line says in Kubernetes' own words tells more than that a client got an answer.
 			exact := slices.DeleteFunc(slices.Clone(hits), func(h diagnose.Hit) bool {
-				return strings.HasPrefix(h.Group("user"), "system:serviceaccount:") || h.Pattern == "answer"
+				return strings.HasPrefix(h.Group("user"), "system:serviceaccount:") || h.Pattern == "answer" || h.Pattern == "beyond"
 			})
 			f, h, ok := lastHit(c, exact, nil)
 			if !ok {
-				f, h, ok = lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "answer" })
+				f, h, ok = lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "answer" || h.Pattern == "beyond" })
 			}
 			if !ok {
 				return nil
 			}
-			if h.Pattern == "answer" {
+			if h.Pattern == "answer" || h.Pattern == "beyond" {
 				f.Keys = []string{"403", "forbidden"}
 				f.Root = "ServiceAccount/" + c.Subject.Namespace + "/" + firstOf(c.Spec.ServiceAccountName, "default")
 				f.Weight = 20

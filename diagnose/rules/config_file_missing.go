@@ -34,7 +34,7 @@ func configFileMissing() diagnose.Rule {
 			{Name: "after", Words: []string{"bad file: /"}, Regexp: `what\(\):\s+bad file: (?P<path>/\S+)`},                                                                                                                                                                                  // yaml-cpp
 			{Name: "after", Words: []string{"path '"}, Regexp: `\bpath '(?P<path>/[^']+)' does not exist`},                                                                                                                                                                                   // kingpin
 			{Name: "after", Words: []string{"/dub path "}, Regexp: `/dub path (?P<path>/\S+) exists\] FAILED`},                                                                                                                                                                               // Confluent's images
-			{Name: "after", Words: []string{"unable to read the file "}, Regexp: `[Uu]nable to read the file (?P<path>/[^\s(]+) \(.{0,120}make sure this files? exists`},                                                                                                                     // OpenSearch
+			{Name: "after", Words: []string{"unable to read the file "}, Regexp: `[Uu]nable to read the file (?P<path>/[^\s(]+?)(?: \(|\. ).{0,120}make sure this files? exists`},                                                                                                            // OpenSearch
 			{Name: "glob", Words: []string{"matches no files"}, Regexp: `matches no files: [^\w./]*(?P<path>[\w./*@-]+)`},                                                                                                                                                                    // Go's html/template
 			{Name: "nginx", Words: []string{"no such file or directory"}, Regexp: `(?i)(?:cannot load certificate(?: key)?|BIO_new_file\(|SSL_CTX_\w+\(|open\(\)|stat\(\)) "?(?P<path>/[^\s"']+)"?.*no such file or directory`},
 			{Name: "java", Words: []string{"filenotfoundexception", "nosuchfileexception"}, Regexp: `(?:FileNotFoundException|NoSuchFileException): (?:Jar |(?:[Ff]ile )?file:|[\w ]+ does not exist: (?:file:)?|class path resource \[)?` + file},
@@ -48,6 +48,7 @@ func configFileMissing() diagnose.Rule {
 			{Name: "no", Words: []string{"no config", "no settings", "no certificate", "no license"}, Regexp: `(?i)\bno (?:config\w*|settings|certificate|license)(?: file)? (?:(?:is |was )?(?:available|found|present|exists) )?(?:at|in|under) ['"]?(?P<path>/[^\s'",;()]+\.[a-z0-9]{1,12})`},
 			// The configuration as such, without its path.
 			{Name: "unnamed", Words: []string{"configuration file", "config file"}, Regexp: `(?i)(?:could not|cannot|can't|couldn't|failed to|unable to) (?:open|find|locate|access|stat)(?: the| a| any)? config(?:uration)? file\b(?:[.,;!]|$)|\bno config(?:uration)? file (?:was )?(?:found|given|specified)\b`},
+			{Name: "unnamed", Words: []string{"the expected ", "the required "}, Regexp: `(?i)(?:could not|couldn't|cannot|can't|unable to|failed to) find (?:any of )?the (?:expected|required) (?P<what>[\w ().-]{2,40}? files?)\b`},
 			{Name: "viper", Words: []string{"not found in \"["}, Regexp: `Config File "(?P<path>[^"]+)" Not Found in "\[(?P<dirs>[^\]]*)\]"`},
 			// Envoy of a path in its configuration that cannot be read.
 			{Name: "envoy", Words: []string{"invalid path: /"}, Regexp: `[Ii]nvalid path: (?P<path>/[^\s'",;()]+)`},
@@ -110,8 +111,13 @@ func unnamedFile(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 	f.Weight = -30
 	f.Summary = fmt.Sprintf("%s ends because it finds no configuration file: %s", c.Who(), inSentence(h, 160))
 	f.Advice = "See where it looks for the file, and mount it there"
+	if h.Group("what") != "" {
+		f.Weight = 10
+		f.Summary = fmt.Sprintf("%s ends because files that it needs are not there: %s", c.Who(), inSentence(h, 200))
+		f.Advice = "See by what names it looks for the files, and mount them there"
+	}
 	for _, vm := range c.Container.VolumeMounts {
-		if m, ok := mountAt(c, vm.MountPath); ok && m.isConfig() {
+		if m, ok := mountAt(c, vm.MountPath); ok && m.isConfig() && h.Group("what") == "" {
 			_, words := m.object(c.Subject.Namespace)
 			f.Advice = fmt.Sprintf("See where it looks for the file, and whether %s, mounted at %s, has it", words, vm.MountPath)
 			f.Evidence = append(f.Evidence, m.cite(c))

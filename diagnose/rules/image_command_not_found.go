@@ -28,6 +28,7 @@ func imageCommandNotFound() diagnose.Rule {
 			{Name: "shell", Words: []string{"not found"}, Regexp: `(?:^|\s|/)(?:sh|bash|ash|dash|zsh|[\w./-]+\.sh)(?:\[\d+\])?: (?:line )?\d*:? ?(?:exec: )?(?:line \d+: )?(?P<cmd>[^\s:]+): (?:command )?not found`},
 			{Name: "shell", Words: []string{"no such file or directory"}, Regexp: `(?:^|\s|/)(?:sh|bash|ash|dash)(?:\[\d+\])?: (?:line )?\d*:? ?(?:exec: )?(?P<cmd>/?[^\s:]+): No such file or directory`},
 			{Name: "shell127", Words: []string{"no such file or directory"}, Regexp: `: (?:line )?\d+: (?:exec: )?(?P<cmd>[\w.-]*/[^\s:]+): No such file or directory`},
+			{Name: "bash127", Words: []string{": command not found"}, Regexp: `^(?:\S*/)?[\w.@-]+: line \d+: (?P<cmd>[\w./+-]+): command not found$`},
 			{Name: "env", Words: []string{"env: "}, Regexp: `env: (?:can't execute )?['‘"]?(?P<cmd>[^'’":\s]+)['’"]?: No such file or directory`},
 			{Name: "tini", Words: []string{"exec "}, Regexp: `\[FATAL tini \(\d+\)\] exec (?P<cmd>\S+) failed: No such file or directory`},
 			{Name: "exec", Words: []string{"executable file not found in"}, Regexp: `exec:? \\?"(?P<cmd>[^"\\]+)\\?": executable file not found in`},
@@ -68,8 +69,8 @@ func imageCommandNotFound() diagnose.Rule {
 			if strings.Contains(h.Text, "\\r") || strings.Contains(h.Text, "^M") {
 				return nil // the end of a line of Windows
 			}
-			if h.Pattern == "shell127" && t.ExitCode != 127 {
-				return nil // a file that a script reads
+			if strings.HasSuffix(h.Pattern, "127") && t.ExitCode != 127 {
+				return nil // a file that a script reads, a command that it does without
 			}
 			f := diagnose.FromHit(h, diagnose.Likely, diagnose.Words)
 			f.Keys = []string{h.Group("cmd")}
