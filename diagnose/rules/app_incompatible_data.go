@@ -13,7 +13,7 @@ func appIncompatibleData() diagnose.Rule {
 	// What could happen to the data has not happened.
 	warned := regexp.MustCompile(`(?i)\b(?:can|could|may|might|will) be(?:come)? (?:corrupt|lost|incompatible)`)
 	constraint := regexp.MustCompile(`(?i)constraint failed|violates .{3,12} constraint`)
-	held := regexp.MustCompile(`\b(?:lock|locked|locks|lockfile|lock\w*\.lock|\w*lockexception|lockobtainfailed)\b|\block file|\.lock\b|pid ?file|\.pid\b|already running|is running|another (?:instance|process)|: timeout\W*$`)
+	cures := remedies()
 	// What keeps a store from its data says so in the same breath.
 	refused := regexp.MustCompile(`(?i)\btoo many open files\b|\bno space left on device\b|\bdisk quota exceeded\b|\bpermission ?denied\b|\bread-only file system\b`)
 	return diagnose.Rule{
@@ -89,33 +89,17 @@ func appIncompatibleData() diagnose.Rule {
 			t := strings.ToLower(h.Text)
 			f.Keys = []string{"database", "data", "migration", "version", "corrupt", "lock"}
 			f.Summary = fmt.Sprintf("%s cannot use the data that it finds: %s", c.Who(), inSentence(h, 220))
-			f.Advice = "Go back to the version that wrote the data, or migrate it as the program documents; copy the volume first"
-			if strings.Contains(t, "version information not found") || strings.Contains(t, "does not exist") || strings.Contains(t, "doesn't exist") || strings.Contains(t, "no such table") || strings.Contains(t, "no such column") || strings.Contains(t, "unknown column") || strings.Contains(t, "validation: missing") || strings.Contains(t, "view not found") {
-				f.Advice = "Run the migration that makes it, or go back to the version that the schema is of"
-			} else if strings.Contains(t, "extension control file") {
-				f.Advice = "The database's image lacks that extension: use one that has it"
-			} else if strings.Contains(t, "encryption key") || strings.Contains(t, "decrypt") || strings.Contains(t, "authentication failed") || strings.Contains(t, "passphrase") {
-				f.Advice = "Give it the key that the data was written with"
-			} else if strings.Contains(t, "different cluster") || strings.Contains(t, "another cluster") || strings.Contains(t, "cluster id") {
-				f.Advice = "See whether the volume is the right one: it holds another cluster's data"
-			} else if strings.Contains(t, "already exists") || strings.Contains(t, "duplicate column") {
-				f.Advice = "A migration stopped half-way, or two ran at once: undo what it made, or mark it as done, as the migration tool documents"
-			} else if strings.Contains(t, "pre-existing") || strings.Contains(t, "preexisting") {
-				f.Advice = "An earlier run left it: remove it so that the program makes it anew, after a look at whether it is whole"
-			} else if h.Pattern == "old" {
+			r := remedyFor(cures, t)
+			switch h.Pattern {
+			case "old":
 				f.Summary = fmt.Sprintf("%s needs a newer version of what it stores its data in: %s", c.Who(), inSentence(h, 220))
-				f.Advice = "Upgrade that, or go back to the version of this program that ran with it"
-			} else if strings.Contains(t, "another operation (install") {
-				f.Advice = "A Helm run was cut off and left its release pending: roll back to the last revision that was deployed, or delete the Secret of the pending one"
-			} else if strings.Contains(t, "permanently removed") || strings.Contains(t, "this member must be removed") {
-				f.Advice = "The cluster has removed this member: let it join again as a new one, without its old data"
-			} else if strings.Contains(t, "symbolic link") || strings.Contains(t, "already initialized") {
-				f.Advice = "An earlier run left it in the pod's volume: delete the pod, so that it starts with an empty one"
-			} else if h.Pattern == "state" {
-				f.Advice = "See whether the run before was cut off while it wrote it. Move what cannot be read out of the way, after a copy, so that the program makes it anew, or restore it"
-			} else if h.Pattern == "held" || held.MatchString(t) {
-				f.Advice = "See that no other instance uses the volume; then remove what the killed run left behind"
+				r = remedy{advice: "Upgrade that, or go back to the version of this program that ran with it"}
+			case "state":
+				r = remedy{advice: "See whether the run before was cut off while it wrote it. Move what cannot be read out of the way, after a copy, so that the program makes it anew, or restore it", kept: true}
+			case "held":
+				r = remedy{advice: "See that no other instance uses the volume; then remove what the killed run left behind", kept: true}
 			}
+			f.Advice = r.advice
 			// The line before often holds the other half: PostgreSQL says the versions in its DETAIL.
 			for _, n := range []int{h.Line + 1, h.Line - 1} {
 				if l := h.Log.Line(n); strings.Contains(l, "DETAIL") || strings.Contains(strings.ToLower(l), "version") {
@@ -134,7 +118,7 @@ func appIncompatibleData() diagnose.Rule {
 					f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "spec.volumes[" + v.Name + "]", Text: "claim " + v.PersistentVolumeClaim.ClaimName})
 				}
 			}
-			f.Fixes = []diagnose.Fix{{Title: "See which versions ran", Command: c.Kubectl("rollout", "history", c.Target())}}
+			f.Fixes = []diagnose.Fix{dataFix(c, r.kept)}
 			return []diagnose.Finding{f}
 		},
 	}
