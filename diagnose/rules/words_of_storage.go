@@ -14,7 +14,7 @@ import (
 func storageData() []diagnose.Pattern {
 	return []diagnose.Pattern{{
 		Name:  "server",
-		Words: []string{"key to decrypt", "bad member id arg", "parent is object ", "in monmap", "resource temporarily unavailable", "too recent", "mdb_", "invalid page type: ", "cookie in table definition", "schema cookies", "{error,{timeout,[", "perform migration ", "tsdb", "ciphertext verification failed"},
+		Words: []string{"key to decrypt", "bad member id arg", "parent is object ", "in monmap", "resource temporarily unavailable", "too recent", "mdb_", "invalid page type: ", "cookie in table definition", "schema cookies", "{error,{timeout,[", "perform migration ", "tsdb", "ciphertext verification failed", "unsupported format version; got"},
 		Regexp: `(?i)\b(?:incorrect|wrong|invalid|different) (?:\w+ )?key to decrypt\b|\bParent is object \S+/` + // MinIO
 			`|\bbad member ID arg\b` + // etcdctl, of the id that its image kept
 			`|\bno monitor in monmap matches\b|\bnot present in monmap\b` + // Ceph
@@ -23,7 +23,8 @@ func storageData() []diagnose.Pattern {
 			`|(?:: |page \d+.{0,20})invalid page type: \w+` + // bbolt
 			`|\bBad cookie in table definition\b|\bIncompatible schema cookies\b|\{error,\{timeout,\[\w+(?:,\w+)*\]\}\}` + // Mnesia
 			`|\bcannot perform migration \d+\b|\bciphertext verification failed\b` + // LINSTOR, restic
-			`|\b(?:opening existing TSDBs|unable to open TSDB|failed to open TSDB)\b`, // Mimir
+			`|\b(?:opening existing TSDBs|unable to open TSDB|failed to open TSDB)\b` + // Mimir
+			`|\bunsupported format version; got \d`, // VictoriaLogs
 	}, {
 		// One of its own files that is not there.
 		Name:   "part",
