@@ -75,6 +75,8 @@ func appIncompatibleData() diagnose.Rule {
 						return !told(h) && keptState(c, h.Text)
 					case "held":
 						return !told(h) && !opensConnection.MatchString(h.Text)
+					case "wire":
+						return !told(h) && atEnd(h) && !received.MatchString(h.Text)
 					case "key":
 						return !told(h) && lostKey(h)
 					case "part":
@@ -108,6 +110,8 @@ func appIncompatibleData() diagnose.Rule {
 			}
 			if proven {
 				f.Confidence, f.Weight = diagnose.Certain, 30
+			} else if h.Pattern == "wire" && !ofStored.MatchString(h.Text) {
+				f.Confidence = diagnose.Possible
 			} else if h.Pattern == "server" || h.Pattern == "held" || h.Pattern == "part" {
 				f.Weight = 30
 			} else if h.Pattern == "state" || h.Pattern == "key" {
@@ -123,6 +127,12 @@ func appIncompatibleData() diagnose.Rule {
 		},
 	}
 }
+
+var (
+	// received is what speaks of a message of another program's, ofStored of one that was kept.
+	received = regexp.MustCompile(`(?i)\b(?:grpc|rpc|http|request|response|reply|received|message from|kafka|topic|queue|nats|amqp)\b`)
+	ofStored = regexp.MustCompile(`(?i)\b(?:wal|snapshot|segment|index|block|chunk|meta(?:data)?|raft|journal|checkpoint|state|log entry|(?:data|state|store) ?(?:dir|file|base))\b|(?:^|[\s'"=])/[\w.-]+/`)
+)
 
 // ofClaim says that a file lies on a claim, and is none of those that settings are kept in.
 func ofClaim(c *diagnose.Case, file string) bool {

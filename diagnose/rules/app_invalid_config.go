@@ -232,7 +232,7 @@ func kubeletsLink(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, bool
 
 var (
 	// exchanged is what programs send each other, which no setting is the cause of.
-	exchanged = regexp.MustCompile(`(?i)\b(?:request|response|message|http|json|reply) (?:body|payload)\b|\b(?:in|from|of) (?:the |an? )?(?:request|response|payload|body|message|event|record|reply|webhook)\b|\bbody into the target type\b|\(message from `)
+	exchanged = regexp.MustCompile(`(?i)\b(?:request|response|message|http|json|reply) (?:body|payload)\b|\b(?:in|from|of) (?:the |an? )?(?:request|response|payload|body|message|event|record|reply|webhook)\b|\bbody into the target type\b|\(message from |\breceived message\b`)
 	// configText is what makes a setting of it after all.
 	configText = regexp.MustCompile(`(?i)\bconfig|settings?\b|\.(?:ya?ml|toml|ini|conf|hcl)\b`)
 )

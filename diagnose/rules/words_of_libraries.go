@@ -55,7 +55,7 @@ func libraryCertificates() []diagnose.Pattern {
 func libraryData() []diagnose.Pattern {
 	return []diagnose.Pattern{{
 		Name:  "server",
-		Words: []string{"invalid database", "version mismatch", ": timeout", "freepages: ", "above high water mark", "freed", "invalid freelist", "manifest has ", "file does not exist for table", "in format major version", " from file ", "resource temporarily unavailable", "existing snapshots", "available snapshots", "log not found", "raft state", "not clean: found", "duplicate version ", "duplicate migration version", "duplicate migrations version", "migration table is locked", "unknown migration", "invalid meta page", "lock file", "lockfile", "overlaps found", "proto: ", "have been removed. goodbye", "cannot be cast automatically", "no server state recovered", "was not previously clustered", "was expecting crd", "database validation failed", "no longer valid", "requires migration", "is not migrated", " migrate\"", " migrate'", " migrate`", " migrate\\\"", "invalid table "},
+		Words: []string{"invalid database", "version mismatch", ": timeout", "freepages: ", "above high water mark", "freed", "invalid freelist", "manifest has ", "file does not exist for table", "in format major version", " from file ", "resource temporarily unavailable", "existing snapshots", "available snapshots", "log not found", "raft state", "not clean: found", "duplicate version ", "duplicate migration version", "duplicate migrations version", "migration table is locked", "unknown migration", "invalid meta page", "lock file", "lockfile", "overlaps found", "have been removed. goodbye", "cannot be cast automatically", "no server state recovered", "was not previously clustered", "was expecting crd", "database validation failed", "no longer valid", "requires migration", "is not migrated", " migrate\"", " migrate'", " migrate`", " migrate\\\"", "invalid table "},
 		Regexp: `(?i)(?:\bbolt\w*\b|\.db|\.bolt)['"]?\b[^:]{0,40}: (?:timeout|invalid database|version mismatch|checksum error)$|^(?:\S+ ){0,3}panic: freepages: |\bfreelist pgid \(\d+\) above high water mark|page \d+ already freed|invalid freelist page: |bolt\.DB\.meta\(\): invalid meta pages` + // bbolt
 			`|manifest has (?:unsupported version|bad magic|checksum mismatch)|file does not exist for table \d` + // Badger
 			`|pebble: database "[^"]*" written in|\b(?:comparer|merger) name from file|(?:pebble|sstable)\S*: invalid table ` + // Pebble
@@ -64,8 +64,12 @@ func libraryData() []diagnose.Pattern {
 			`|\bremove (?:the )?(?:stale )?lock ?file\b|overlaps found while gathering blocks|pre compaction overlap check` +
 			`|\bhave been removed\. Goodbye|column "?\w+"? cannot be cast automatically|no server state recovered\b|\bwas not previously clustered\b|was expecting CRD \S+ to only have|database validation failed|\bdatabase is no longer valid\b` + // Dgraph, SpiceDB
 			`|\b(?:datastore|database|schema|db)\b.{0,40}\b(?:requires? migrations?|is not migrated|needs? (?:to be )?migrat(?:ed|ion))\b|\brun [\\'"\x60]+[\w ./-]+ migrate[\\'"\x60]` +
-			`|\bproto: .{0,60}(?:illegal (?:wireType|tag)|wiretype end group for non-group|cannot parse invalid wire-format data)` + // protobuf, of what it reads back
 			`|connected database is not clean: found|duplicate version \d+ detected|(?:found )?duplicate migrations? version:? \d+|migration table is locked`, // Atlas, goose, golang-migrate, bun
+	}, {
+		// protobuf, of bytes that are no such message: what was kept, or what another program sent.
+		Name:   "wire",
+		Words:  []string{"proto: "},
+		Regexp: `\bproto: .{0,60}(?:illegal (?:wireType|tag)|wiretype end group for non-group|cannot parse invalid wire-format data)`,
 	}, {
 		// A file on its volume that it cannot make sense of.
 		Name:   "file",
