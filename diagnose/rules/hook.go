@@ -24,10 +24,10 @@ var (
 	// status (pkg/kubelet/lifecycle, pkg/kubelet/kuberuntime).
 	hookOf     = regexp.MustCompile(`(?s)^(?:Exec|HTTP|Sleep) lifecycle hook \(.*\) for Container .+ failed - error: (?P<error>.*?), message: (?P<said>.*)$`)
 	hookEnded  = regexp.MustCompile(`(?s)^command '.*' exited with \d+: (?P<said>.*)$`)
-	hookTooOld = regexp.MustCompile(`(?i)container (?:is )?not running|stopped container|container (?:\S+ )?not found|no running task|task \S+ not found|container is in CONTAINER_EXITED|process (?:already finished|not found)|not in running state|ttrpc: closed`)
+	hookTooLate = regexp.MustCompile(`(?i)container (?:is )?not running|stopped container|container (?:\S+ )?not found|no running task|task \S+ not found|container is in CONTAINER_EXITED|process (?:already finished|not found)|not in running state|ttrpc: closed`)
 	// hookNoCommand is what the runtime or a shell says of a command that is not there.
 	hookNoCommand = regexp.MustCompile(`exec: \\*"(?P<cmd>[^"\\]+)\\*": (?:stat \S+: no such file or directory|executable file not found|no such file or directory)|(?m:(?:^|: )(?P<cmd2>[\w./-]+): (?:command )?not found$)`)
-	hookArgument  = regexp.MustCompile(`(?i)(?:unknown|invalid|unrecogni[sz]ed|illegal|unexpected|missing) (?:(?:long|short|shorthand|command[- ]line|required) )?(?:arguments?|flags?|options?|commands?|subcommands?)\b|requires an argument|flag needs an argument|required flag|too (?:many|few) arguments|syntax error`)
+	hookArgument  = regexp.MustCompile(`(?i)(?:unknown|invalid|unrecogni[sz]ed|illegal|unexpected|missing) (?:(?:long|short|shorthand|command[- ]line|required) )?(?:arguments?|flags?|options?|commands?|subcommands?)\b|flag provided but not defined|incorrect usage|requires an argument|flag needs an argument|required flag|too (?:many|few) arguments|syntax error`)
 )
 
 // hookFailed says that the container's last run was ended by the kubelet because its post-start hook failed, and what is known of that.
@@ -64,7 +64,7 @@ func hookFailed(c *diagnose.Case) (hook, bool) {
 			}
 		}
 	}
-	if h.said.reason == "" || hookTooOld.MatchString(h.said.text) {
+	if h.said.reason == "" || hookTooLate.MatchString(h.said.text) {
 		return hook{}, false
 	}
 	if g := groups(hookOf, strings.TrimSpace(h.said.text)); g != nil {

@@ -20,6 +20,8 @@ func resourcesTooManyFiles() diagnose.Rule {
 			{Name: "files", Words: []string{"too many open files", "emfile", "enfile"}, Regexp: `(?i:too many open files)|\bE[MN]FILE\b`},
 			{Name: "watches", Words: []string{"inotify", "enospc: system limit for number of file watchers", "number of file watchers"}, Regexp: `(?i)(?:could not|cannot|can't|unable to|failed to) (?:initiali[sz]e|create|add|open|start).{0,30}inotify|inotify.*(?:limit (?:was |is |has been )?(?:reached|exceeded|hit)|too many|no space|max_user|fail)|(?:limit|too many|no space).*(?:inotify|watch)|system limit for number of file watchers`},
 			{Name: "processes", Words: []string{"fork: ", "can't fork", "cannot fork", "unable to create native thread", "unable to create new native thread", "pthread_create", "can't start new thread", "failed to create new os thread", "fork/exec", "spawn "}, Regexp: `(?i)\bspawn \S+ EAGAIN\b|(?:fork|thread|pthread_create).*(?:resource temporarily unavailable|cannot allocate memory|EAGAIN|errno=11|OutOfMemoryError|unable to create|can't start new thread|retry)|unable to create (?:new )?native thread|can't start new thread|can't fork`},
+			// What C++ throws when it may not start a thread.
+			{Name: "processes", Words: []string{"what():"}, Regexp: `what\(\):\s+(?:thread constructor failed: )?Resource temporarily unavailable\s*$`},
 		}...),
 		Closing: fileLimitShapes(),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
