@@ -34,7 +34,7 @@ const maxAddresses = 32
 
 // addressPatterns are the forms in which programs write addresses.
 type addressPatterns struct {
-	url, dsn, keyword, hostPort, quoted, reversed *regexp.Regexp
+	url, dsn, keyword, hostPort, quoted, reversed, netcat *regexp.Regexp
 }
 
 func newAddressPatterns() *addressPatterns {
@@ -51,6 +51,8 @@ func newAddressPatterns() *addressPatterns {
 		quoted: regexp.MustCompile(`(?i)(?:connection to server at|connect to server at|connect to server:? on|server at|on host|to host|for host|server on|connect to|connecting to|connection to|host)\s+['"]?([a-z0-9][a-z0-9._-]*)['"]?(?:\s+\(([0-9a-f.:]+)\))?(?:,?\s+(?:and accepting TCP/IP connections on\s+)?port:?\s+(\d{1,5}))?`),
 		// port 5432 on host db; port:50000 is not reachable on host jenkins
 		reversed: regexp.MustCompile(`(?i)\bport[: ]\s?(\d{2,5})\b[^\n.;]{0,30}?\b(?:on|of) host ['"]?([a-z0-9][a-z0-9._-]*)`),
+		// netcat: (UNKNOWN) [10.96.4.12] 5432 (postgresql) : Connection refused
+		netcat: regexp.MustCompile(`\[(\d{1,3}(?:\.\d{1,3}){3})\] (\d{1,5}) \(`),
 	}
 }
 
@@ -103,6 +105,9 @@ func (p *addressPatterns) find(text string) []Address {
 		}
 	}
 	for _, m := range p.dsn.FindAllStringSubmatch(text, 8) {
+		add(m[1], m[2])
+	}
+	for _, m := range p.netcat.FindAllStringSubmatch(text, 4) {
 		add(m[1], m[2])
 	}
 	for _, m := range p.reversed.FindAllStringSubmatch(text, 4) {

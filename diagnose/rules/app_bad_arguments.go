@@ -62,6 +62,11 @@ func appBadArguments() diagnose.Rule {
 				}
 				return nil
 			}
+			if slices.ContainsFunc(hits, func(h diagnose.Hit) bool {
+				return strings.HasPrefix(strings.TrimSpace(h.Log.Line(h.Line-1)), "Invalid -Xlog option") && strings.Contains(h.Log.Line(h.Line-1), "see error log")
+			}) {
+				return nil // Java said before why it cannot open the file that the option names
+			}
 			usage := onlyUsage(c, slices.DeleteFunc(slices.Clone(hits), isHelp))
 			if usage == nil && t.ExitCode != 0 && !slices.ContainsFunc(hits, func(h diagnose.Hit) bool { return h.Pattern != "usage" && !isHelp(h) }) {
 				if usage = refusedArgument(c); usage == nil {

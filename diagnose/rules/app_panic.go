@@ -56,6 +56,9 @@ func fromTrace(c *diagnose.Case, t diagnose.Trace, verb string) diagnose.Finding
 	if t.Handled || t.Logged || !bug(t) {
 		f.Confidence = diagnose.Likely // what it says may have a cause elsewhere
 	}
+	if strings.HasSuffix(t.CauseClass, ".CancellationException") && t.CauseMessage == "" {
+		f.Confidence = diagnose.Possible // that something was given up, not why
+	}
 	if t.Handled {
 		f.Weight = -350 // the program got over it
 		f.Confidence = diagnose.Possible

@@ -23,7 +23,7 @@ func appTLS() diagnose.Rule {
 			{Name: "handshake", Words: []string{"tls handshake", "ssl handshake", "sslhandshakeexception", "tls: bad certificate", "tls: failed to", "wrong version number", "ssl routines", "tls: private key does not match", "key values mismatch", "keystore was tampered", "keystore password was incorrect", "bad decrypt", "failed to load x509 key pair", "certificate data cannot be read", "mac verify failure", "failed to find any pem data", "no start line", "unable to load certificate", "cannot load certificate", "no certificates found", "no pem data", "failed to parse pem", "failed to decode pem", "not a valid pem", "no valid pem", "could not load certificate", "failed to load certificate", "failed to load tls", "failed to load ssl", "http: server gave http response to https client", "first record does not look like a tls handshake", "remote error: tls", "does not support ssl", "server does not support tls", "server refused tls", "bio_new_file:no such file"}},
 			{Name: "handshake", Words: []string{"certificate", "keystore", "key store"}, Regexp: `(?i)\bno (?:\w+ ){0,2}(?:certificate|key ?store)s? (?:was |is |were |has been )?(?:specified|provided|supplied|loaded)\b`},
 			// The JDK, and keytool.
-			{Name: "load", Words: []string{"not an x.509 certificate", "could not parse certificate: ", "invalid keystore format"}},
+			{Name: "load", Words: []string{"not an x.509 certificate", "could not parse certificate: ", "invalid keystore format", "trustanchors parameter must be non-empty"}},
 			serverCertificates()[0],
 			libraryCertificates()[0],
 			frameworkCertificates(),

@@ -128,12 +128,12 @@ func unnamedFile(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 	return []diagnose.Finding{f}
 }
 
-// deniedBefore says that the program was refused the folder of a file just before it missed the file: it could not make it.
+// deniedBefore says that the program was refused the folder of a file just before it missed the file, or as it then tried to make it.
 func deniedBefore(h diagnose.Hit, file string) bool {
 	if h.Log == nil {
 		return false
 	}
-	for n := h.Line - 1; n > 0 && n > h.Line-20; n-- {
+	for n := min(h.Line+12, h.Log.Len()); n > 0 && n > h.Line-20; n-- {
 		line := h.Log.Line(n)
 		if !strings.Contains(line, "ermission denied") {
 			continue

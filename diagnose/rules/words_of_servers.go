@@ -40,6 +40,8 @@ func serverFiles(file string) []diagnose.Pattern {
 	return []diagnose.Pattern{
 		{Name: "owner", Words: []string{"permissions", "ownership", "must be owned", "not owned by", "must be writable", "must be readable"}, Regexp: file + `['"]? .{0,40}(?:(?:has|have|with) (?:the )?(?:invalid|wrong|insecure|incorrect|bad|unsafe) (?:permissions?|ownership|owner|mode)|(?:must be|is not|are not) (?:writable|readable|owned by))`},
 		{Name: "owner", Words: []string{"insufficient permission", "no permission to"}, Regexp: `(?i)(?:insufficient permissions? (?:on|for|to \w+)|no permission to \w+) (?:the )?(?:\w+ )?(?:directory|folder|file|path):? ['"]?` + file},
+		{Name: "owner", Words: []string{"must have file permissions", "must have permissions"}, Regexp: file + `['"]? .{0,60}must have (?:file )?permissions\b`},
+		{Name: "make", Words: []string{"does not exist and cannot be created"}, Regexp: `(?i)\b(?:directory|folder) ['"]?` + file + `['"]? does not exist and cannot be created`},
 		{Name: "owner", Words: []string{"access must be restricted"}, Regexp: `access must be restricted: ` + file},
 		// A directory that a program cannot make, without the reason: Java's mkdirs gives none.
 		{Name: "make", Words: []string{"mkdirs", "create directory", "create data directory", "create directories", "create dir", "create folder", "create the directory", "creating directory", "state directory", "mkdirs failed"}, Regexp: `(?i)(?:(?:failed|unable|could not|couldn't|cannot|can't|error)(?: to)?,? (?:mkdirs?|creat(?:e|ing) (?:the )?(?:\w+ ){0,3}(?:director(?:y|ies)|folder|dir))|mkdirs failed to create):? (?:file:)?['"\[]?` + file},
