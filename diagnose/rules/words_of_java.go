@@ -6,7 +6,7 @@ import "crashloop/diagnose"
 
 // javaData is about data that does not suit them.
 func javaData() []diagnose.Pattern {
-	return []diagnose.Pattern{{Name: "server", Words: []string{"voter set read from the state file", "but has shard data", "but has index metadata", "page file size ", "corruptrecordexception", "corruptsstableexception", "corruptstateexception", "corruptedlog", "corruptionexception", "corruptblockexception", "unreasonable length = ", "metadata not initialized", "bookkeeper instance id", "find checkpoint or savepoint", "does not understand the feature", "decrypting a sensitive flow", "too many failed volumes", "file layout needs to be upgraded", "filesystemversionexception", "cannot open local storage", "unsupported database file version", "database may be already in use", "database charset", "database collation", "cluster structure is not set up", "does not match current session", "no metadataversion with feature level", "was not specified in the v1 file", "unexpected version in ", "schema topic "}, Regexp: `(?i)role but has (?:shard|index) (?:meta)?data` + // Elasticsearch
+	return []diagnose.Pattern{{Name: "server", Words: []string{"voter set read from the state file", "but has shard data", "but has index metadata", "page file size ", "corruptrecordexception", "corruptsstableexception", "corruptstateexception", "corruptedlog", "corruptionexception", "corruptblockexception", "unreasonable length = ", "metadata not initialized", "bookkeeper instance id", "find checkpoint or savepoint", "does not understand the feature", "decrypting a sensitive flow", "too many failed volumes", "file layout needs to be upgraded", "filesystemversionexception", "cannot open local storage", "unsupported database file version", "database may be already in use", "database charset", "database collation", "cluster structure is not set up", "does not match current session", "the controller returned error ", "no metadataversion with feature level", "was not specified in the v1 file", "unexpected version in ", "schema topic "}, Regexp: `(?i)role but has (?:shard|index) (?:meta)?data` + // Elasticsearch
 		`|different from the voter set read from the state file` + // Kafka
 		`|\bpage file size \d+ (?:is too small|different to)` + // Logstash's queue
 		`|IOException: Unreasonable length = \d` + // ZooKeeper, of its own log
@@ -18,7 +18,7 @@ func javaData() []diagnose.Pattern {
 		`|OStorageException: Cannot open local storage|unsupported database file version|database may be already in use: ` + // OrientDB, H2
 		`|\bdatabase (?:charset|collation)\b.{0,60}\bmust\b` + // SonarQube
 		`|cluster structure is not set up for cluster` + // Helix: Pinot
-		`|node already exists and owner .{1,60}does not match current session|no MetadataVersion with feature level|unexpected version in \S*meta\.properties|was not specified in the v1 file` + // Kafka
+		`|node already exists and owner .{1,60}does not match current session|the controller returned error (?:UNSUPPORTED_VERSION|DUPLICATE_BROKER_REGISTRATION|INCONSISTENT_CLUSTER_ID|BROKER_ID_NOT_REGISTERED)|no MetadataVersion with feature level|unexpected version in \S*meta\.properties|was not specified in the v1 file` + // Kafka
 		`|the schema topic \S+ should have only` + // Schema Registry
 		`|\bCorrupt(?:ed)?\w{0,20}Exception\b`}} // Kafka, Cassandra, Elasticsearch, Neo4j
 }
