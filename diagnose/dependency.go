@@ -244,6 +244,7 @@ var protocols = []protocol{
 	{[]string{"memcache"}, 11211, "memcached"},
 	{[]string{"sqlclient", "mssql", "sqlserver"}, 1433, "its SQL Server"},
 	{[]string{"etcd"}, 2379, "etcd"},
+	{[]string{"hdfs", "namenode", "name node"}, 8020, "HDFS"},
 }
 
 // followProtocol tries the one Service of the namespace that serves the protocol of which the failure tells, when neither the log nor the

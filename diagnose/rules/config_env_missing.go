@@ -95,7 +95,7 @@ func configEnvMissing() diagnose.Rule {
 				return []diagnose.Finding{f}
 			}
 			for _, h := range slices.Backward(hits) {
-				if h.Level == diagnose.Debug || attempted.MatchString(h.Text) || set.MatchString(h.Text) || code.MatchString(h.Log.Line(h.Line)) || h.DoesWithout() && h.Level < diagnose.Error {
+				if h.Level == diagnose.Debug || attempted.MatchString(h.Text) || strings.Contains(h.Text, "No AWS Credentials provided by") || set.MatchString(h.Text) || code.MatchString(h.Log.Line(h.Line)) || h.DoesWithout() && h.Level < diagnose.Error {
 					continue
 				}
 				env := h.Group("env")

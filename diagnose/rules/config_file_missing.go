@@ -43,7 +43,8 @@ func configFileMissing() diagnose.Rule {
 			{Name: "find", Words: []string{"cannot find", "can't find", "unable to find", "could not find", "failed to find", "couldn't find", "missing"}, Regexp: `(?i)(?:cannot find|can't find|unable to find|could not find|failed to find|couldn't find|missing)(?: the)? (?:config(?:uration)?|settings|certificate|credentials?|key|license)?(?: ?file)?:? ?['"(]?(?P<path>/[^\s'",;()]+\.[a-z0-9]{1,12})`},
 			// GHC names the file first: "app: /etc/app.yml: openFile: does not exist (No such file or directory)".
 			{Name: "ghc", Words: []string{"file: does not exist ("}, Regexp: `(?:^|[\s:])` + file + `: (?:open|with|read|get)\w*: does not exist \(`},
-			{Name: "directory", Words: []string{"not found", "does not exist", "missing"}, Regexp: `(?i)\b(?:data|config(?:uration)?|template|static|plugin|migrations?) director(?:y|ies) (?:at |path )?['"]?(?P<path>/[^\s'",;()]+)['"]? (?:is |was )?(?:not found|does not exist|missing)\b`},
+			{Name: "directory", Words: []string{"not found", "does not exist", "missing"}, Regexp: `(?i)\b(?:data|home|config(?:uration)?|template|static|plugin|migrations?) director(?:y|ies) (?:at |path )?['"]?(?P<path>/[^\s'",;()]+)['"]? (?:is |was )?(?:not found|does not exist|missing)\b`},
+			{Name: "bare", Words: []string{"you must mount your "}, Regexp: `you must mount your .{1,120} to the (?P<path>/[\w./-]+) directory`}, // Bitnami's images
 			{Name: "bare", Words: []string{" file is missing"}, Regexp: `(?:^|[\s:'"])(?P<path>[\w./-]*\w)['"]? file is missing\b`},
 			{Name: "no", Words: []string{"no config", "no settings", "no certificate", "no license"}, Regexp: `(?i)\bno (?:config\w*|settings|certificate|license)(?: file)? (?:(?:is |was )?(?:available|found|present|exists) )?(?:at|in|under) ['"]?(?P<path>/[^\s'",;()]+\.[a-z0-9]{1,12})`},
 			// The configuration as such, without its path.

@@ -80,7 +80,7 @@ func deniedAt(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, string, 
 	}
 	if f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
 		path := h.Group("path")
-		return h.Pattern != "bare" && !skip(h) && len(path) > 2 && !strings.Contains(h.Text, "."+path) // ../x is no whole path
+		return h.Pattern != "bare" && !skip(h) && len(path) > 2 && !strings.HasPrefix(path, "//") && !strings.Contains(h.Text, "."+path) // ../x is no whole path
 	}); ok {
 		file := strings.TrimRight(h.Group("path"), ".")
 		// Of two files the one that is written is the second.

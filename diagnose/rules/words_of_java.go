@@ -25,7 +25,10 @@ func javaData() []diagnose.Pattern {
 
 // javaCredentials is about identities that the other side does not take.
 func javaCredentials() []diagnose.Pattern {
-	return []diagnose.Pattern{{Words: []string{"keepererrorcode = noauth", "keepererrorcode = authfailed", "keepererrorcode = invalidacl"}, Regexp: `KeeperErrorCode = (?:NoAuth|AuthFailed|InvalidACL)`}} // ZooKeeper's client
+	return []diagnose.Pattern{
+		{Words: []string{"keepererrorcode = noauth", "keepererrorcode = authfailed", "keepererrorcode = invalidacl"}, Regexp: `KeeperErrorCode = (?:NoAuth|AuthFailed|InvalidACL)`}, // ZooKeeper's client
+		{Words: []string{"no aws credentials provided by"}, Regexp: `No AWS Credentials provided by`},                                                                               // Hadoop's S3A
+	}
 }
 
 // javaSettings is about what they are set to.

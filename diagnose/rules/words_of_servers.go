@@ -68,7 +68,7 @@ func serverModules() []diagnose.Pattern {
 
 // serverLimits is about the number of files or threads that they may have.
 func serverLimits() []diagnose.Pattern {
-	return []diagnose.Pattern{{Name: "limit", Words: []string{"open files", "number of threads", "number of open file"}, Regexp: `(?i)(?:open files|max(?:imum)? number of (?:threads|open file\w*|processes))["'\]]?(?:\s|\b).{0,60}?(?:too (?:low|small)|must (?:not )?be (?:at least|less|greater))`}}
+	return []diagnose.Pattern{{Name: "limit", Words: []string{"open files", "number of threads", "number of open file", "file descriptors"}, Regexp: `(?i)at least \d+ (?:open )?file descriptors|(?:open files|max(?:imum)? number of (?:threads|open file\w*|processes))["'\]]?(?:\s|\b).{0,60}?(?:too (?:low|small)|must (?:not )?be (?:at least|less|greater))`}}
 }
 
 // serverVolumes is about a disk that is full.
