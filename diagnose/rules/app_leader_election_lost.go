@@ -26,6 +26,9 @@ func appLeaderElectionLost() diagnose.Rule {
 			if !ok {
 				return nil
 			}
+			if lockForbidden(h) {
+				return nil // it never could have had it
+			}
 			f.Confidence, f.Weight = diagnose.Certain, 30
 			f.Keys = []string{"leader", "lease"}
 			if !strings.Contains(strings.ToLower(h.Text), "lead") && !slices.ContainsFunc(hits, func(h diagnose.Hit) bool { return h.Pattern == "lease" }) {
@@ -50,4 +53,14 @@ func appLeaderElectionLost() diagnose.Rule {
 			return []diagnose.Finding{f}
 		},
 	}
+}
+
+// lockForbidden says that the API server refused a program the very object that it is elected by, before it gave up.
+func lockForbidden(h diagnose.Hit) bool {
+	for n := h.Line - 1; n > 0 && n > h.Line-40; n-- {
+		if line := h.Log.Line(n); strings.Contains(line, "resource lock") && strings.Contains(line, "is forbidden: User") {
+			return true
+		}
+	}
+	return false
 }

@@ -47,6 +47,7 @@ func appMissingModule() diagnose.Rule {
 			{Name: "hypercorn", Words: []string{"cannot load application from"}, Regexp: `Cannot load application from '(?P<name>[^']+)', module not found`},
 			{Name: "model", Words: []string{"can't find model '", "nltk downloader"}, Regexp: `Can't find model '(?P<name>[^']+)'\. It doesn't seem to be|Please use the (?P<name2>NLTK) Downloader`},
 			{Name: "ruby", Words: []string{"bundler: command not found", "your ruby version is"}, Regexp: `bundler: command not found: (?P<gem>\S+)|Your (?P<name>Ruby version) is \S+, but your Gemfile specified`},
+			{Name: "rack", Words: []string{"couldn't find handler for: "}, Regexp: `Couldn't find handler for: (?P<name>[\w, -]*\w)`},
 			{Name: "sqlalchemy", Words: []string{"can't load plugin: "}, Regexp: `Can't load plugin: (?P<name>[\w.]+:[\w.]+)`},
 			// In nobody's words in particular: "Package Genie not found in current path", "plugin 'x' is not installed".
 			{Name: "words", Words: []string{"package ", "library ", "gem ", "dependency ", "extension ", "plugin "}, Regexp: `(?i)\b(?:package|library|gem|dependency|extension|plugin) ['"` + "`" + `‘]?(?P<name>[A-Za-z][\w./@-]{1,80})['"` + "`" + `’]? (?:is |was |are |could )?not (?:be )?(?:found|installed)\b`},

@@ -25,7 +25,7 @@ func appReadOnlyFilesystem() diagnose.Rule {
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			// Some only try, and go on where they may not: nginx's own start does.
 			fails := func(h diagnose.Hit) bool {
-				return h.Level != diagnose.Info && h.Level != diagnose.Debug && !strings.Contains(h.Text, "info: can not modify") && !(ownerOnly.MatchString(h.Text) && h.Line < lastWords(h.Log)-2)
+				return h.Level != diagnose.Info && h.Level != diagnose.Debug && !strings.Contains(h.Text, "info: can not modify") && !(ownerOnly.MatchString(h.Text) && goesOn(h))
 			}
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "path" && fails(h) })
 			if !ok {
@@ -69,3 +69,16 @@ func appReadOnlyFilesystem() diagnose.Rule {
 
 // ownerOnly is a start script's attempt to change the owner or mode of files that are mounted: it goes on where it may not, unless it ends there.
 var ownerOnly = regexp.MustCompile(`^(?:chown|chmod|chgrp): `)
+
+// goesOn says that what follows upon such attempts is no failure.
+func goesOn(h diagnose.Hit) bool {
+	for n := h.Line + 1; n <= h.Log.Len(); n++ {
+		line := strings.TrimSpace(h.Log.Line(n))
+		if line != "" && !ownerOnly.MatchString(line) {
+			return !failsThen.MatchString(line)
+		}
+	}
+	return false
+}
+
+var failsThen = regexp.MustCompile(`(?i)fail|error|\bexit|abort|kill|non-?zero`)

@@ -159,7 +159,7 @@ func firstOf(texts ...string) string {
 
 // likelyFile tells a path from a word: it holds a slash or a dot.
 func likelyFile(s string) bool {
-	return strings.ContainsAny(s, "/.") && !strings.HasSuffix(s, ".sock") && !strings.HasPrefix(s, "/dev/") && !strings.HasPrefix(s, "/proc/") && !strings.HasPrefix(s, "/sys/") && !strings.HasPrefix(s, "/lib/modules") && !strings.HasPrefix(s, "//") && !strings.Contains(s, ".so.") && !strings.HasSuffix(s, ".so")
+	return strings.ContainsAny(s, "/.") && !strings.HasSuffix(s, ".sock") && !strings.HasPrefix(s, "/dev/") && !strings.HasPrefix(s, "/proc/") && !strings.HasPrefix(s, "/sys/") && !strings.HasPrefix(s, "/lib/modules") && !strings.HasPrefix(s, "/var/lib/dkms/") && !strings.HasPrefix(s, "//") && !strings.Contains(s, ".so.") && !strings.HasSuffix(s, ".so")
 }
 
 // isCommand says that a line speaks of a program that cannot be run rather than of a file that cannot be read.

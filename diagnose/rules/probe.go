@@ -240,7 +240,7 @@ func listening() []diagnose.Pattern {
 	return []diagnose.Pattern{{
 		Name: "listening",
 		Words: []string{
-			"listening", "started on", "running on", "running at", "ready to accept connections", "started server", "server started", "serving on", "serving http", "bound to", "bind to", "tomcat started", "start worker process",
+			"listening", "started on", "running on", "running at", "ready to accept connections", "started server", "server started", "serving on", "serving http", "bound to", "http bound on", "bind to", "tomcat started", "start worker process",
 			"application startup complete", "server is up", "started application", "ready for connections", "start listening", "accepting connections", "now listening", "server ready", "started at", "ready on", "available at", "ready - started", "http server on", "starting server on", "starting http", "booting on", "jvm running for",
 			"process running for",
 		},
@@ -274,7 +274,7 @@ func listenPorts(hits []diagnose.Hit) (ports []int, at diagnose.Hit) {
 		if h.Pattern != "listening" || h.Level >= diagnose.Error {
 			continue
 		}
-		if sideDoor.MatchString(h.Text) {
+		if sideDoor.MatchString(h.Text) || strings.Contains(h.Text, "auto-assigned") {
 			continue
 		}
 		text := clockTime.ReplaceAllString(h.Text, "")

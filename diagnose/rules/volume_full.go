@@ -22,7 +22,7 @@ func volumeFull() diagnose.Rule {
 		},
 		Log: slices.Concat(serverVolumes(), storageVolumes(), []diagnose.Pattern{
 			{Name: "path", Words: []string{"no space left on device", "enospc", "disk quota exceeded", "disk is full", "not enough space", "disk full"}, Regexp: `(?P<path>/[^\s'"` + "`" + `:,;()]+)['"]?\)?:? [^/]{0,60}(?i:no space left|disk quota|disk full)|(?i:no space left on device|ENOSPC)[^/]{0,60}(?P<path2>/[^\s'"` + "`" + `:,;()]+)`},
-			{Name: "bare", Words: []string{"no space left on device", "enospc", "disk quota exceeded", "disk is full", "disk full"}},
+			{Name: "bare", Words: []string{"no space left on device", "enospc", "disk quota exceeded", "disk is full", "disk full", "low-disk space condition", "low disk space condition"}},
 		}),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			watch := func(h diagnose.Hit) bool {
