@@ -135,7 +135,7 @@ var runtimePanic = regexp.MustCompile(`^(?:runtime error|assignment to entry in 
 // closing asks the rules whose shapes the last words have. What they find is likely at most.
 func (e *Engine) closing(c *Case, traced bool) []Finding {
 	t := c.Last()
-	if t == nil || !ranAtAll(t) || t.ExitCode == 0 || t.ExitCode > 128 && t.ExitCode != 134 && t.ExitCode < 192 || c.Log().Missing != "" {
+	if t == nil || !ranAtAll(t) || t.ExitCode == 0 || t.ExitCode > 128 && t.ExitCode != 134 && t.ExitCode < 192 && !c.OwnCode() || c.Log().Missing != "" {
 		return nil
 	}
 	hits := map[int][]Hit{}

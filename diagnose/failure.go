@@ -31,7 +31,7 @@ func connectionRule() Rule {
 			"the connection attempt failed", "connection attempt failed", "amqpconnectionerror", "brokernotavailable", "no servers available for connection", "unable to bootstrap from", "no resolvable bootstrap", "broker transport failure",
 			"brokers are down", "performing the request to http", "error sending request for url", "no reachable ", "could not connect to", "couldn't connect to", "could not create connection to", "cannot connect to", "can't connect to", "unable to connect to", "failed to connect to", "not possible to connect", "failed to open tcp connection", "error connecting to", "connection error",
 			"unable to gossip with any", "unable to register with the controller quorum", "unable to contact any seeds", "cannot achieve consistency level", "no usable database connection", "no live kafka brokers", "keepererrorcode = connectionloss", "name node is in safe mode",
-			"no healthy upstream", "failed to establish a new connection", "max retries exceeded with url", "pool initialization incomplete", "could not obtain connection", "unable to reach", "cannot reach", "could not reach", "is not reachable", "unreachable",
+			"no healthy upstream", "did not become available", "failed to establish a new connection", "max retries exceeded with url", "pool initialization incomplete", "could not obtain connection", "unable to reach", "cannot reach", "could not reach", "is not reachable", "unreachable",
 			"sequelizeconnection", "redisconnectionexception", "jedisconnectionexception", "mongoserverselectionerror", "statuscode.unavailable", "code = unavailable", "error while dialing", "waiting on dependencies", " - no response", " - rejecting connections", "upstream connect error",
 			"still connecting to unix", "lost connection to unix", "lost connection to csi", "connect to the csi driver", "connecting to csi driver", "connection to csi driver", "dial unix",
 			"database system is starting up", "database system is in recovery", "database system is shutting down", "not yet accepting connections", "loading the dataset in memory", "is unavailable", "unavailable - ", "is not up yet",
@@ -87,6 +87,7 @@ func namePatterns() []*regexp.Regexp {
 		`(?i)could not resolve:? ` + host,
 		`address of host: ` + host, // ClickHouse
 		`(?i)host name ['"]?` + host + `['"]?`,
+		`address for ['"]` + host + `['"]:`, // pgBackRest
 		`(?i)hostname ['"]?` + host + `['"]?`,
 		`(?:^|[\s:"'(])` + host + `(?::\d{1,5})?: (?:Name or service not known|No address associated with hostname|Temporary failure in name resolution|Name does not resolve)`,
 	} {

@@ -79,7 +79,7 @@ func (c *Case) rank(findings []Finding) []ranked {
 // signalled says that a signal ended the program, so that it did not end by what it complained of. final is the trace that it ended with.
 func (c *Case) signalled(final *Trace) bool {
 	t := c.Last()
-	if t == nil || t.Reason == "OOMKilled" {
+	if t == nil || t.Reason == "OOMKilled" || c.OwnCode() {
 		return false
 	}
 	switch t.ExitCode {

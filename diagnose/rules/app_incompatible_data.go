@@ -11,7 +11,7 @@ import (
 
 func appIncompatibleData() diagnose.Rule {
 	// What could happen to the data has not happened.
-	warned := regexp.MustCompile(`(?i)\b(?:can|could|may|might|will) be(?:come)? (?:corrupt|lost|incompatible)`)
+	warned := regexp.MustCompile(`(?i)\b(?:can|could|may|might|will) be(?:come)? (?:corrupt|lost|incompatible)|\b(?:to (?:prevent|avoid)|could lead to|can cause) (?:data )?corruption`)
 	constraint := regexp.MustCompile(`(?i)constraint failed|violates .{3,12} constraint`)
 	cures := remedies()
 	// What keeps a store from its data says so in the same breath.
@@ -24,7 +24,7 @@ func appIncompatibleData() diagnose.Rule {
 			Mend:    "Go back to the version that wrote the data, or upgrade step by step as the program documents. Take a copy of the volume before removing locks or repairing.",
 			Source:  "PostgreSQL pg_upgrade, MySQL upgrade notes, golang-migrate, Flyway, Alembic, Elasticsearch node versions",
 		},
-		Log: slices.Concat(memberWords(), stateWords(), storesWords(), lockWords(), serverData(), javaData(), storageData(), libraryData(), frameworkData(), []diagnose.Pattern{
+		Log: slices.Concat(memberWords(), stateWords(), databaseData(), storesWords(), lockWords(), serverData(), javaData(), storageData(), libraryData(), frameworkData(), []diagnose.Pattern{
 			// Versions.
 			{Words: []string{"database files are incompatible with server", "data directory was initialized by", "not compatible with this version", "incompatible with", "is not supported by this version", "downgrade", "cannot upgrade", "unsupported redo log", "upgrade is not supported after", "redo log was created with", "cannot boot server version", "data dictionary initialization failed", "featurecompatibilityversion", "wrong mongod version", "index created with version", "node version", "rdb version", "can't handle rdb format", "bad file format reading the append only file", "schema version", "has invalid version", "newer than the", "invalid magic number", "version mismatch", "on-disk format", "storage format", "upgrade is not supported", "unsupported version", "failed_to_initialize_feature_flags_registry", "refusing to rejoin cluster", "stored clusterid"}, Regexp: `(?i)` +
 				`database files are incompatible|data directory was initialized by` +
@@ -87,6 +87,14 @@ func appIncompatibleData() diagnose.Rule {
 			}
 			if !ok {
 				return nil
+			}
+			if why, ok := reasonBefore(h); ok {
+				if notOfData.MatchString(why.Text) {
+					return nil
+				}
+				again := diagnose.FromHit(why, f.Confidence, f.Proof)
+				f.At, f.Span, f.Evidence = why.Line, h.Line, append(again.Evidence, f.Evidence...)
+				h = why
 			}
 			t := strings.ToLower(h.Text)
 			f.Keys = []string{"database", "data", "migration", "version", "corrupt", "lock"}

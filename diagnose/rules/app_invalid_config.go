@@ -62,7 +62,12 @@ func appInvalidConfig() diagnose.Rule {
 			if t == nil {
 				return nil
 			}
+			scripts := named(hits, "running")
+			hits = slices.DeleteFunc(slices.Clone(hits), func(h diagnose.Hit) bool { return h.Pattern == "running" })
 			if len(hits) == 0 {
+				if found := initScript(c, scripts); len(found) > 0 {
+					return found
+				}
 				if found := refusedSetting(c); len(found) > 0 {
 					return found
 				}
@@ -92,7 +97,7 @@ func appInvalidConfig() diagnose.Rule {
 				if h.Pattern == "script" && strings.Contains(h.Text, "migrat") {
 					continue // a step of a schema's history, which the database is not ready for
 				}
-				if h.Pattern == "obsolete" && !lastWord(h) {
+				if h.Pattern == "obsolete" && !lastWord(h) || sumsUp.MatchString(h.Text) || strings.Contains(h.Text, "igrations have failed validation") {
 					continue
 				}
 				if strings.Contains(h.Text, "invalid character '<'") && !strings.Contains(strings.ToLower(h.Text), "config") {
@@ -201,6 +206,9 @@ func appInvalidConfig() diagnose.Rule {
 				out = append(out, f)
 			}
 			if len(out) == 0 {
+				if found := initScript(c, scripts); len(found) > 0 {
+					return found
+				}
 				return refusedSetting(c)
 			}
 			return out

@@ -26,7 +26,7 @@ func appSegfault() diagnose.Rule {
 		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			t := c.Last()
-			if t == nil || !ran(t) {
+			if t == nil || !ran(t) || c.OwnCode() {
 				return nil
 			}
 			said, child, sanitized := "", "", false

@@ -18,7 +18,7 @@ func appTerminated() diagnose.Rule {
 		},
 		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
 			t := c.Last()
-			if t == nil || t.Reason == "OOMKilled" || t.ExitCode != 143 && t.ExitCode != 130 && (t.ExitCode != 0 || c.Pod == nil) {
+			if t == nil || t.Reason == "OOMKilled" || c.OwnCode() || t.ExitCode != 143 && t.ExitCode != 130 && (t.ExitCode != 0 || c.Pod == nil) {
 				return nil
 			}
 			if _, ok := hookFailed(c); ok {

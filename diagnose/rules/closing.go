@@ -62,7 +62,7 @@ func settingShapes() []diagnose.Shape {
 			`|\b(?:cannot|can't|can not) (?:specify|set|use|define|configure|combine) .{2,60}?(?: & | and | with | together\b| when | if | without | or )|\b` + aNeed + `s? (?:is |are )?required (?:for|in|by|when|with|if|to)\b|\bbut no [\w -]{2,30} (?:is |was |has been )?(?:configured|given|set|specified|provided)\b` +
 			`|\bmultiple [\w -]{3,40} (?:specified|configured|defined|given|provided)\b|\bno [\w -]{2,40}\b(?:parameter|option|setting|field|` + aNeed + `)s? (?:was |were |is |are )?(?:provided|specified|set|given|configured)\b|\b\w*(?:driver|plugin|provider|module|codec|factory) not registered: ` +
 			`|\b(?:pipeline|config\w*|dependenc(?:y|ies)|rule|route|include|graph)s?\b.{0,40}\b(?:cycle|loop) detected\b|\brequires? at least (?:one|two|\d+) \w+` +
-			`|\bempty (?:list of )?(?:[\w-]+ ){0,2}(?:broker|topic|` + aNeed + `)s?\b|\b\w*(?:name|key|id|url|path|secret|host|address) is required\b|\bconfig\w* (?:\w+ )?not found (?:for|in|under)\b` +
+			`|\bempty (?:list of )?(?:[\w-]+ ){0,2}(?:broker|topic|` + aNeed + `)s?\b|\b\w*(?:name|key|id|url|path|secret|host|address) is required\b|\b(?:cluster|node|bucket|server|store|instance|keeper|data) (?:name|id|key|dir|url|address) required$|\b(?:names?|values?|ports?|paths?|ids?) are the same but\b|\bconfig\w* (?:\w+ )?not found (?:for|in|under)\b` +
 			`|\b\w*(?:max|min)\w* \S{1,20} (?:is )?(?:smaller|greater|less|larger|bigger|lower|higher) than \w*(?:max|min)\w*\b` +
 			`|\b[a-z][a-z0-9+]*://[a-z][a-z0-9+]*://[\w.-]+(?:/|$)|\bcannot use .{2,60} as (?:an? |the )?(?:path|name|address|prefix|suffix|key|id|bucket|host|port)\b|\bonly (?:an? )?(?:odd|even|one|two|three|\d+) .{2,40} (?:is|are) (?:supported|allowed|accepted)\b|\b(?:is|are) mandatory\b|\bis already (?:defined|declared)\b|\bnot allowed to (?:enable|set|use|configure)\b|\bempty (?:\w+ )?(?:password|token|secret|key|name|value)s? (?:is|are) not (?:allowed|permitted|supported)\b|\bmissing [\w -]{3,40} (?:under|in) [a-z]\w*(?:\.\w+)+`, Unless: another + wentWithout + noVariable},
 		// What a library is handed as it is made, in short words: "supabaseUrl is required.", "No key set", "Invalid endPoint".
@@ -82,14 +82,14 @@ func argumentShapes() []diagnose.Shape {
 // variableShapes are last words that ask for an environment variable by its name.
 func variableShapes() []diagnose.Shape {
 	return []diagnose.Shape{
-		{Name: "words", Panicked: true, Regexp: `(?i:\b(?:set|define|provide|specify|pass|add|export|need|requires?|missing|accept|via|using|with|without|environment)\b).{0,80}?\b(?P<env>[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\b`, Unless: `(?i)\bkernel\b`},
+		{Name: "words", Panicked: true, Regexp: `(?i:\b(?:set|define|provide|specify|pass|add|export|need|requires?|missing|accept|via|using|with|without|environment)\b).{0,80}?\b(?P<env>[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\b`, Unless: `(?i)\bkernel\b|\bCode: \d+\.`},
 		{Name: "accept", Regexp: `(?:(?i:\bset(?:ting)? (?:the )?env(?:ironment)? var(?:iable)? )|(?:^|[\s"'` + "`" + `(])(?:-e|--env)[ =]["']?)(?P<env>[A-Z][A-Z0-9_]{2,60})=`},
 	}
 }
 
 // fileLimitShapes are last words about the number of files that the program may open.
 func fileLimitShapes() []diagnose.Shape {
-	return []diagnose.Shape{{Name: "files", Regexp: `(?i)\b(?:file (?:descriptors?|handles?)|open files|rlimit|rlimit_nofile|nofile|ulimit(?: -n)?|fd limit)\b.{0,80}(?:too (?:small|low|few)|insufficient|not enough|expect|increase|raise|at least|exceed|fail)|(?:fail\w*|unable|cannot|could not) .{0,30}\b(?:rlimit|file descriptors?|open files|ulimit)\b`}}
+	return []diagnose.Shape{{Name: "files", Regexp: `(?i)\b(?:file (?:descriptors?|handles?)|open files|rlimit|rlimit_nofile|nofile|ulimit(?: -n)?|fd limit)\b.{0,80}(?:too (?:small|low|few)|(?:under|below) the minimum|insufficient|not enough|expect|increase|raise|at least|exceed|fail)|(?:fail\w*|unable|cannot|could not) .{0,30}\b(?:rlimit|file descriptors?|open files|ulimit)\b`}}
 }
 
 // kernelShapes are last words about a setting of the kernel.

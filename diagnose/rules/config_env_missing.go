@@ -23,6 +23,8 @@ func configEnvMissing() diagnose.Rule {
 	optional := regexp.MustCompile(`(?i)(?:you|this) (?:can|may|could|might) (?:be |also )?(?:set|us|control|change|disable|enable|suppress|configure)|to (?:suppress|disable|silence|change|override|avoid|enable|increase|turn)`)
 	// An error's code and what it stands for: "WT_NOTFOUND: item not found"; and what a database lacks, in its capitals.
 	code := regexp.MustCompile(`\b[A-Z][A-Z0-9]*_[A-Z0-9_]+: (?:item|entry|key|record|file|object|resource|page|block) not found\b|(?i:\b(?:table|view|column|relation|index|sequence|schema|function|constraint|keyspace|topic|queue|user|role) )["'` + "`" + `]?[A-Z][A-Z0-9_]*["'` + "`" + `]? not found\b`)
+	// InnoDB's records: "Missing FILE_CHECKPOINT(46870) at 46870".
+	record := regexp.MustCompile(`(?i:missing) [A-Z][A-Z0-9_]*\(\d`)
 	// One of several ways in which a cloud's client looks for an identity.
 	attempted := regexp.MustCompile(`\bEnvironment(?:al)?Credentials?(?:Provider)?\b`)
 	demanded := regexp.MustCompile(`(?i)\bmust\b|required|missing|not set|unset|not found|not defined|undefined|empty`)
@@ -95,7 +97,7 @@ func configEnvMissing() diagnose.Rule {
 				return []diagnose.Finding{f}
 			}
 			for _, h := range slices.Backward(hits) {
-				if h.Level == diagnose.Debug || attempted.MatchString(h.Text) || strings.Contains(h.Text, "No AWS Credentials provided by") || set.MatchString(h.Text) || code.MatchString(h.Log.Line(h.Line)) || h.DoesWithout() && h.Level < diagnose.Error {
+				if h.Level == diagnose.Debug || attempted.MatchString(h.Text) || strings.Contains(h.Text, "No AWS Credentials provided by") || set.MatchString(h.Text) || code.MatchString(h.Log.Line(h.Line)) || record.MatchString(h.Text) || h.DoesWithout() && h.Level < diagnose.Error {
 					continue
 				}
 				env := h.Group("env")

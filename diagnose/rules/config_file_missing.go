@@ -35,6 +35,7 @@ func configFileMissing() diagnose.Rule {
 			{Name: "after", Words: []string{"path '"}, Regexp: `\bpath '(?P<path>/[^']+)' does not exist`},                                                                                                                                                                                   // kingpin
 			{Name: "after", Words: []string{"/dub path "}, Regexp: `/dub path (?P<path>/\S+) exists\] FAILED`},                                                                                                                                                                               // Confluent's images
 			{Name: "after", Words: []string{"unable to read the file "}, Regexp: `[Uu]nable to read the file (?P<path>/[^\s(]+?)(?: \(|\. ).{0,120}make sure this files? exists`},                                                                                                            // OpenSearch
+			{Name: "bare", Words: []string{"path doesn't exist: ", "unable to resolve location filesystem:"}, Regexp: `\bPath doesn't exist: ['"]?(?P<path>[\w./-]*\w)|resolve location filesystem:(?P<path2>/[\w./-]*\w)`},                                                                  // Alembic, Flyway
 			{Name: "glob", Words: []string{"matches no files"}, Regexp: `matches no files: [^\w./]*(?P<path>[\w./*@-]+)`},                                                                                                                                                                    // Go's html/template
 			{Name: "nginx", Words: []string{"no such file or directory"}, Regexp: `(?i)(?:cannot load certificate(?: key)?|BIO_new_file\(|SSL_CTX_\w+\(|open\(\)|stat\(\)) "?(?P<path>/[^\s"']+)"?.*no such file or directory`},
 			{Name: "java", Words: []string{"filenotfoundexception", "nosuchfileexception"}, Regexp: `(?:FileNotFoundException|NoSuchFileException): (?:Jar |(?:[Ff]ile )?file:|[\w ]+ does not exist: (?:file:)?|class path resource \[)?` + file},
@@ -48,7 +49,7 @@ func configFileMissing() diagnose.Rule {
 			{Name: "bare", Words: []string{" file is missing"}, Regexp: `(?:^|[\s:'"])(?P<path>[\w./-]*\w)['"]? file is missing\b`},
 			{Name: "no", Words: []string{"no config", "no settings", "no certificate", "no license"}, Regexp: `(?i)\bno (?:config\w*|settings|certificate|license)(?: file)? (?:(?:is |was )?(?:available|found|present|exists) )?(?:at|in|under) ['"]?(?P<path>/[^\s'",;()]+\.[a-z0-9]{1,12})`},
 			// The configuration as such, without its path.
-			{Name: "unnamed", Words: []string{"configuration file", "config file"}, Regexp: `(?i)(?:could not|cannot|can't|couldn't|failed to|unable to) (?:open|find|locate|access|stat)(?: the| a| any)? config(?:uration)? file\b(?:[.,;!]|$)|\bno config(?:uration)? file (?:was )?(?:found|given|specified)\b`},
+			{Name: "unnamed", Words: []string{"configuration file", "config file", ": file does not exist"}, Regexp: `(?i)\bfirst \S{1,80}: file does not exist$|(?:could not|cannot|can't|couldn't|failed to|unable to) (?:open|find|locate|access|stat)(?: the| a| any)? config(?:uration)? file\b(?:[.,;!]|$)|\bno config(?:uration)? file (?:was )?(?:found|given|specified)\b`},
 			{Name: "unnamed", Words: []string{"the expected ", "the required "}, Regexp: `(?i)(?:could not|couldn't|cannot|can't|unable to|failed to) find (?:any of )?the (?:expected|required) (?P<what>[\w ().-]{2,40}? files?)\b`},
 			{Name: "viper", Words: []string{"not found in \"["}, Regexp: `Config File "(?P<path>[^"]+)" Not Found in "\[(?P<dirs>[^\]]*)\]"`},
 			// Envoy of a path in its configuration that cannot be read.
@@ -73,7 +74,7 @@ func configFileMissing() diagnose.Rule {
 				if h.Pattern == "openssl" {
 					file = namedAbove(h)
 				}
-				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) && h.Pattern != "bare" || isCommand(h.Text) || consequence(h) || storesPart(c, file) || strings.Contains(h.Text, `\r'`) || h.Pattern == "named" && !atEnd(h) || strings.Contains(h.Text, "opening storage failed") || strings.Contains(h.Text, "extension control file") || exit(c) == 127 && strings.Contains(h.Text, file+": No such file") || deniedBefore(h, file) {
+				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) && h.Pattern != "bare" || isCommand(h.Text) || consequence(h) || storesPart(c, file) || strings.Contains(h.Text, `\r'`) || h.Pattern == "named" && !atEnd(h) || strings.Contains(h.Text, "opening storage failed") || strings.Contains(h.Text, "extension control file") || exit(c) == 127 && strings.Contains(h.Text, file+": No such file") || deniedBefore(h, file) || strings.Contains(h.Text, "ermission denied") || keptFile.MatchString(h.Text) {
 					continue
 				}
 				seen[file] = true

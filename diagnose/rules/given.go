@@ -40,7 +40,7 @@ func refusesGiven(c *diagnose.Case, values func(*diagnose.Case, string) (given, 
 // ends itself.
 func endedByItself(c *diagnose.Case) bool {
 	t, l := c.Last(), c.Log()
-	return t != nil && t.ExitCode != 0 && (t.ExitCode <= 128 || t.ExitCode >= 160 || t.ExitCode == 134) && !l.Empty() && l.Missing == "" && c.Ran().Minutes() <= 5
+	return t != nil && t.ExitCode != 0 && (t.ExitCode <= 128 || t.ExitCode >= 160 || t.ExitCode == 134 || c.OwnCode()) && !l.Empty() && l.Missing == "" && c.Ran().Minutes() <= 5
 }
 
 // parting returns the lines in which a program says why it ends, the likeliest first: the message of the panic or exception that ends it, and

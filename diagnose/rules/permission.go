@@ -76,7 +76,7 @@ func deniedAt(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, string, 
 		if h.Pattern == "write" {
 			return strings.Contains(t, "no space") || strings.Contains(t, "read-only file") || strings.Contains(t, "quota") || strings.Contains(t, "i/o error") || !atEnd(h) && !strings.Contains(t, "terminating")
 		}
-		return strings.Contains(t, "exec ") && strings.Contains(t, "exec:") || (strings.Contains(t, "bind") || strings.Contains(t, "listen")) && !strings.Contains(t, "unix /") || strings.Contains(t, "for user") || strings.Contains(t, ": fork: ") || strings.Contains(t, "docker.sock") || strings.Contains(t, "lock held by") || strings.Contains(t, "publickey") || remote.MatchString(t)
+		return strings.Contains(t, "exec ") && strings.Contains(t, "exec:") || (strings.Contains(t, "bind") || strings.Contains(t, "listen")) && !strings.Contains(t, "unix /") && !strings.Contains(t, "unix socket") || strings.Contains(t, "for user") || strings.Contains(t, ": fork: ") || strings.Contains(t, "docker.sock") || strings.Contains(t, "lock held by") || strings.Contains(t, "publickey") || remote.MatchString(t)
 	}
 	if f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
 		path := h.Group("path")

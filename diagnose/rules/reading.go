@@ -164,7 +164,7 @@ func denies(c *diagnose.Case, h diagnose.Hit, n naming) []diagnose.Finding {
 // last finds what the program's last words are about.
 func (r *readings) last(c *diagnose.Case) []diagnose.Finding {
 	t := c.Last()
-	if t == nil || t.Reason == "OOMKilled" || t.ExitCode > 125 && t.ExitCode != 128 && t.ExitCode != 134 && t.ExitCode != 255 {
+	if t == nil || t.Reason == "OOMKilled" || t.ExitCode > 125 && t.ExitCode != 128 && t.ExitCode != 134 && t.ExitCode != 255 && !c.OwnCode() {
 		return nil // a signal ended it, or it did not begin
 	}
 	words, lines := r.words.read(c)

@@ -18,7 +18,7 @@ func resourcesKilled() diagnose.Rule {
 		},
 		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
 			t := c.Last()
-			if t == nil || t.ExitCode != 137 || t.Reason == "OOMKilled" {
+			if t == nil || t.ExitCode != 137 || t.Reason == "OOMKilled" || c.OwnCode() {
 				return nil
 			}
 			if _, ok := hookFailed(c); ok {

@@ -32,7 +32,7 @@ func resourcesTooManyFiles() diagnose.Rule {
 				return nil
 			}
 			f.Confidence, f.Weight = diagnose.Certain, 30
-			f.Keys = []string{"open files", "EMFILE", "inotify", "fork", "thread"}
+			f.Keys = []string{"open files", "EMFILE", "inotify", "fork", "thread", "Resource temporarily unavailable"}
 			t := strings.ToLower(h.Text)
 			switch {
 			case h.Pattern == "limit":

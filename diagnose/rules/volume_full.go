@@ -31,6 +31,15 @@ func volumeFull() diagnose.Rule {
 			}
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "path" && watch(h) })
 			if !ok {
+				if f, _, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return strings.Contains(h.Text, "shared memory segment") }); ok {
+					f.Summary = fmt.Sprintf("%s ends because its shared memory, /dev/shm, is full", c.Who())
+					f.Advice = "Mount an emptyDir with medium: Memory at /dev/shm, which has only 64 MiB otherwise, or have the program take less"
+					f.Keys, f.Unchanged = []string{"shared memory"}, true
+					f.Fixes = []diagnose.Fix{{Title: "See what is mounted there", Command: c.Kubectl("get", "pod", c.Subject.Pod, "-o", "jsonpath={.spec.volumes}")}}
+					return []diagnose.Finding{f}
+				}
+			}
+			if !ok {
 				if f, h, ok = lastHit(c, hits, watch); !ok {
 					return nil
 				}

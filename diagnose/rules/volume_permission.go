@@ -31,12 +31,12 @@ func volumePermission() diagnose.Rule {
 			}
 			if file == "" {
 				if h, on := relativeDenied(hits, f); on {
-					if f, ok := onlyClaim(c, f); ok {
+					if f, ok := onlyClaim(c, f, true); ok {
 						f.Summary = fmt.Sprintf("%s may not access %s%s, most likely on claim %s", c.Who(), h, identity(c, &f), f.Keys[0]) + "; the pod sets no fsGroup"
 						return []diagnose.Finding{f}
 					}
 				} else if ownData.MatchString(f.Log.Line(f.At)) {
-					if f, ok := onlyClaim(c, f); ok {
+					if f, ok := onlyClaim(c, f, true); ok {
 						f.Summary = fmt.Sprintf("%s may not access what it keeps its data in%s, most likely on claim %s; the pod sets no fsGroup", c.Who(), identity(c, &f), f.Keys[0])
 						return []diagnose.Finding{f}
 					}
@@ -90,7 +90,7 @@ func sqliteDenied(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, bool
 	if !ok {
 		return f, false
 	}
-	if f, ok = onlyClaim(c, f); !ok {
+	if f, ok = onlyClaim(c, f, false); !ok {
 		return f, false
 	}
 	if h.Pattern == "store" {
@@ -102,7 +102,7 @@ func sqliteDenied(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, bool
 }
 
 // ownData is how a store speaks of the files that it keeps, wherever it runs.
-var ownData = regexp.MustCompile(`(?i)append[- ]?only|\brdb\b|\bwal\b|\bjournal\b|\b(?:data(?:base)?|collections?|storage|store|index|persistence|rocksdb|leveldb|badger|bolt|lmdb) (?:dir|file|folder|path)`)
+var ownData = regexp.MustCompile(`(?i)append[- ]?only|\brdb\b|\bwal\b|\bjournal\b|\b(?:data(?:base)?|collections?|storage|store|index|persistence|rocksdb|leveldb|badger|bolt|lmdb) (?:dir|file|folder|path)|\bthe owner of the data\b|\bloading the DB\b|\bnodes\.conf\b|\bibdata\d|\bib_logfile\d|-bin\.index\b|\baria_log\w*\b`)
 
 // relativeDenied is the path that begins at the working directory which a finding's line names, when it is one of a store's own data.
 func relativeDenied(hits []diagnose.Hit, f diagnose.Finding) (string, bool) {
@@ -121,10 +121,11 @@ func relativeDenied(hits []diagnose.Hit, f diagnose.Finding) (string, bool) {
 }
 
 // onlyClaim completes a finding about a file that is not named in full: it lies on the one claim that the container mounts, and the container
-// runs as a user whom nothing gives that claim to. The first key is the claim's name.
-func onlyClaim(c *diagnose.Case, f diagnose.Finding) (diagnose.Finding, bool) {
+// runs as a user whom nothing gives that claim to, which, where the operating system has refused it something, may be the image's own. The first key
+// is the claim's name.
+func onlyClaim(c *diagnose.Case, f diagnose.Finding, refused bool) (diagnose.Finding, bool) {
 	uid, known := user(c)
-	if _, has := fsGroup(c); has || !known || uid == 0 || c.Container == nil {
+	if _, has := fsGroup(c); has || !known && !refused || known && uid == 0 || c.Container == nil {
 		return f, false
 	}
 	var on *mount
@@ -144,6 +145,9 @@ func onlyClaim(c *diagnose.Case, f diagnose.Finding) (diagnose.Finding, bool) {
 	f.Keys = []string{claim}
 	f.Evidence = append(f.Evidence, on.cite(c))
 	f.Advice = "Set fsGroup to a group of its user"
+	if !known {
+		uid = 1000
+	}
 	f.Fixes = []diagnose.Fix{{Title: "Give the volume to the user's group", Patch: podPatch(c, fmt.Sprintf("securityContext:\n  fsGroup: %d", uid))}}
 	return f, true
 }

@@ -31,6 +31,7 @@ func serverSettings() []diagnose.Pattern {
 	return []diagnose.Pattern{
 		{Name: "script", Words: []string{".sql:", "error 1064 (42000) at line"}, Regexp: `\bpsql:(?P<path>/[\w./@-]+\.sql):\d+: (?:ERROR|FATAL): |^ERROR 1064 \(42000\) at line \d+: `},
 		{Name: "setting", Words: []string{"unknown role", "peer list", "member list", "server list", "no macro", "available factories", "available types", "available options"}, Regexp: `(?i)unknown role \[|not in the (?:peer|member|server|node) list|\bno (?:macro|section|entry|listener) ['"]?[\w.-]+['"]? in (?:the )?config|available (?:factories|types|options|drivers|backends): `},
+		databaseSettings(), databaseScripts(),
 		{Name: "setting", Words: []string{"license key", "license file", "licence file", "key must be"}, Regexp: `(?i)licen[cs]e (?:key |file )?(?:[\\'"]+[^'"\\]{1,120}[\\'"]+ )?(?:has |is )?(?:expired|not valid|invalid)|\bkey must be (?:exactly |at least )?\d+ (?:[\w-]+ ){0,3}(?:bytes|bits|characters|chars)\b`},
 	}
 }
@@ -45,6 +46,8 @@ func serverFiles(file string) []diagnose.Pattern {
 		{Name: "owner", Words: []string{"access must be restricted"}, Regexp: `access must be restricted: ` + file},
 		// A directory that a program cannot make, without the reason: Java's mkdirs gives none.
 		{Name: "make", Words: []string{"mkdirs", "create directory", "create data directory", "create directories", "create dir", "create folder", "create the directory", "creating directory", "state directory", "mkdirs failed"}, Regexp: `(?i)(?:(?:failed|unable|could not|couldn't|cannot|can't|error)(?: to)?,? (?:mkdirs?|creat(?:e|ing) (?:the )?(?:\w+ ){0,3}(?:director(?:y|ies)|folder|dir))|mkdirs failed to create):? (?:file:)?['"\[]?` + file},
+		{Name: "before", Words: []string{"errno [13]", "system error 5"}, Regexp: `\[(?P<path>/[^\]\s]+)\][^/]{0,40}Errno \[13\]|physical file "(?P<path2>/[^"]+)"[^/]{0,40}perating system error 5\b`}, // SQL Server
+		{Name: "write", Words: []string{"rotatable log file"}, Regexp: `rotatable log file\b.{0,40}Failed to open ` + file}, // MongoDB
 		{Name: "after", Words: []string{"access to file denied"}, Regexp: `(?i)access to file denied: ` + file},
 		{Name: "bare", Words: []string{"must be writable", "the owner of the data"}, Regexp: `(?i)\bfile .{1,60}must be writable|does not match the owner of the data`},
 	}
@@ -52,7 +55,7 @@ func serverFiles(file string) []diagnose.Pattern {
 
 // serverHost is about what they need of the node.
 func serverHost() []diagnose.Pattern {
-	return []diagnose.Pattern{{Name: "server", Words: []string{"clock synchronization", "clock skew", "clock offset", "map failed", "background jobs"}, Regexp: `(?i)clock (?:synchroni[sz]ation error|(?:skew|offset|drift)\b.{0,40}(?:too|more than|exceed))|OutOfMemoryError: Map failed|initialize background jobs\. error message: operation not permitted`},
+	return []diagnose.Pattern{databaseHost(), {Name: "server", Words: []string{"clock synchronization", "clock skew", "clock offset", "map failed", "background jobs"}, Regexp: `(?i)clock (?:synchroni[sz]ation error|(?:skew|offset|drift)\b.{0,40}(?:too|more than|exceed))|OutOfMemoryError: Map failed|initialize background jobs\. error message: operation not permitted`},
 		{Name: "server", Words: []string{"insufficient physical memory: needed"}, Regexp: `insufficient physical memory: needed \d+ available \d+`},                       // Seastar: ScyllaDB, Redpanda
 		{Name: "server", Words: []string{"cannot initialize queue:resource temporarily unavailable"}, Regexp: `Cannot initialize queue:Resource temporarily unavailable`}, // Artemis, of libaio
 		// Redis' kin on a CPU that is older than they are built for, and PostgreSQL where it may not have the huge pages that it sees.
@@ -68,12 +71,12 @@ func serverModules() []diagnose.Pattern {
 
 // serverLimits is about the number of files or threads that they may have.
 func serverLimits() []diagnose.Pattern {
-	return []diagnose.Pattern{{Name: "limit", Words: []string{"open files", "number of threads", "number of open file", "file descriptors"}, Regexp: `(?i)at least \d+ (?:open )?file descriptors|(?:open files|max(?:imum)? number of (?:threads|open file\w*|processes))["'\]]?(?:\s|\b).{0,60}?(?:too (?:low|small)|must (?:not )?be (?:at least|less|greater))`}}
+	return []diagnose.Pattern{{Name: "limit", Words: []string{"set soft ulimit", "set hard ulimit"}, Regexp: `(?i)unable to set (?:soft|hard) ulimit`}, {Name: "limit", Words: []string{"open files", "number of threads", "number of open file", "file descriptors"}, Regexp: `(?i)at least \d+ (?:open )?file descriptors|(?:open files|max(?:imum)? number of (?:threads|open file\w*|processes))["'\]]?(?:\s|\b).{0,60}?(?:too (?:low|small)|must (?:not )?be (?:at least|less|greater))`}}
 }
 
 // serverVolumes is about a disk that is full.
 func serverVolumes() []diagnose.Pattern {
-	return []diagnose.Pattern{{Name: "bare", Words: []string{"no reserved space left", "nowritableledgerdir", "not enough disk space", "insufficient disk space", "disk space than is available", "when full. please free"}, Regexp: `(?i)no reserved space left|more disk space than is available|when full\. Please free or allocate|not enough (?:free )?disk space|insufficient (?:free )?disk space`}}
+	return []diagnose.Pattern{{Name: "bare", Words: []string{"low-disk space condition", "low disk space condition", "not enough space on the disk", "has insufficient free space"}}, {Name: "bare", Words: []string{"no reserved space left", "nowritableledgerdir", "not enough disk space", "insufficient disk space", "disk space than is available", "when full. please free"}, Regexp: `(?i)no reserved space left|more disk space than is available|when full\. Please free or allocate|not enough (?:free )?disk space|insufficient (?:free )?disk space`}}
 }
 
 // serverCertificates is about certificates and keys that they cannot load.
