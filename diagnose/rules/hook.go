@@ -22,8 +22,8 @@ type hook struct {
 var (
 	// hookOf is how the kubelet begins what it says of a hook; it says no more than that it failed in events since 1.26, and all of it in the
 	// status (pkg/kubelet/lifecycle, pkg/kubelet/kuberuntime).
-	hookOf     = regexp.MustCompile(`(?s)^(?:Exec|HTTP|Sleep) lifecycle hook \(.*\) for Container .+ failed - error: (?P<error>.*?), message: (?P<said>.*)$`)
-	hookEnded  = regexp.MustCompile(`(?s)^command '.*' exited with \d+: (?P<said>.*)$`)
+	hookOf      = regexp.MustCompile(`(?s)^(?:Exec|HTTP|Sleep) lifecycle hook \(.*\) for Container .+ failed - error: (?P<error>.*?), message: (?P<said>.*)$`)
+	hookEnded   = regexp.MustCompile(`(?s)^command '.*' exited with \d+: (?P<said>.*)$`)
 	hookTooLate = regexp.MustCompile(`(?i)container (?:is )?not running|stopped container|container (?:\S+ )?not found|no running task|task \S+ not found|container is in CONTAINER_EXITED|process (?:already finished|not found)|not in running state|ttrpc: closed`)
 	// hookNoCommand is what the runtime or a shell says of a command that is not there.
 	hookNoCommand = regexp.MustCompile(`exec: \\*"(?P<cmd>[^"\\]+)\\*": (?:stat \S+: no such file or directory|executable file not found|no such file or directory)|(?m:(?:^|: )(?P<cmd2>[\w./-]+): (?:command )?not found$)`)
