@@ -32,7 +32,7 @@ var keptFile = regexp.MustCompile(`\bAOF file\b`)
 
 // databaseSettings is about settings, and about what an image's entrypoint makes of them.
 func databaseSettings() diagnose.Pattern {
-	return diagnose.Pattern{Name: "setting", Words: []string{"sed: -e expression", "needs config file on disk", "unable to find a deployment with label", "critical config", "table without zookeeper", "configure the url, user and password", "no database found to handle", "fully qualified hostnames", "is illegal **"}, Regexp: `^(?:\S*/)?sed: -e expression #\d+, char \d+: ` + // a value that breaks the expression which puts it into a file
+	return diagnose.Pattern{Name: "setting", Words: []string{"sed: -e expression", "needs config file on disk", "unable to find a deployment with label", "critical config", "table without zookeeper", "configure the url, user and password", "no database found to handle", "fully qualified hostnames", "is illegal **"}, Regexp: `(?i)^(?:\S*/)?sed: -e expression #\d+, char \d+: ` + // a value that breaks the expression which puts it into a file
 		`|needs config file on disk` + // Redis Sentinel
 		`|critical config(?: check)? failed` + // TiKV
 		`|replicated table without ZooKeeper` + // ClickHouse
