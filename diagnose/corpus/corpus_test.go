@@ -256,6 +256,15 @@ func (s *score) conclude(t *testing.T, cases int) {
 func TestCorpus(t *testing.T) {
 	e := engine(t)
 	cases := load(t)
+	if raced {
+		// All of them are diagnosed without the detector, in a tenth of the time. A diagnosis has no goroutine of its own: what the detector looks
+		// for is what diagnoses that go on at once share, and these do as well.
+		few := cases[:0]
+		for i := 0; i < len(cases); i += 4 {
+			few = append(few, cases[i])
+		}
+		cases = few
+	}
 	board := &score{verdicts: map[string]map[string]int{}}
 	t.Cleanup(func() { board.conclude(t, len(cases)) })
 	for _, c := range cases {

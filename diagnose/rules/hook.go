@@ -82,7 +82,7 @@ func hookFailed(c *diagnose.Case) (hook, bool) {
 // finding is what every rule says of a hook that failed; its own advice comes on top.
 func (h hook) finding(c *diagnose.Case) diagnose.Finding {
 	f := diagnose.Finding{Confidence: diagnose.Likely, Proof: diagnose.Structural, Evidence: []diagnose.Evidence{h.said.cite()}}
-	f.Summary = fmt.Sprintf("%s is killed each time because its post-start hook fails, while its program is none the worse", c.Who())
+	f.Summary = fmt.Sprintf("%s is killed each time because its post-start hook fails, not because of its program", c.Who())
 	if h.complain != "" {
 		f.Summary += ": " + diagnose.Shorten(quote(h.complain), 200)
 	}
