@@ -205,6 +205,13 @@ func lineLevel(line string) Level {
 			return l
 		}
 	}
+	// .NET's console logger: crit: Microsoft.Extensions.Hosting.Internal.Host[10]
+	switch {
+	case strings.HasPrefix(head, "crit: "):
+		return Fatal
+	case strings.HasPrefix(head, "fail: "):
+		return Error
+	}
 	if l, ok := cephLevel(head); ok {
 		return l
 	}
