@@ -25,8 +25,10 @@ func resourcesOOMNode() diagnose.Rule {
 			}
 			node := c.Spec.NodeName
 			var proof []diagnose.Evidence
+			kills := 0
 			for _, e := range c.EventsOf("Node", "", node) {
-				if (e.Reason == "SystemOOM" || e.Reason == "OOMKilling") && near(e, t) {
+				if (e.Reason == "SystemOOM" || e.Reason == "OOMKilling") && (e.Last.IsZero() || t.FinishedAt.IsZero() || e.Last.Sub(t.FinishedAt.Time).Abs() < time.Minute) {
+					kills += max(int(e.Count), 1)
 					proof = append(proof, e.Cite())
 				}
 			}
@@ -58,6 +60,10 @@ func resourcesOOMNode() diagnose.Rule {
 				if len(proof) == 0 {
 					f.Confidence = diagnose.Likely
 				}
+			}
+			if t.Reason != "OOMKilled" && kills < int(c.Status.RestartCount) {
+				// The kernel killed something on the node, less often than this container ended. The kubelet tells of old kills, too, when it starts.
+				f.Confidence = diagnose.Likely
 			}
 			f.Advice = "Set memory requests to what is really used, and find what takes the node's memory"
 			f.Unchanged = len(proof) > 0
