@@ -129,7 +129,7 @@ type Finding struct {
 	// Unchanged says that a change of the pod template or its configuration cannot have set this off.
 	Unchanged bool
 
-	from, to  int        // what of the line's text it rests on, both 0 when that is not known
+	to        int        // where in the line's text the words end that it rests on, 0 when that is not known
 	guessed   bool       // by a rule's Last
 	raised    bool       // its line calls itself a warning: that the program ended of it is not proven
 	elsewhere *Diagnosis // of the other workload that the failure comes from
@@ -142,7 +142,7 @@ func FromHit(h Hit, confidence Confidence, proof Proof) Finding {
 	f := Finding{Confidence: confidence, Proof: proof, Log: h.Log, At: h.Line, Span: h.Line, raised: h.raised, Evidence: []Evidence{h.Cite()}}
 	if m := h.Match(); m != "" {
 		if i := strings.LastIndex(h.Text, m); i >= 0 {
-			f.from, f.to = i, i+len(m)
+			f.to = i + len(m)
 		}
 	}
 	return f

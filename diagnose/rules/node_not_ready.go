@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -26,7 +27,7 @@ func nodeNotReady() diagnose.Rule {
 			lost := c.Pod.Status.Reason == "NodeLost" || t != nil && (t.Reason == "ContainerStatusUnknown" || t.Reason == "Unknown")
 			var proof []diagnose.Evidence
 			for _, e := range c.EventsOf("Node", "", node) {
-				if (e.Reason == "NodeNotReady" || e.Reason == "Rebooted" || e.Reason == "Starting") && (t == nil || near(e, t)) {
+				if (e.Reason == "NodeNotReady" || e.Reason == "Rebooted" || e.Reason == "Starting") && (t == nil || near(e, t, 5*time.Minute)) {
 					proof = append(proof, e.Cite())
 				}
 			}

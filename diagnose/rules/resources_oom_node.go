@@ -27,7 +27,7 @@ func resourcesOOMNode() diagnose.Rule {
 			var proof []diagnose.Evidence
 			kills := 0
 			for _, e := range c.EventsOf("Node", "", node) {
-				if (e.Reason == "SystemOOM" || e.Reason == "OOMKilling") && (e.Last.IsZero() || t.FinishedAt.IsZero() || e.Last.Sub(t.FinishedAt.Time).Abs() < time.Minute) {
+				if (e.Reason == "SystemOOM" || e.Reason == "OOMKilling") && near(e, t, time.Minute) {
 					kills += max(int(e.Count), 1)
 					proof = append(proof, e.Cite())
 				}
@@ -73,7 +73,7 @@ func resourcesOOMNode() diagnose.Rule {
 	}
 }
 
-// near says that an event is of the time in which a run ended.
-func near(e diagnose.Event, t *corev1.ContainerStateTerminated) bool {
-	return e.Last.IsZero() || t.FinishedAt.IsZero() || e.Last.Sub(t.FinishedAt.Time).Abs() < 5*time.Minute
+// near says that an event is of the time in which a run ended, or that one of the two does not tell its time.
+func near(e diagnose.Event, t *corev1.ContainerStateTerminated, within time.Duration) bool {
+	return e.Last.IsZero() || t.FinishedAt.IsZero() || e.Last.Sub(t.FinishedAt.Time).Abs() < within
 }
