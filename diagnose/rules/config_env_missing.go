@@ -11,6 +11,8 @@ import (
 
 func configEnvMissing() diagnose.Rule {
 	const name = `(?P<env>[A-Z][A-Z0-9_]{2,})`
+	// One in lower or mixed case is told from other words by its underscore.
+	const small = `(?P<env>[A-Za-z][A-Za-z0-9]*(?:_+[A-Za-z0-9]+)+)`
 	// It tells of something that is not there.
 	lacks := regexp.MustCompile(`(?i)\b(?:not|no|none|cannot|unset|undefined|missing|miss(?:es)?|required?s?|empty|blank|must|needs?|please|expect(?:s|ed)?|without|absent|null|nil|lacks?|provide|specify|unable|fail(?:ed|ure)|forgot|did you|set the|to be (?:set|given|provided|defined|specified))\b|n't\b`)
 	// It is there, and contradicts something else.
@@ -44,6 +46,8 @@ func configEnvMissing() diagnose.Rule {
 			// "environment variable X is not set", "env var X is required", "X environment variable must be set", ...
 			{Name: "words", Words: []string{"environment variable", "env variable", "env var", "envvar", "environment key"}, Regexp: `(?i:environment variables?|env variables?|env vars?|envvars?|environment key)[^A-Z\n]{0,40}?\b` + name + `\b`},
 			{Name: "before", Words: []string{"environment variable", "env variable", "env var", "envvar"}, Regexp: `\b` + name + `['"` + "`" + `]?(?:\s+\([^()\n]{0,40}\))?\s+(?i:environment variables?|env variables?|env vars?|envvars?)\b`},
+			{Name: "words", Words: []string{"environment variable", "env variable", "env var", "envvar"}, Regexp: `(?i:environment variables?|env variables?|env vars?|envvars?):? ?(?:(?:named|called|for) )?['"` + "`" + `‘“$({\[]*` + small + `\b`},
+			{Name: "before", Words: []string{"environment variable", "env variable", "env var", "envvar"}, Regexp: `(?:^|[\s'"` + "`" + `‘“$({:=\[])` + small + `['"` + "`" + `’”)}\]]*\s+(?i:environment variables?|env variables?|env vars?|envvars?)\b`},
 			{Name: "unset", Words: []string{"not set", "is unset", "not defined", "undefined", "is required", "must be set", "is missing", "missing required", "not provided", "not found", "must be provided", "not specified", "must be specified", "is empty", "cannot be empty", "cannot be blank", "can't be blank", "must not be blank", "can't be empty", "should be set", "required but", "must not be empty", "not configured", "required variable", "missing env", "be defined", "required key", "unbound variable", "parameter not set", "parameter null or not set", "field required", "missing value", "no value", "please set", "you must set", "need to set", "you need to specify"}, Regexp: `(?:^|[\s'"` + "`" + `$({:=,\[])` + name + `\b['"` + "`" + `)}\]]?[\s:\['"]*(?:[a-z]+\s+){0,4}?(?i:(?:is |was |are )?(?:not set|unset|undefined|not defined|required|missing|not provided|not found|empty|not specified|not configured)|must (?:be (?:set|provided|specified|defined|given)|not be empty)|(?:cannot|can't|should not) be (?:empty|blank|null|undefined)|should be set|unbound variable|parameter (?:null or )?not set|required key missing value|field required|missing value|Input required)`},
 			{Name: "words", Words: []string{"not available"}, Regexp: `\b(?P<env>[A-Z][A-Z0-9]*_[A-Z0-9_]+) (?:is |was )?not available\b`},
 			{Name: "missing", Words: []string{"missing", "required", "please set", "must set", "need to set", "specify one of", "provide"}, Regexp: `(?i:missing(?: required)?(?: environment| config(?:uration)?| env)?(?: variables?| settings?| vars?| keys?| values?)?(?: for)?|required (?:key|variable|setting|env)|please (?:set|provide|define)|(?:must|need to|have to|should) (?:set|specify|provide|define)|specify one of)[:\s]+['"` + "`" + `$\[{]*` + name + `\b`},
