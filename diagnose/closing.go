@@ -91,7 +91,7 @@ func (c *Case) lastWords(traced bool) []Hit {
 	errors, plain, warned := 0, 0, Hit{}
 	for n := last; n > 0 && n > last-closingWindow; n-- {
 		line := l.Line(n)
-		if strings.TrimSpace(line) == "" || beside.MatchString(line) {
+		if strings.TrimSpace(line) == "" || beside.MatchString(line) || Epilogue(line) {
 			continue
 		}
 		e := readEntry(line)

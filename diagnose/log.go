@@ -76,14 +76,30 @@ func (l *Log) Cite(n int) Evidence {
 	return Evidence{Source: source, Text: Shorten(strings.TrimSpace(l.Line(n)), citeRunes)}
 }
 
-// lastText is the number of the last line that is not blank, 0 when there is none.
+// lastText is the number of the last line that says something: no blank one, and none that closes what a package manager says, where there is
+// another. It is 0 when there is none.
 func (l *Log) lastText() int {
+	last := 0
 	for n := l.Len(); n > 0; n-- {
-		if strings.TrimSpace(l.Line(n)) != "" {
+		line := l.Line(n)
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		if !Epilogue(line) {
 			return n
 		}
+		last = max(last, n)
 	}
-	return 0
+	return last
+}
+
+// epilogue is what npm, yarn and pnpm print once the program that they ran has failed, or once they have said why they fail themselves.
+var epilogue = regexp.MustCompile(`^\s*(?:npm (?:ERR!|error)(?:\s*$|\s+(?:A complete log of this run|You can rerun the command|Log files were not written|/\S+\.log$|Lifecycle script|code (?:\d|ELIFECYCLE)|errno \d|Exit status|Failed at the \S+ \S+ script|This is probably not a problem with npm|(?:path|location|workspace|prefix|signal|command) ))` +
+	`|error Command failed (?:with|due to)|info Visit https://yarnpkg\.com/|ELIFECYCLE\s|ERR_PNPM_RECURSIVE_RUN_FIRST_FAIL)`)
+
+// Epilogue says that a line only closes what a package manager that ran the program says of its end.
+func Epilogue(line string) bool {
+	return epilogue.MatchString(line[:min(len(line), 200)])
 }
 
 // Shorten cuts a text to at most that many characters, the last of which then marks the cut. What may hold a secret is redacted before.

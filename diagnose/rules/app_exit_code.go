@@ -78,8 +78,11 @@ func lastWords(l *diagnose.Log) int {
 		if line == "" {
 			continue
 		}
-		if last == 0 {
+		if last == 0 || diagnose.Epilogue(l.Line(last)) {
 			last = n
+		}
+		if diagnose.Epilogue(line) {
+			continue
 		}
 		if level := diagnose.LineLevel(line); level >= diagnose.Error && !(pointsElsewhere.MatchString(line) && diagnose.LineLevel(l.Line(n-1)) >= diagnose.Error) {
 			return n

@@ -20,6 +20,8 @@ func denied() []diagnose.Pattern {
 		{Name: "owner", Words: []string{"must be accessible by owner only", "permissions are too open", "are too open", "too open", "has group or world access", "too permissive", "has invalid permissions", "has wrong ownership", "has wrong permissions", "has incorrect permissions", "must be owned by the user identifier", "can only be writable by the owner"}, Regexp: file + `['"]?\)? .{0,40}(?:must be accessible by owner only|must be owned by the user identifier|can only be writable by the owner|permissions are too open|has group or world access|too permissive|has (?:invalid|wrong|incorrect) (?:permissions|ownership))|(?i:permissions (?:\d+ )?(?:for|on)) ['"]?(?P<path2>/[^\s'"]+)`},
 		{Name: "write", Words: []string{"cannot write to ", "can't write to ", "could not write to ", "unable to write to ", "not able to write to ", "on a read-only directory"}, Regexp: `(?i:(?:cannot|can't|could not|unable to|not able to) write to (?:the )?(?:data )?(?:directory |folder |file )?|on a read-only directory:? )['"]?` + file},
 		{Name: "write", Words: []string{"/dub path "}, Regexp: `/dub path ` + file + ` (?:writable|readable|executable)\] FAILED`}, // Confluent's images
+		// npm, of its cache and of the folder that it installs into.
+		{Name: "npm", Words: []string{"npm err! path /", "npm error path /", "sudo chown -r"}, Regexp: `^npm (?:ERR!|error) (?:path|\s*sudo chown -R \S+) "?` + file},
 		// A start that is to change from root to another user, and is not root.
 		{Name: "switch", Words: []string{"must be suid", "operation not permitted", "must be run as root", "setgroups", "setgid", "setuid"}, Regexp: `(?:^|[\s/])(?:su|su-exec|gosu|setpriv|runuser|chpst|sudo|setuidgid|s6-\w+|start-stop-daemon)(?:\[\d+\])?: .{0,80}?(?:must be suid|[Oo]peration not permitted|set[ug]id|setgroups|must be run as root|effective user ID)`},
 		{Name: "bare", Words: []string{"does not match the owner of the data"}},
@@ -64,6 +66,16 @@ func linkedTo(h diagnose.Hit, file string) (to string, line int) {
 	return "", 0
 }
 
+// npmDenied says that npm, whose error stands on several lines, names the path of a hit as one that it may not touch.
+func npmDenied(h diagnose.Hit) bool {
+	for n := h.Line - 1; n > 0 && n >= h.Line-12 && strings.HasPrefix(h.Log.Line(n), "npm "); n-- {
+		if line := h.Log.Line(n); strings.HasSuffix(line, " code EACCES") || strings.HasSuffix(line, " code EPERM") {
+			return true
+		}
+	}
+	return false
+}
+
 var relativePath = regexp.MustCompile(`['"‘](\.{0,2}[\w-]*/[^'"’\s]+)['"’]`)
 
 // deniedAt returns the last hit that names a path, and the path; a hit without one when no line names any.
@@ -72,6 +84,9 @@ func deniedAt(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, string, 
 		t := strings.ToLower(h.Text)
 		if h.Pattern == "make" {
 			return !unreasoned(c, h, t)
+		}
+		if h.Pattern == "npm" {
+			return !npmDenied(h)
 		}
 		if h.Pattern == "write" {
 			return strings.Contains(t, "no space") || strings.Contains(t, "read-only file") || strings.Contains(t, "quota") || strings.Contains(t, "i/o error") || !atEnd(h) && !strings.Contains(t, "terminating")
