@@ -28,7 +28,7 @@ func appMissingModule() diagnose.Rule {
 			{Name: "dotnet", Words: []string{"could not load file or assembly", "unable to load shared library", "you must install or update .net", "framework: '", "it was not possible to find any compatible framework", "the application '"}, Regexp: `Could not load file or assembly '(?P<name>[^,']+)|The application '(?P<main>[^']+\.(?:dll|exe))' does not exist|Unable to load shared library '(?P<lib>[^']+)'|Framework: '(?P<fw>[^']+)'|(?:You must install or update|It was not possible to find any compatible framework)(?P<none>)`},
 			{Name: "binding", Words: []string{"could not load the \""}, Regexp: `Could not load the "(?P<name>[^"]+)" module using`},
 			{Name: "icu", Words: []string{"valid icu package", "libicu", "globalization-invariant mode"}, Regexp: `[Cc]ould ?n[o']t find a valid (?P<name>ICU) package|Only the (?P<name2>invariant) culture is supported in globalization-invariant mode`},
-			{Name: "php", Words: []string{"call to undefined function", "class \"", "class '", "could not find driver", "failed opening required"}, Regexp: `Call to undefined function (?P<name>[\w\\]+)\(\)|Uncaught Error: Class ["'](?P<class>[\w\\]+)["'] not found|could not find (?P<driver>driver)|Failed opening required '(?P<file>[^']*vendor/autoload\.php)'`},
+			{Name: "php", Words: []string{"call to undefined function", "class \"", "class '", "could not find driver", "failed opening required", "autoload", "symfony runtime is missing"}, Regexp: `Call to undefined function (?P<name>[\w\\]+)\(\)|Uncaught Error: Class ["'](?P<class>[\w\\]+)["'] not found|could not find (?P<driver>driver)|Failed opening required '(?P<file>[^']*vendor/[^']+)'|require(?:_once)?\((?P<file2>[^)]*/vendor/[^)]+)\): [Ff]ailed to open stream: No such file|(?P<file3>Symfony Runtime) is missing`},
 			{Name: "elixir", Words: []string{"is not available"}, Regexp: `module (?P<name>[\w.]+) is not available`},
 			{Name: "asgi", Words: []string{"could not import", "unable to load celery application", "failed to find"}, Regexp: `Could not import (?:module )?["'](?P<name>[\w.]+)["']|Unable to load celery application|Failed to find Flask application or factory in module ['"](?P<name2>[\w.]+)`},
 			{Name: "attribute", Words: []string{"failed to find attribute", "error loading asgi app. attribute"}, Regexp: `Failed to find attribute '(?P<name>\w+)' in '(?P<for>[\w.]+)'|Attribute "(?P<name2>\w+)" not found in module "(?P<for2>[\w.]+)"`},
@@ -119,8 +119,14 @@ func appMissingModule() diagnose.Rule {
 				what = "build"
 			case "php":
 				what = "function or class"
-				if h.Group("driver") != "" {
+				switch {
+				case h.Group("driver") != "":
 					name = "PDO driver"
+				case h.Group("file") != "":
+					what = "package"
+					if strings.HasSuffix(name, "vendor/autoload.php") {
+						f.Summary = fmt.Sprintf("%s ends because %s is not in image %s: no PHP package was installed there (composer install)", c.Who(), name, image(c))
+					}
 				}
 			}
 			if f.Summary == "" {
@@ -131,6 +137,7 @@ func appMissingModule() diagnose.Rule {
 				if m, ok := mountAt(c, name); ok && m.MountPath != "/" {
 					_, words := m.object(c.Subject.Namespace)
 					f.Summary += fmt.Sprintf("; %s is mounted over %s and hides what the image has there", words, m.MountPath)
+					f.Confidence = diagnose.Likely
 				}
 				if where := argued(c, name); where != "" {
 					f.Evidence = append(f.Evidence, diagnose.Evidence{Source: where, Text: name})

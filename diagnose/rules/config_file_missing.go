@@ -74,7 +74,7 @@ func configFileMissing() diagnose.Rule {
 				if h.Pattern == "openssl" {
 					file = namedAbove(h)
 				}
-				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) && h.Pattern != "bare" || isCommand(h.Text) || consequence(h) || storesPart(c, file) || strings.Contains(h.Text, `\r'`) || h.Pattern == "named" && !atEnd(h) || strings.Contains(h.Text, "opening storage failed") || strings.Contains(h.Text, "extension control file") || exit(c) == 127 && strings.Contains(h.Text, file+": No such file") || deniedBefore(h, file) || strings.Contains(h.Text, "ermission denied") || keptFile.MatchString(h.Text) {
+				if file == "" || seen[file] || len(file) < 3 || !likelyFile(file) && h.Pattern != "bare" || isCommand(h.Text) || consequence(h) || storesPart(c, file) || strings.Contains(h.Text, `\r'`) || h.Pattern == "named" && !atEnd(h) || strings.Contains(h.Text, "opening storage failed") || strings.Contains(h.Text, "extension control file") || exit(c) == 127 && strings.Contains(h.Text, file+": No such file") || deniedBefore(h, file) || strings.Contains(h.Text, "ermission denied") || keptFile.MatchString(h.Text) || ofPackages.MatchString(file) {
 					continue
 				}
 				seen[file] = true
@@ -90,6 +90,9 @@ func configFileMissing() diagnose.Rule {
 		},
 	}
 }
+
+// ofPackages is a file of what a language's package manager installs.
+var ofPackages = regexp.MustCompile(`(?:^|/)(?:vendor/autoload\.php|vendor/composer/|node_modules/|site-packages/|dist-packages/)`)
 
 // namedAbove is the file that the first of a few lines before a hit names in quotation marks, "" when none does.
 func namedAbove(h diagnose.Hit) string {

@@ -109,7 +109,7 @@ func isProgram(c *diagnose.Case, file, text string) bool {
 		}
 	}
 	switch path.Base(file) {
-	case "package.json", "manage.py", "Gemfile", "Rakefile", "config.ru", "artisan", "mix.exs", "deno.json", "composer.json": // what lies beside a program's code
+	case "package.json", "manage.py", "Gemfile", "Rakefile", "config.ru", "artisan", "mix.exs", "deno.json", "composer.json", "autoload.php": // what lies beside a program's code
 		return true
 	}
 	return strings.Contains(text, ": not found") && (strings.HasPrefix(text, "/bin/sh") || strings.HasPrefix(text, "sh:") || strings.Contains(text, "exec:"))
