@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"crashloop/diagnose"
 )
 
@@ -15,6 +17,8 @@ func appPrivilegedPort() diagnose.Rule {
 	// A frame of what binds a socket to an address. Of one that is no file's the kernel refuses nothing but the number.
 	binds := regexp.MustCompile(`\bSocket\.(?:DoBind|Bind)\(|\bNet\.bind\d?\(|\bsocket\.bind\(|\bbind\(2\)`)
 	local := regexp.MustCompile(`(?i)unix|\.sock\b`)
+	// All that Rust's standard library, Go's and others keep of the error when the program does not say what it was at.
+	bare := regexp.MustCompile(`Os \{ code: 13, kind: PermissionDenied|[Pp]ermission denied(?: \(os error 13\)| \(13\))?["'.)\s]*$`)
 	binding := regexp.MustCompile(`(?i)\bbind(?:0|\(|\b|_|[A-Z])|\blisten|DoBind|\.Bind\(`)
 	return diagnose.Rule{
 		ID: "app.privileged-port", Category: "app-error", Title: "It may not listen on a port below 1024",
@@ -24,7 +28,10 @@ func appPrivilegedPort() diagnose.Rule {
 			Mend:    "Listen on a port above 1023 and let the Service map it, add the capability NET_BIND_SERVICE, or set the sysctl net.ipv4.ip_unprivileged_port_start for the pod.",
 			Source:  "capabilities(7), CAP_NET_BIND_SERVICE; kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"permission denied", "eacces", "operation not permitted"}, Regexp: `(?:(?i:bind|listen|socket|port)|\bEACCES\b).*(?:(?i:permission denied|operation not permitted)|\bEACCES\b)|(?:(?i:permission denied)|\bEACCES\b).*(?i:bind|listen|socket|port\b|0\.0\.0\.0|address)|PermissionError: \[Errno 13\] Permission denied$`}},
+		Log: []diagnose.Pattern{
+			{Words: []string{"permission denied", "eacces", "operation not permitted"}, Regexp: `(?:(?i:bind|listen|socket|port)|\bEACCES\b).*(?:(?i:permission denied|operation not permitted)|\bEACCES\b)|(?:(?i:permission denied)|\bEACCES\b).*(?i:bind|listen|socket|port\b|0\.0\.0\.0|address)|PermissionError: \[Errno 13\] Permission denied$`},
+			{Name: "bare", Words: []string{"permission denied (os error 13)", "kind: permissiondenied"}},
+		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			number, where := 0, diagnose.Evidence{}
 			f, _, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
@@ -38,7 +45,7 @@ func appPrivilegedPort() diagnose.Rule {
 			if !ok {
 				// Some only say that they may not bind: the port stands where they are told of it, or in a line before.
 				f, _, ok = lastHit(c, hits, func(h diagnose.Hit) bool {
-					if !binding.MatchString(around(c, h)) {
+					if h.Pattern == "bare" && !(bare.MatchString(h.Text) && h.Line >= lastWords(h.Log)-1 && mayNotBind(c) && !ofFile(h)) || h.Pattern == "" && !binding.MatchString(around(c, h)) {
 						return false
 					}
 					number, where = lowPort(c, read, h)
@@ -80,6 +87,42 @@ func appPrivilegedPort() diagnose.Rule {
 		},
 	}
 }
+
+// ofFile says that an error, or what stands right above it as what it is the cause of, speaks of a file.
+func ofFile(h diagnose.Hit) bool {
+	if fileWords.MatchString(h.Text) {
+		return true
+	}
+	for n := h.Line - 1; n > 0 && n >= h.Line-5; n-- {
+		line := h.Log.Line(n)
+		if level := diagnose.LineLevel(line); (level == diagnose.NoLevel || level >= diagnose.Error) && fileWords.MatchString(line) {
+			return true
+		}
+	}
+	return false
+}
+
+// fileWords is what a program does with a file or folder, or the path of one.
+var fileWords = regexp.MustCompile(`(?i)\b(?:read|writ|open|creat|load|sav|stor|delet|remov|renam|cop(?:y|ie)|mkdir|chmod|chown|spawn|exec)\w*|\b(?:file|folder|director|path|config|key|cert|database|socket|log|cache|data)\w*\b|(?:^|[\s'"(=:])/\w`)
+
+// mayNotBind says that the pod's template takes from the program what a port below 1024 asks for: to be root, or the capability.
+func mayNotBind(c *diagnose.Case) bool {
+	if c.Container == nil {
+		return false
+	}
+	if uid, known := user(c); known && uid != 0 {
+		return true
+	}
+	s := c.Container.SecurityContext
+	if s != nil && s.Capabilities != nil && slices.ContainsFunc(s.Capabilities.Add, func(a corev1.Capability) bool { return strings.HasSuffix(string(a), "NET_BIND_SERVICE") }) {
+		return false
+	}
+	nonRoot := s != nil && s.RunAsNonRoot != nil && *s.RunAsNonRoot || c.Spec.SecurityContext != nil && c.Spec.SecurityContext.RunAsNonRoot != nil && *c.Spec.SecurityContext.RunAsNonRoot
+	return nonRoot || s != nil && s.Capabilities != nil && slices.Contains(s.Capabilities.Drop, "ALL")
+}
+
+// anyAddress is an address at which a server is told to listen on all of its pod's own, with its port.
+var anyAddress = regexp.MustCompile(`^(?:\w+://)?(?:0\.0\.0\.0|\[::\]|\*|127\.0\.0\.1|\+)?:(\d{2,3})/?$`)
 
 // bindsTo is how an exception names the address at which a server would listen.
 var bindsTo = regexp.MustCompile(`(?i)(?:\bbind(?:ing)?|\blisten(?:ing)?|\bstart\w* .{0,30}server) (?:to|on|at)\b`)
@@ -126,7 +169,7 @@ func lowPort(c *diagnose.Case, read *reader, h diagnose.Hit) (port int, where di
 		}
 	}
 	for n := h.Line - 1; n > 0 && n >= h.Line-12; n-- {
-		if line := h.Log.Line(n); strings.Contains(line, "://") && low(read.port(line)) {
+		if line := h.Log.Line(n); (strings.Contains(line, "://") || bindsTo.MatchString(line)) && low(read.port(line)) {
 			return port, h.Log.Cite(n)
 		}
 	}
@@ -135,6 +178,9 @@ func lowPort(c *diagnose.Case, read *reader, h diagnose.Hit) (port int, where di
 	}
 	for _, e := range c.Container.Env {
 		if name := strings.ToUpper(e.Name); (strings.HasSuffix(name, "PORT") || strings.HasSuffix(name, "PORTS")) && low(e.Value) {
+			return port, diagnose.Evidence{Source: c.SpecField("env[" + e.Name + "]"), Text: e.Value}
+		}
+		if m := anyAddress.FindStringSubmatch(e.Value); m != nil && low(m[1]) {
 			return port, diagnose.Evidence{Source: c.SpecField("env[" + e.Name + "]"), Text: e.Value}
 		}
 		if i := strings.LastIndexByte(e.Value, ':'); i >= 0 && strings.Contains(strings.ToUpper(e.Name), "URLS") && low(e.Value[i+1:]) {

@@ -21,6 +21,8 @@ func appReadOnlyFilesystem() diagnose.Rule {
 		Log: []diagnose.Pattern{
 			{Name: "path", Words: []string{"read-only file system", "erofs"}, Regexp: `(?P<path>/[^\s'"` + "`" + `:,;()]+)['"]?\)?:? [^/]{0,40}(?i:read-only file system)|(?i:read-only file system|EROFS)[^/]{0,60}['"]?(?P<path2>/[^\s'"` + "`" + `:,;()]+)`},
 			{Name: "bare", Words: []string{"read-only file system", "erofs"}},
+			// Frameworks that only say that they cannot write: Symfony, Twig, Laravel, Monolog.
+			{Name: "unsaid", Words: []string{"unable to create the ", "unable to write in the ", "must be present and writable", "could not be opened in append mode", "unable to create directory ", "unable to write to directory"}, Regexp: `(?i:unable to (?:create|write in) the (?:"[\w -]+" |[\w -]+ )?directory \("?|unable to (?:create|write to) (?:the )?(?:[\w-]+ )?directory:? ["']?|the (?:stream or file |directory )?["']?)(?P<path>/[^\s"'()]+?)["')]*(?:[.,]|\s|$)`},
 		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			// Some only try, and go on where they may not: nginx's own start does.
@@ -29,12 +31,19 @@ func appReadOnlyFilesystem() diagnose.Rule {
 			}
 			f, h, ok := lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "path" && fails(h) })
 			if !ok {
-				if f, h, ok = lastHit(c, hits, fails); !ok {
+				f, h, ok = lastHit(c, hits, func(h diagnose.Hit) bool { return h.Pattern == "bare" && fails(h) })
+			}
+			f.Confidence = diagnose.Certain
+			if !ok {
+				if f, h, ok = lastHit(c, hits, func(h diagnose.Hit) bool {
+					_, mounted := mountAt(c, h.Group("path"))
+					return h.Pattern == "unsaid" && readOnlyRoot(c) && !mounted && !reasoned.MatchString(h.Text) && fails(h)
+				}); !ok {
 					return nil
 				}
+				f.Confidence = diagnose.Likely // its user may lack the right, too
 			}
 			file := h.Group("path")
-			f.Confidence = diagnose.Certain
 			f.Keys = []string{file}
 			f.Summary = fmt.Sprintf("%s ends because it writes to a read-only file system", c.Who())
 			dir := "/tmp"
@@ -66,6 +75,9 @@ func appReadOnlyFilesystem() diagnose.Rule {
 		},
 	}
 }
+
+// reasoned says why something cannot be written, if it is not for the file system.
+var reasoned = regexp.MustCompile(`(?i)permission denied|no space|not a directory|file exists|quota|no such file`)
 
 // ownerOnly is a start script's attempt to change the owner or mode of files that are mounted: it goes on where it may not, unless it ends there.
 var ownerOnly = regexp.MustCompile(`^(?:chown|chmod|chgrp): `)
