@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -242,7 +243,7 @@ func listening() []diagnose.Pattern {
 		Words: []string{
 			"listening", "started on", "running on", "running at", "ready to accept connections", "started server", "server started", "serving on", "serving http", "bound to", "http bound on", "bind to", "tomcat started", "start worker process",
 			"application startup complete", "server is up", "started application", "ready for connections", "start listening", "accepting connections", "now listening", "server ready", "started at", "ready on", "available at", "ready - started", "http server on", "starting server on", "starting http", "booting on", "jvm running for",
-			"process running for",
+			"process running for", "server lifted", "has launched from", "responding at", "started serverconnector", "now serving",
 		},
 	}, {
 		// In any other words, with the address: "Starting application at 127.0.0.1:3000".
@@ -253,28 +254,45 @@ func listening() []diagnose.Pattern {
 	}}
 }
 
+// starting is the pattern of lines that tell on which port a program is about to serve, or does by now: they do not say that it is up.
+func starting() []diagnose.Pattern {
+	return []diagnose.Pattern{{
+		// controller-runtime, and loggers with fields: msg="starting server" kind="health probe" addr=[::]:8081.
+		Name: "starting", Words: []string{"starting server", "started server", "starting api server", "starting web server", "starting grpc server", "server listen", "starting listener", "serving "}, Regexp: `(?i)\b(?:start(?:ing|ed)|serving) (?:[\w-]+ ){0,3}server\b|\bserver listen\b|\bstarting listener\b`,
+	}, {
+		Name: "starting", Words: []string{" on port", " at port", " on :", " at :", ".endpoint with "}, Regexp: `(?i)\b(?:start|listen|serv|bound|bind|run|launch|expos)\w*\s(?:[\w.:-]+ ){0,5}(?:at|on|to):? (?:port:? ?|\[?:*\]?:)\d{2,5}\b`,
+	}, {
+		// A banner lists it among the settings: "Port        : 1337".
+		Name: "banner", Words: []string{"port"}, Regexp: `(?i)^\W*(?:(?:info|debug|notice|log)\W{1,4})?(?:(?:http|https|web|app|application|server|listen\w*|service)[ _.-]?)?port\s*[:=]\s*(?P<port>\d{2,5})\W*$`,
+	}}
+}
+
 var (
 	// listenField is a field of a JSON line that holds an address or a port.
 	listenField = regexp.MustCompile(`(?i)"(addr|address|port|listen|bind|endpoint)\w*"\s*:\s*"?([^",}\s]{1,80})`)
 	// listenPort is a port within such a line's words.
-	listenPort = regexp.MustCompile(`(?i)(?:port\(?s?\)?\s*[:=]?\s*|[\]\w.*]:|\s:|^:|=:)(\d{2,5})(?:[^0-9.:]|\.?$|/)`)
+	listenPort = regexp.MustCompile(`(?i)(?:port\(?s?\)?\s*[:=]?\s*|[\]\w.*]:|\s:|^:|["'=]:|:::)(\d{2,5})(?:[^0-9.:]|\.?$|/)`)
 )
 
 var (
-	// clockTime is the time of a line, whose minutes and seconds are no ports.
-	clockTime = regexp.MustCompile(`\b\d{1,2}:\d{2}:\d{2}(?:[.,]\d+)?`)
+	// clockTime is the time of a line, or where in its source the program says it: their numbers are no ports.
+	clockTime = regexp.MustCompile(`\b\d{1,2}:\d{2}:\d{2}(?:[.,]\d+)?|\b[\w-]+\.(?:go|py|[cm]?[jt]s|java|kt|scala|rs|rb|exs?|cc?|cpp|cs|php):\d+`)
 	// sideDoor is what a program opens beside its own port, often long before that.
-	sideDoor = regexp.MustCompile(`(?i)\b(?:metrics?|prometheus|telemetry|pprof|profil\w+|jmx|debug(?:ger)?)\b`)
+	sideDoor = regexp.MustCompile(`(?i)\b(?:metrics?|prometheus|telemetry|pprof|profil\w+|jmx|debug(?:ger)?|webhook server)\b`)
+	// sideField is how the fields of such a line name it.
+	sideField = regexp.MustCompile(`(?i)\b(?:kind|logger|name|server|component|service|path)"?\s*[:=]\s*"?[^",\s]*\b(?:metrics|pprof|webhook|debug)\b`)
+	// healthDoor is what a program opens for probes to ask.
+	healthDoor = regexp.MustCompile(`(?i)\bhealth(?:z|[ -]?(?:probes?|checks?))? (?:server|endpoint|listener|port|probes?)\b|\b(?:kind|name|server)"?\s*[:=]\s*"?health`)
 )
 
 // listenPorts takes the ports out of the lines in which servers say that they are up.
 func listenPorts(hits []diagnose.Hit) (ports []int, at diagnose.Hit) {
 	for i := len(hits) - 1; i >= 0; i-- {
 		h := hits[i]
-		if h.Pattern != "listening" || h.Level >= diagnose.Error {
+		if h.Pattern != "listening" && h.Pattern != "starting" || h.Level >= diagnose.Error {
 			continue
 		}
-		if sideDoor.MatchString(h.Text) || strings.Contains(h.Text, "auto-assigned") {
+		if sideDoor.MatchString(h.Text) || strings.Contains(h.Text, "auto-assigned") || h.Log != nil && sideField.MatchString(h.Log.Line(h.Line)) {
 			continue
 		}
 		text := clockTime.ReplaceAllString(h.Text, "")
@@ -293,6 +311,40 @@ func listenPorts(hits []diagnose.Hit) (ports []int, at diagnose.Hit) {
 		}
 	}
 	return ports, at
+}
+
+// bannerPort is the port that a program lists among its settings as it starts, where it says besides that it is up, and not on which one; 0 when it
+// does not. Another program's port that it is told, as of its database, is listed below that one's name.
+func bannerPort(hits []diagnose.Hit) (int, diagnose.Hit) {
+	if _, ok := up(hits); !ok {
+		return 0, diagnose.Hit{}
+	}
+	for _, h := range slices.Backward(hits) {
+		n, err := strconv.Atoi(h.Group("port"))
+		if h.Pattern != "banner" || err != nil || n > 65535 || othersPort(n) {
+			continue
+		}
+		others := false
+		for k := h.Line - 1; k > 0 && k >= h.Line-6; k-- {
+			others = others || othersName.MatchString(h.Log.Line(k))
+		}
+		if !others {
+			return n, h
+		}
+	}
+	return 0, diagnose.Hit{}
+}
+
+// othersName is what programs are told the ports of.
+var othersName = regexp.MustCompile(`(?i)postgres|mysql|maria|mongo|redis|rabbit|kafka|smtp|mail|ldap|elastic|database|\bdb\b|upstream|proxy|broker|\bcache\b`)
+
+// othersPort is the usual port of a server that programs use, rather than their own.
+func othersPort(n int) bool {
+	switch n {
+	case 25, 389, 465, 587, 636, 1433, 1521, 3306, 5432, 5672, 6379, 9042, 9092, 9200, 11211, 27017, 2379, 2181:
+		return true
+	}
+	return false
 }
 
 // up returns the first line in which the program says that it serves, in the log.

@@ -33,7 +33,7 @@ func probeExecFailed() diagnose.Rule {
 			if (p.which == "startup" || p.early(c) && (notYet(p.text) || refused(p.text))) && !noCommand.MatchString(p.text) {
 				f.Weight = -10 // it says that the program is not up yet, as it should
 			}
-			if p.early(c) && !noCommand.MatchString(p.text) && !missing.MatchString(p.text) && stillAtIt(c.Log()) {
+			if p.early(c) && !noCommand.MatchString(p.text) && !missing.MatchString(p.text) && stillAtIt(c.Log(), 8) {
 				f.Weight, f.Confidence = -10, diagnose.Likely
 			}
 			command := diagnose.Shorten(strings.Join(p.probe.Exec.Command, " "), 100)

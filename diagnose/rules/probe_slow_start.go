@@ -34,13 +34,13 @@ func probeSlowStart() diagnose.Rule {
 				return nil
 			}
 			w := window(p.probe)
-			if p.probe.Exec != nil && !refused(p.text) && !notYet(p.text) && !stillAtIt(c.Log()) {
+			if p.probe.Exec != nil && !refused(p.text) && !notYet(p.text) && !stillAtIt(c.Log(), 8) {
 				return nil // what its command misses is not that it is up
 			}
 			silent := p.probe.Exec != nil && !refused(p.text) && !notYet(p.text)
 			f := p.finding(c)
-			if silent && f.Confidence == diagnose.Certain {
-				f.Confidence = diagnose.Likely // its command may as well be wrong
+			if (silent || !notYet(p.text) && !stillAtIt(c.Log(), 4)) && f.Confidence == diagnose.Certain {
+				f.Confidence = diagnose.Likely // its command may as well be wrong, or the program be up and listen elsewhere
 			}
 			f.Killing = p.says(c)
 			f.Summary = fmt.Sprintf("%s while it is still starting: it gets %s", p.says(c), sum(p.probe))
@@ -141,11 +141,11 @@ func refused(text string) bool {
 	return strings.Contains(t, "connection refused") || strings.Contains(t, "connect: ") || strings.Contains(t, "connection reset") || strings.Contains(t, "eof") || strings.Contains(t, grpcRefused)
 }
 
-// stillAtIt says that a log ends with what a program does before it begins with its work.
-func stillAtIt(l *diagnose.Log) bool {
-	for n, said := l.Len(), 0; n > 0 && said < 8; n-- {
+// stillAtIt says that a log ends with what a program does before it begins with its work: in the last few lines before it is told to stop.
+func stillAtIt(l *diagnose.Log, lines int) bool {
+	for n, said := l.Len(), 0; n > 0 && said < lines; n-- {
 		line := l.Line(n)
-		if strings.TrimSpace(line) == "" {
+		if strings.TrimSpace(line) == "" || stopping.MatchString(line) {
 			continue
 		}
 		if said++; preparing.MatchString(line) {

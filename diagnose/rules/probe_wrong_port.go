@@ -19,7 +19,7 @@ func probeWrongPort() diagnose.Rule {
 			Mend:    "Set the probe to the port that the program listens on, best by the name of a containerPort, so that both change together.",
 			Source:  "kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes",
 		},
-		Log: listening(),
+		Log: slices.Concat(listening(), starting()),
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			p := probeKilled(c)
 			port := 0
@@ -40,14 +40,26 @@ func probeWrongPort() diagnose.Rule {
 			for _, cp := range c.Container.Ports {
 				declared = append(declared, int(cp.ContainerPort))
 			}
+			banner, listed := bannerPort(hits)
 			f := p.finding(c)
 			other := 0
 			switch {
+			case banner == port:
+				return nil
 			case len(ports) > 0:
 				other = ports[0]
 				f.Weight = 60
+				if at.Pattern == "starting" && !healthDoor.MatchString(at.Log.Line(at.Line)) && f.Confidence == diagnose.Certain {
+					f.Confidence = diagnose.Likely // it may open others later
+				}
 				f.Evidence = append(f.Evidence, at.Cite())
 				f.Summary = fmt.Sprintf("%s, which asks port %d while the program listens on %d", p.says(c), port, other)
+			case banner > 0:
+				other = banner
+				f.Weight = 60
+				f.Confidence = diagnose.Likely
+				f.Evidence = append(f.Evidence, listed.Cite())
+				f.Summary = fmt.Sprintf("%s, which asks port %d, while the program says that its port is %d", p.says(c), port, other)
 			case len(declared) > 0 && !slices.Contains(declared, port):
 				other = declared[0]
 				f.Weight = 30
