@@ -70,6 +70,46 @@ func (c *Case) followAttempted(h Hit) {
 	}
 }
 
+// followNamed takes the one address that the last lines before a failure name, when the failure is what the program ended with and names none itself:
+// "checking relay smtp.example.com:587", then a stack trace that ends with a timeout.
+func (c *Case) followNamed(h Hit) {
+	if c.Subject.ContainerType == Init || !c.lastTells(h) {
+		return
+	}
+	first := h.Line
+	if t := c.traceAround(h.Line); t != nil {
+		first = t.First
+	}
+	for n, said := first-1, 0; n > 0 && said < 3; n-- {
+		line := h.Log.Line(n)
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		said++
+		if arrived.MatchString(line) || listensAt.MatchString(line) {
+			return
+		}
+		found := slices.DeleteFunc(c.reachable(paired(c.engine.address.find(withoutSource(line)))), func(a Address) bool { return a.IsLocal() || a.Port == 0 })
+		switch {
+		case len(found) > 1:
+			return
+		case len(found) == 0:
+			continue
+		}
+		if f, ok := c.follow(found[0], h); ok && (f.Proof >= Corroborated || f.Cause == "dependency.external") {
+			if f.Confidence == Certain {
+				f.Confidence = Likely
+			}
+			f.Evidence = append(f.Evidence, h.Log.Cite(n))
+			c.dependencies = append(c.dependencies, Dependency{Address: found[0], Hit: h, How: h.Pattern, Finding: f})
+		}
+		return
+	}
+}
+
+// listensAt is a line in which a program says where it can be reached itself.
+var listensAt = regexp.MustCompile(`(?i)\b(?:listen|serv|bind|bound|expos|start)\w*\b.{0,40}\b(?:on|at)\b`)
+
 // attemptedWith is the one name of a Service which the log says that the program was about to connect to, on an address's port; "" when there is
 // none, or several.
 func (c *Case) attemptedWith(a Address, h Hit) string {

@@ -98,9 +98,9 @@ func (c *Case) Dependencies() []Dependency {
 		return c.dependencies
 	}
 	if silent >= 0 {
-		c.followSilent(c.failures[silent], c.followOutside, c.nameNothing)
+		c.followSilent(c.failures[silent], c.followOutside, c.followNamed, c.nameNothing)
 	} else if h, ok := c.lastFailure(); ok {
-		c.followSilent(h)
+		c.followSilent(h, c.followNamed)
 	} else if h, ok := c.waitsInLoop(); ok {
 		c.followSilent(h)
 	}

@@ -124,7 +124,33 @@ func (e *Engine) examine(c *Case) []ranked {
 	if len(findings) > 0 && findings[0].Proof <= Messenger {
 		return e.fromLastWords(c, found, findings)
 	}
-	return findings
+	return e.secondOpinion(c, findings)
+}
+
+// secondOpinion asks what the program's last words as a whole are about when the first finding rests on its words and is not certain. Where that is
+// likely something else, a finding about that goes first, and the guess itself where there is none.
+func (e *Engine) secondOpinion(c *Case, findings []ranked) []ranked {
+	if len(findings) == 0 || findings[0].Proof > Corroborated || findings[0].Confidence == Certain || findings[0].At == 0 {
+		return findings
+	}
+	about := func(f ranked) string {
+		r, _ := e.Rule(f.Cause)
+		return r.About
+	}
+	guess, ok := e.guess(c)
+	if !ok || guess.Confidence != Likely || about(findings[0]) == "" || about(findings[0]) == about(ranked{Finding: guess}) {
+		return findings
+	}
+	at := slices.IndexFunc(findings, func(f ranked) bool { return about(f) == about(ranked{Finding: guess}) })
+	switch {
+	case at > 0:
+		first := findings[at]
+		return slices.Insert(slices.Delete(findings, at, at+1), 0, first)
+	case guess.Summary == "":
+		return findings
+	}
+	findings[0].Confidence = Possible
+	return append([]ranked{{Finding: guess}}, findings...)
 }
 
 // fromLastWords reads what the program said last, when the rules' own words told no more than its exit code or that it threw an exception.
@@ -136,6 +162,7 @@ func (e *Engine) fromLastWords(c *Case, found []Finding, findings []ranked) []ra
 		guess, guessed = e.guess(c)
 	}
 	// The shapes tell more of the same cause, and give way to another one only when that is likely.
+	guessed = guessed && guess.Summary != ""
 	sure := guessed && guess.Confidence == Likely && !slices.ContainsFunc(said, func(f Finding) bool { return f.Cause == guess.Cause })
 	if len(said) > 0 {
 		if findings = c.rank(append(found, said...)); !sure {
@@ -159,7 +186,7 @@ func (e *Engine) guess(c *Case) (Finding, bool) {
 			continue
 		}
 		for _, f := range e.ask(c, i, func() []Finding { return e.rules[i].Last(c) }) {
-			if _, known := e.Rule(f.Cause); known && f.Summary != "" {
+			if _, known := e.Rule(f.Cause); known {
 				if f.guessed = true; f.Confidence != Likely {
 					f.Confidence = Possible
 				}

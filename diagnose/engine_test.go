@@ -189,6 +189,61 @@ func TestRuleThatPanics(t *testing.T) {
 	}
 }
 
+// TestSecondOpinion holds when what the last words as a whole are about goes before what one rule makes of a line of them.
+func TestSecondOpinion(t *testing.T) {
+	for _, tc := range []struct {
+		name       string
+		confidence diagnose.Confidence // of what the rules found first
+		proof      diagnose.Proof
+		sure       diagnose.Confidence // of the guess
+		about      string              // what the guess says
+		summary    string
+		second     bool // the rule of the guess's cause has found something, too
+		want       []string
+	}{
+		{"a likely guess before likely words", diagnose.Likely, diagnose.Words, diagnose.Likely, "host", "guessed", false, []string{"app.host guessed", "app.config possible"}},
+		{"what its own rule found before the guess", diagnose.Likely, diagnose.Words, diagnose.Likely, "host", "guessed", true, []string{"app.host found", "app.config likely"}},
+		{"a guess that only speaks for what was found", diagnose.Likely, diagnose.Words, diagnose.Likely, "host", "", true, []string{"app.host found", "app.config likely"}},
+		{"a guess that speaks for nothing", diagnose.Likely, diagnose.Words, diagnose.Likely, "host", "", false, []string{"app.config found"}},
+		{"a possible guess", diagnose.Likely, diagnose.Words, diagnose.Possible, "host", "guessed", false, []string{"app.config found"}},
+		{"certain words", diagnose.Certain, diagnose.Words, diagnose.Likely, "host", "guessed", false, []string{"app.config found"}},
+		{"the cluster's objects", diagnose.Likely, diagnose.Structural, diagnose.Likely, "host", "guessed", false, []string{"app.config found"}},
+		{"the same subject", diagnose.Likely, diagnose.Words, diagnose.Likely, "config", "guessed", false, []string{"app.config found"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			config, host := rule("app.config"), rule("app.host")
+			config.About, host.About = "config", tc.about
+			says := func(by string, conf diagnose.Confidence, proof diagnose.Proof, weight int) func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
+				return func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
+					return []diagnose.Finding{{Confidence: conf, Proof: proof, Weight: weight, Log: c.Log(), At: 1, Summary: by}}
+				}
+			}
+			config.Match = says("found", tc.confidence, tc.proof, 0)
+			if tc.second {
+				host.Match = says("found", diagnose.Likely, diagnose.Words, -50)
+			}
+			host.Last = func(c *diagnose.Case) []diagnose.Finding {
+				return []diagnose.Finding{{Cause: "app.host", Confidence: tc.sure, Proof: diagnose.Words, Log: c.Log(), At: 1, Summary: tc.summary}}
+			}
+			e, err := diagnose.New([]diagnose.Rule{config, host}, diagnose.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, err := e.Diagnose(t.Context(), oneLog{[]byte("the kernel does not like this setting\n")}, web)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := []string{d.Cause + " " + strings.TrimSuffix(d.Summary, ".")}
+			for _, a := range d.Alternatives {
+				got = append(got, a.Cause+" "+string(a.Confidence))
+			}
+			if !slices.Equal(got, tc.want) {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
 // TestCommandsAreForCopying holds that nobody copies a command with "[redacted]" in it, or half of one.
 func TestCommandsAreForCopying(t *testing.T) {
 	offers := rule("app.bad")

@@ -20,8 +20,12 @@ type Rule struct {
 	// Match looks at a case and says what it finds. hits are the lines that this rule's own patterns matched, in the order of the log. It
 	// must cite what it claims, and return nothing when the evidence does not carry it.
 	Match func(c *Case, hits []Hit) []Finding
+	// About is what the last words of a program are about that ends of this cause: "config", "connection". Causes that share it are told apart by other
+	// means than words. Empty where no words tell the cause.
+	About string
 	// Last is asked when no rule finds more than an exit code, or an exception that may carry something. Its findings say of which cause they are;
-	// none is called more than likely, and those that are possible give way to Closing.
+	// none is called more than likely, and those that are possible give way to Closing. It is asked, too, when what was found rests on words and is not
+	// certain; a finding without a summary then only speaks for others of its cause.
 	Last func(c *Case) []Finding
 }
 

@@ -4,7 +4,7 @@ import "crashloop/diagnose"
 
 // All returns the catalogue, in the order in which it is listed and documented.
 func All() []diagnose.Rule {
-	return []diagnose.Rule{
+	all := []diagnose.Rule{
 		appPanic(),
 		appException(),
 		appSegfault(),
@@ -100,4 +100,8 @@ func All() []diagnose.Rule {
 		componentTLSSecretMissing(),
 		componentStateLocked(),
 	}
+	for i := range all {
+		all[i].About = Subject(all[i].ID)
+	}
+	return all
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	_ "embed" // the fitted model
 	"fmt"
 	"strings"
@@ -89,58 +90,74 @@ func newReadings() *readings {
 	return &readings{model: model, follows: follows(), words: newWording()}
 }
 
-// follow is how a subject goes on: what a sentence calls it, and how the rule of its cause takes it up.
+// follow is how a subject goes on: the cause that it mostly is, what a sentence calls it, how the rule of its cause takes it up, and whether a program
+// finds it out as it starts. One that nothing takes up only speaks for what the rule of its cause has found by itself.
 type follow struct {
-	about string
-	find  func(c *diagnose.Case, h diagnose.Hit, n naming) []diagnose.Finding
-	start bool // a program finds this out as it starts
+	cause, about string
+	find         func(c *diagnose.Case, h diagnose.Hit, n naming) []diagnose.Finding
+	start        bool
 }
 
 // follows is how each subject that is spoken of goes on.
 func follows() map[string]follow {
 	as := func(rule diagnose.Rule) func(*diagnose.Case, diagnose.Hit, naming) []diagnose.Finding {
 		return func(c *diagnose.Case, h diagnose.Hit, _ naming) []diagnose.Finding {
-			found := rule.Match(c, []diagnose.Hit{h})
-			for i := range found {
-				found[i].Cause = rule.ID
-			}
-			return found
+			return rule.Match(c, []diagnose.Hit{h})
 		}
 	}
+	nothing := func(*diagnose.Case, diagnose.Hit, naming) []diagnose.Finding { return nil }
 	config := as(appInvalidConfig())
 	return map[string]follow{
-		onConfig:    {"its configuration", config, true},
-		onArguments: {"its command line", as(appBadArguments()), true},
-		onVariable: {"an environment variable", func(c *diagnose.Case, h diagnose.Hit, n naming) []diagnose.Finding {
-			f := diagnose.FromHit(h, diagnose.Possible, diagnose.Words)
-			f.Advice = "Set it in the pod template"
-			if n.variable != "" {
-				var ok bool
-				if f, ok = envMissing(c, h, n.variable); !ok {
-					return config(c, h, n) // it is there, and wrong
-				}
-			}
-			f.Cause = "config.env-missing"
-			return []diagnose.Finding{f}
-		}, true},
-		onFile: {"a file that it needs", func(c *diagnose.Case, h diagnose.Hit, n naming) []diagnose.Finding {
-			if n.file == "" {
-				return nil
-			}
-			f := fileMissing(c, h, n.file)
-			f.Cause = "config.file-missing"
-			return []diagnose.Finding{f}
-		}, true},
-		onData:        {"the data that it finds", as(appIncompatibleData()), false},
-		onCredentials: {"its credentials", as(appBadCredentials()), false},
-		onModule:      {"something that its image lacks", as(appMissingModule()), true},
-		onHost:        {"the machine that it runs on", as(nodeHostIncompatible()), false},
-		onPermission:  {"what it may not touch", denies, false},
-		onConnection: {"something that it cannot reach", func(c *diagnose.Case, h diagnose.Hit, _ naming) []diagnose.Finding {
-			return c.Unreached(h)
-		}, false},
+		onConfig:      {"app.invalid-config", "its configuration", config, true},
+		onArguments:   {"app.bad-arguments", "its command line", as(appBadArguments()), true},
+		onVariable:    {"config.env-missing", "an environment variable", lacksVariable(config), true},
+		onFile:        {"config.file-missing", "a file that it needs", lacksFile, true},
+		onData:        {"app.incompatible-data", "the data that it finds", as(appIncompatibleData()), false},
+		onCredentials: {"app.bad-credentials", "its credentials", as(appBadCredentials()), false},
+		onModule:      {"app.missing-module", "something that its image lacks", as(appMissingModule()), true},
+		onHost:        {"node.host-incompatible", "the machine that it runs on", as(nodeHostIncompatible()), false},
+		onPermission:  {"app.permission-denied", "what it may not touch", denies, false},
+		onConnection:  {"dependency.external", "something that it cannot reach", unreached, false},
+		onTLS:         {"app.tls", "a certificate", nothing, false},
+		onKind:        {"config.crd-missing", "a kind of the API", nothing, false},
+		onRBAC:        {"app.kube-rbac", "its rights in the cluster", nothing, false},
+		onIdentity:    {"component.cloud-identity", "its identity in the cloud", nothing, false},
+		onFiles:       {"resources.too-many-files", "how many files it may open", nothing, false},
+		onDisk:        {"volume.full", "a full volume", nothing, false},
+		onReadOnly:    {"app.read-only-filesystem", "a file system that it may not write", nothing, false},
+		onPort:        {"app.port-in-use", "its port", nothing, false},
 	}
 }
+
+// lacksVariable takes up a variable that the container does not have; of one that it has the value is wrong, which is for config to find.
+func lacksVariable(config func(*diagnose.Case, diagnose.Hit, naming) []diagnose.Finding) func(*diagnose.Case, diagnose.Hit, naming) []diagnose.Finding {
+	return func(c *diagnose.Case, h diagnose.Hit, n naming) []diagnose.Finding {
+		f := diagnose.FromHit(h, diagnose.Possible, diagnose.Words)
+		f.Advice = "Set it in the pod template"
+		if n.variable != "" {
+			var ok bool
+			if f, ok = envMissing(c, h, n.variable); !ok {
+				found := config(c, h, n)
+				for i := range found {
+					found[i].Cause = "app.invalid-config"
+				}
+				return found
+			}
+		}
+		return []diagnose.Finding{f}
+	}
+}
+
+// lacksFile takes up a file that is not there.
+func lacksFile(c *diagnose.Case, h diagnose.Hit, n naming) []diagnose.Finding {
+	if n.file == "" {
+		return nil
+	}
+	return []diagnose.Finding{fileMissing(c, h, n.file)}
+}
+
+// unreached takes up a connection that failed in words which no pattern knows.
+func unreached(c *diagnose.Case, h diagnose.Hit, _ naming) []diagnose.Finding { return c.Unreached(h) }
 
 // denies takes up a path that a program may not use as it wants to. Without one the words may be about a right that a server keeps.
 func denies(c *diagnose.Case, h diagnose.Hit, n naming) []diagnose.Finding {
@@ -188,14 +205,14 @@ func (r *readings) last(c *diagnose.Case) []diagnose.Finding {
 	if h.Level < diagnose.Error {
 		h.Level = diagnose.NoLevel
 	}
-	found := f.find(c, h, n)
-	if len(found) == 0 {
-		return nil
-	}
-	found = found[:1]
+	found := append(f.find(c, h, n), diagnose.Finding{})[:1]
+	found[0].Cause = cmp.Or(found[0].Cause, f.cause)
 	found[0].Confidence = diagnose.Possible
 	if probable >= sure {
 		found[0].Confidence = diagnose.Likely
+	}
+	if found[0].Summary == "" && found[0].Log == nil {
+		return found
 	}
 	found[0].Summary = fmt.Sprintf("%s ends with exit code %d; what it said last seems to be about %s: %s", c.Who(), t.ExitCode, f.about, strings.TrimSpace(diagnose.Shorten(quote(h.Text), 200)))
 	return found

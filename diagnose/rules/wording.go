@@ -46,7 +46,7 @@ func newWording() *wording {
 }
 
 // read returns the words that a program ended with and the lines that they stand in, the last one first and exceptions behind; none where it said nothing that
-// could be why. A word is the beginning of one in lower case; what a line names stands among them in braces: {variable}, one that the container does not
+// could be why. A word is the beginning of one in lower case, or two that follow each other; what a line names stands among them in braces: {variable}, one that the container does not
 // set, {set}, one that it does, {mounted}, a path below a ConfigMap or Secret, {claim}, below a claim, {path}, any other, {settings}, a path of a file as
 // settings are kept in, {address}, {flag}, {argument}, what stands in the container's arguments; and how it ended: {exit 1}, {trace}, {own code}.
 func (w *wording) read(c *diagnose.Case) (reading.Words, []saidLine) {
@@ -78,11 +78,19 @@ func (w *wording) weigh(c *diagnose.Case, lines []saidLine) reading.Words {
 		var tokens []string
 		tokens, l.naming = w.tokens(c, l.text)
 		l.words = reading.Words{}
+		before := ""
 		for _, t := range tokens[:min(len(tokens), 80)] {
-			if stem, ok := stemOf(t); ok {
-				l.words.Add(stem, l.weight)
-				all.Add(stem, l.weight)
+			stem, ok := stemOf(t)
+			if !ok {
+				continue
 			}
+			l.words.Add(stem, l.weight)
+			all.Add(stem, l.weight)
+			if before != "" { // two that follow each other say more than both: "not found", "key size"
+				l.words.Add(before+" "+stem, l.weight)
+				all.Add(before+" "+stem, l.weight)
+			}
+			before = stem
 		}
 	}
 	return all
