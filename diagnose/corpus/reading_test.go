@@ -94,7 +94,7 @@ func ofRules(t *testing.T) []*crash {
 	t.Helper()
 	var out []*crash
 	for _, a := range archives(t, "../rules/*.txtar") {
-		cause, exit := map[string]string{}, map[string]string{}
+		cause, exit, log := map[string]string{}, map[string]string{}, map[string][]byte{}
 		for _, f := range a.files {
 			dir, rest, _ := strings.Cut(f.Name, "/")
 			switch rest {
@@ -107,10 +107,17 @@ func ofRules(t *testing.T) []*crash {
 						exit[dir] = strings.TrimSpace(value)
 					}
 				}
-			case "previous.log":
-				if cause[dir] != "" && exit[dir] != "" {
-					out = append(out, ended(t, a.name, dir, cause[dir], exit[dir], f.Data))
+			case "pod.yaml":
+				if m := exitCode.FindSubmatch(f.Data); m != nil && exit[dir] == "" {
+					exit[dir] = string(m[1])
 				}
+			case "previous.log":
+				log[dir] = f.Data
+			}
+		}
+		for _, dir := range slices.Sorted(maps.Keys(log)) {
+			if cause[dir] != "" && exit[dir] != "" {
+				out = append(out, ended(t, a.name, dir, cause[dir], exit[dir], log[dir]))
 			}
 		}
 	}
@@ -187,6 +194,9 @@ func TestReading(t *testing.T) {
 		}
 	}
 }
+
+// exitCode is the exit code in a pod's status.
+var exitCode = regexp.MustCompile(`exitCode: (\d+)`)
 
 // number is what tells several cases of one program apart.
 var number = regexp.MustCompile(`-\d+$`)
