@@ -72,6 +72,7 @@ func (c *Case) rank(findings []Finding) []ranked {
 		out = append(out, r)
 	}
 	c.blameDependency(out, findings, last)
+	c.blameComplaint(out, findings, last)
 	slices.SortStableFunc(out, func(a, b ranked) int { return b.score - a.score })
 	return out
 }

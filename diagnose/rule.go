@@ -130,6 +130,8 @@ type Finding struct {
 	// because it answers with HTTP 503". A dependency that is proven to be down, and of which the program complains to the end, is then the
 	// reason.
 	Killing string
+	// Unwell says that such a probe was answered: the program itself says that it is not well.
+	Unwell bool
 	// Unchanged says that a change of the pod template or its configuration cannot have set this off.
 	Unchanged bool
 

@@ -57,7 +57,7 @@ func probeUnhealthy() diagnose.Rule {
 				}
 			}
 			if code >= 500 || unserving {
-				f.Killing = f.Summary
+				f.Killing, f.Unwell = f.Summary, true
 			}
 			// The program's own trouble, where it says it.
 			for i := len(hits) - 1; i >= 0; i-- {
