@@ -33,6 +33,9 @@ const thirdTime = 3
 // longestStart is how long a program may take to come up: longer runs were more than attempts to.
 const longestStart = 30 * time.Minute
 
+// justNow is how long ago an end may lie at the most for a loop of runs that last hours to be under way.
+const justNow = time.Hour
+
 // EndKind says what an end of a container counts as.
 type EndKind int
 
@@ -161,7 +164,7 @@ func (th Thresholds) Loop(p *PodRecord, c *ContainerRecord, now time.Time) (Cond
 	if quick {
 		return CrashLoop, fmt.Sprintf("ended %s, the last time with %s%s", times(ends), last.Words(), after(c)), true
 	}
-	if th.slow(p, c, gap, now) || th.never(p, c, gap, now) {
+	if th.slow(p, c, gap, now) || th.never(p, c, gap, now) || th.leaks(p, c, gap, now) {
 		return SlowLoop, fmt.Sprintf("was restarted %s since %s, the last time after %s", times(int(c.Restarts)), p.Created.UTC().Format("2006-01-02 15:04 MST"), last.Words()), true
 	}
 	return "", "", false
@@ -224,6 +227,17 @@ func (th Thresholds) never(p *PodRecord, c *ContainerRecord, gap time.Duration, 
 	}
 	life := now.Sub(p.Created)
 	return now.Sub(last.Finished) <= gap+time.Minute && life <= th.SlowWindow && life <= gap*time.Duration(c.Ends()+1)*3/2
+}
+
+// leaks says that a container is killed for its memory at an even pace of hours, and was just now: its last run lasted about as long as they all do
+// on the mean since its pod was made. Such runs are too long for a slow loop of other ends, each of which may have a reason of its own.
+func (th Thresholds) leaks(p *PodRecord, c *ContainerRecord, gap time.Duration, now time.Time) bool {
+	last, _ := c.LastEnd()
+	if last.Reason != "OOMKilled" || int(c.Restarts) < th.SlowRestarts || gap <= 0 || gap > th.SlowWindow/2 || p.Created.IsZero() || now.Sub(last.Finished) > justNow {
+		return false
+	}
+	mean := last.Finished.Sub(p.Created) / time.Duration(c.Restarts)
+	return mean >= gap/2 && mean <= gap*2
 }
 
 // Stuck is a container that cannot start, as its pod's record shows it at one moment.

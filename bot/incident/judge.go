@@ -137,7 +137,17 @@ func (m *member) alike(th diagnose.Thresholds, now time.Time) bool {
 		return true
 	}
 	_, ok := m.slow(th, now)
-	return ok
+	return ok || m.leaks(th)
+}
+
+// leaks says that the newest ends, as many as make a slow loop, were kills for memory, however far apart.
+func (m *member) leaks(th diagnose.Thresholds) bool {
+	for _, s := range m.stamps[len(m.stamps)-th.SlowRestarts:] {
+		if s.like != "OOMKilled" {
+			return false
+		}
+	}
+	return true
 }
 
 // looksWhole says whether a unit is an incident by what befell whole pods, or by there being none: conditions 4 and 5.

@@ -84,6 +84,32 @@ var timelines = []struct {
 		`, `
 		10h0m0s opened Deployment/web slow-loop
 		`},
+	{"killed for its memory every six hours", `
+		0s synced
+		0s new web-1 Deployment/web abc
+		1s run web-1
+		6h crash web-1 137 OOMKilled
+		12h crash web-1 137 OOMKilled
+		18h crash web-1 137 OOMKilled
+		24h crash web-1 137 OOMKilled
+		30h crash web-1 137 OOMKilled
+		36h crash web-1 137 OOMKilled
+		47h
+		49h
+		`, `
+		30h0m0s opened Deployment/web slow-loop
+		48h0m0s recovered Deployment/web: it has run, ready and without a restart, for 12h
+		`},
+	{"killed for its memory every six hours, and once ended otherwise", `
+		0s synced
+		0s new web-1 Deployment/web abc
+		1s run web-1
+		6h crash web-1 137 OOMKilled
+		12h crash web-1 137 OOMKilled
+		18h crash web-1 1
+		24h crash web-1 137 OOMKilled
+		30h crash web-1 137 OOMKilled
+		`, ``},
 	{"five unlike restarts are none", `
 		0s synced
 		0s new web-1 Deployment/web abc
