@@ -66,8 +66,11 @@ func resourcesOOMJVMHeap() diagnose.Rule {
 				case heap.size > 0:
 					f.Summary += fmt.Sprintf(": its heap may grow to %s (%s), which leaves %s for threads, classes and buffers", writeBytes(heap.size), heap.flag, writeBytes(limit.Value()-heap.size))
 					f.Confidence = diagnose.Likely
-					if heap.size <= limit.Value()*3/4 {
+					switch {
+					case heap.size <= limit.Value()*3/4:
 						f.Weight = 40 // as it should be
+					case limit.Value()-heap.size < ampleBeside:
+						f.Weight = 85 // however long it takes to fill: nothing need leak for that
 					}
 				case heap.flag == "":
 					f.Summary += "; no -Xmx and no MaxRAMPercentage is set, which lets Java before 8u191 size its heap by the node's memory and makes it a quarter of the limit in later ones"
@@ -106,6 +109,9 @@ func resourcesOOMJVMHeap() diagnose.Rule {
 		},
 	}
 }
+
+// ampleBeside is more than most Java programs need beside their heap, for classes, threads, compiled code and buffers.
+const ampleBeside = 1 << 30
 
 // sizeHeap is the fix that makes the heap three quarters of the limit, want mebibytes (0 when there is no limit): where a flag sizes it now, that
 // flag has to change, as -Xmx prevails over MaxRAMPercentage and the last of two flags over the first.
