@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"crashloop/diagnose"
 )
 
@@ -65,6 +67,9 @@ func volumeSubpathShadow() diagnose.Rule {
 					return nil
 				}
 				if found, ok := hiddenDefault(c, hits); ok {
+					return []diagnose.Finding{found}
+				}
+				if found, ok := hiddenSettings(c, hits); ok {
 					return []diagnose.Finding{found}
 				}
 				if found, ok := hiddenFolder(c, hits); ok {
@@ -198,6 +203,49 @@ func hiddenDefault(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, boo
 	}
 	return diagnose.Finding{}, false
 }
+
+// hiddenSettings is for a file of a folder in which images keep their own settings, over which a volume is mounted that begins empty: the image's start
+// script would change the file, and does not find it. Where an init container mounts the volume, too, that one is to fill it.
+func hiddenSettings(c *diagnose.Case, hits []diagnose.Hit) (diagnose.Finding, bool) {
+	for _, h := range slices.Backward(hits) {
+		if !scripted.MatchString(h.Text) {
+			continue
+		}
+		for _, g := range anyPath.FindAllString(h.Text, 6) {
+			m, ok := mountAt(c, g)
+			if !ok || m.volume == nil || m.volume.PersistentVolumeClaim == nil && m.volume.EmptyDir == nil || path.Clean(m.MountPath) == path.Clean(g) || !settingsFolder.MatchString(path.Clean(m.MountPath)) || path.Ext(g) == "" || filled(c, m.Name) {
+				continue
+			}
+			f := diagnose.FromHit(h, diagnose.Likely, diagnose.Corroborated)
+			_, words := m.object(c.Subject.Namespace)
+			f.Weight, f.Keys = 70, []string{g}
+			f.Summary = fmt.Sprintf("%s cannot start: %s is mounted over %s, and hides what the image has there: its start script does not find %s", c.Who(), words, m.MountPath, g)
+			f.Advice = "Fill the volume with what the image has there before the first start, or mount it elsewhere"
+			f.Settle = "Whether the image has " + g + "."
+			f.Evidence = append(f.Evidence, m.cite(c))
+			f.Fixes = []diagnose.Fix{
+				{Title: "See what the image has there", Command: c.Kubectl("run", "look", "--rm", "-it", "--restart=Never", "--image="+image(c), "--command", "--", "ls", "-la", path.Clean(m.MountPath))},
+				m.singleFile(c),
+			}
+			return f, true
+		}
+	}
+	return diagnose.Finding{}, false
+}
+
+// filled says that an init container mounts a volume, too.
+func filled(c *diagnose.Case, volume string) bool {
+	return slices.ContainsFunc(c.Spec.InitContainers, func(i corev1.Container) bool {
+		return slices.ContainsFunc(i.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == volume })
+	})
+}
+
+var (
+	// scripted is how the commands of a start script, or its shell, say that they do not find a file.
+	scripted = regexp.MustCompile(`(?i)^(?:\+ )?(?:(?:\S*/)?(?:sed|cat|cp|mv|grep|e?grep|awk|envsubst|chmod|chown|cut|perl|ln|crudini|xmlstarlet|yq|jq|source|\.): |\S*(?:\.sh|entrypoint\S*|/(?:ba|da|a)?sh|^(?:ba|da|a)?sh): (?:line )?\d+: ).*(?:no such file|can't (?:read|open|stat)|cannot (?:stat|open|read|access|find))`)
+	// settingsFolder is where images keep the settings that they come with: a folder of that name within the program's, or one in /etc.
+	settingsFolder = regexp.MustCompile(`^(?:/[^/]+)+/(?:conf|configs?|configuration|etc|cfg|settings|conf\.d)$|^/etc/[\w.-]+(?:/[\w.-]+)?$`)
+)
 
 // anyPath is a path that a line names in full.
 var anyPath = regexp.MustCompile(`/[\w.@+-]+(?:/[\w.@+-]+)+`)
