@@ -72,6 +72,18 @@ func raise(l *Log, hits map[int][]Hit) {
 	}
 }
 
+// Insists says that the log ends with a hit's line time and again: the program says nothing else any more.
+func (h Hit) Insists() bool {
+	said, words := 0, lettersOf(h.Log.Line(h.Line))
+	last := h.Log.lastText()
+	for n := last; n > 0 && n > last-2*insists; n-- {
+		if lettersOf(h.Log.Line(n)) == words {
+			said++
+		}
+	}
+	return said >= insists
+}
+
 // lettersOf is a line without all that differs between two that say the same: times, addresses, counts. Its letters tell enough.
 func lettersOf(line string) string {
 	if len(line) > 600 {

@@ -131,7 +131,7 @@ func (c *Case) blameDependency(out []ranked, findings []Finding, last int) {
 	}
 	for j := range out {
 		d, f := &out[j], &findings[j]
-		if !f.connection || f.Proof < Corroborated || f.Confidence == Possible || d.Confidence == Possible && (f.At == 0 || last-f.At > 2) {
+		if !f.ofDependency() || f.Proof < Corroborated || f.Confidence == Possible || d.Confidence == Possible && (f.At == 0 || last-f.At > 2) {
 			continue
 		}
 		d.Confidence = f.Confidence

@@ -22,7 +22,7 @@ func dependencyJobIncomplete() diagnose.Rule {
 			Mend:    "Mend and run the Job first: delete it and apply it again, or roll the release forward.",
 			Source:  "kubernetes.io/docs/concepts/workloads/controllers/job",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"does not exist", "doesn't exist", "no such table", "unknown column", "no such column", "migration", "undefinedtable", "relation \"", "not initialized", "not been initialized", "schema", "nosuchbucket", "not found", "not_found_exception", "unknown_topic", "not host this topic", "could not find your database"}, Regexp: `(?i)could not find your database: (?P<name4>[\w./-]*\w)|\b(?:node|znode|key) (?:does not|doesn't) exist: (?P<name5>/[\w./-]*\w)|(?:relation|table|column|database|schema|key ?space|bucket|topic|index|collection|queue|vhost|namespace|tablespace|catalog) ["'` + "`" + `]?(?P<name>[\w./-]+)["'` + "`" + `]? (?:does not|doesn't) exist|NoSuchBucket|specified bucket does not exist|(?:key ?space|bucket|topic|collection|queue|exchange|vhost|catalog) ["'` + "`" + `]?(?P<name3>[\w./-]+)["'` + "`" + `]? (?:is |was )?not found|(?:schema )?version (?:information|table)? ?(?:is |was )?not found in|schema (?:is |was )?not found|\bindex_not_found_exception|no such index|UNKNOWN_TOPIC_OR_PARTITION|does not host this topic|no such table: (?P<name2>\S+)|unknown column|no such column|(?:pending|unapplied|missing|run)\b.{0,20}migrations?|migrations? (?:are |is )?(?:pending|missing|not (?:applied|run))|not (?:been )?initialized`}},
+		Log: []diagnose.Pattern{{Words: []string{"does not exist", "doesn't exist", "no such table", "unknown column", "no such column", "migration", "undefinedtable", "relation \"", "not initialized", "not been initialized", "schema", "nosuchbucket", "not found", "not_found_exception", "unknown_topic", "not host this topic", "could not find your database"}, Regexp: `(?i)could not find your database: (?P<name4>[\w./-]*\w)|\b(?:node|znode|key) (?:does not|doesn't) exist: (?P<name5>/[\w./-]*\w)|(?:relation|table|column|database|schema|key ?space|bucket|topic|index|collection|queue|vhost|namespace|tablespace|catalog):? ["'` + "`" + `]?(?P<name>[\w./-]+)["'` + "`" + `]? (?:does not|doesn't) exist|NoSuchBucket|specified bucket does not exist|(?:key ?space|bucket|topic|collection|queue|exchange|vhost|catalog) ["'` + "`" + `]?(?P<name3>[\w./-]+)["'` + "`" + `]? (?:is |was )?not found|(?:schema )?version (?:information|table)? ?(?:is |was )?not found in|schema (?:is |was )?not found|\bindex_not_found_exception|no such index|UNKNOWN_TOPIC_OR_PARTITION|does not host this topic|no such table: (?P<name2>\S+)|unknown column|no such column|(?:pending|unapplied|missing|run)\b.{0,20}migrations?|migrations? (?:are |is )?(?:pending|missing|not (?:applied|run))|not (?:been )?initialized`}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			if c.Subject.Kind() == "Job" || c.Subject.Kind() == "CronJob" {
 				return nil
@@ -35,7 +35,7 @@ func dependencyJobIncomplete() diagnose.Rule {
 				f.Weight = 30
 				prepares = func(j *batchv1.Job) bool { return speaksOf(j, g["name"]) }
 			} else if h, hit, ok := lastHit(c, hits, func(h diagnose.Hit) bool {
-				return !told(h) || strings.Contains(h.Text, "not been initialized")
+				return !told(h) || strings.Contains(h.Text, "not been initialized") || awaits.MatchString(h.Text) && h.Insists()
 			}); ok {
 				f = h
 				f.Weight = 40
@@ -65,6 +65,9 @@ func dependencyJobIncomplete() diagnose.Rule {
 		},
 	}
 }
+
+// awaits is how a program says that it tries again until something is there.
+var awaits = regexp.MustCompile(`(?i)\bwait(?:ing|s)?\b|\bretry(?:ing)?\b|\btry(?:ing)? again\b`)
 
 // speaksOf says that a Job's name or command line names an object.
 func speaksOf(j *batchv1.Job, name string) bool {
