@@ -228,8 +228,8 @@ func refusedFinding(h diagnose.Hit, g given) diagnose.Finding {
 // refusedArgument is a value of the command line that the program refuses in words of its own.
 func refusedArgument(c *diagnose.Case) []diagnose.Finding {
 	h, g, ok := refusesGiven(c, argument)
-	if !ok {
-		return nil
+	if !ok || strings.Contains(h.Text, " is not supported for primary IP family") {
+		return nil // kube-proxy takes the mode, and its node cannot do it (node.host-incompatible)
 	}
 	f := refusedFinding(h, g)
 	f.Weight = -100

@@ -79,6 +79,24 @@ func hookFailed(c *diagnose.Case) (hook, bool) {
 	return h, true
 }
 
+// ofKernel is the last command of a hook's script when that asks something of the node's kernel: the script ends as that command does.
+var ofKernel = regexp.MustCompile(`(?:^|[;&|\n]|\s)\s*(?P<cmd>(?:/\S*/)?(?:modprobe|insmod|sysctl)\s[^;&|>\n]*[^;&|>\s\d])(?:\s*\d?>{1,2}&?\s*\S+)*\s*;?\s*$`)
+
+// incompatible is the finding of a hook that the kubelet does not tell the words of, and whose last command asks something of the kernel; false for
+// any other.
+func (h hook) incompatible(c *diagnose.Case) (diagnose.Finding, bool) {
+	g := groups(ofKernel, h.runs)
+	if g == nil || h.complain != "" {
+		return diagnose.Finding{}, false
+	}
+	f := h.finding(c)
+	f.Weight = 20
+	f.Summary = fmt.Sprintf("%s is killed each time because its post-start hook fails, whose last command is %s: node %s most likely has no such kernel module or setting, or the container may not change it", c.Who(), g["cmd"], firstOf(c.Spec.NodeName, "NODE"))
+	f.Advice = "Load or set it on the node itself, or let the hook go on without it"
+	f.Settle = "What the command says when it is run on the node."
+	return f, true
+}
+
 // finding is what every rule says of a hook that failed; its own advice comes on top.
 func (h hook) finding(c *diagnose.Case) diagnose.Finding {
 	f := diagnose.Finding{Confidence: diagnose.Likely, Proof: diagnose.Structural, Evidence: []diagnose.Evidence{h.said.cite()}}

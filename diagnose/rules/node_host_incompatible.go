@@ -28,6 +28,8 @@ func nodeHostIncompatible() diagnose.Rule {
 				`(?:unsupported|not supported|unknown|incompatible|no such).{0,60}cgroup|cgroup.{0,60}(?:not supported|unsupported|not mounted|no such file)|bad system call|SIGSYS|requires? (?:a )?(?:CPU|kernel)` +
 				`|io_uring.{0,60}(?:not permitted|fail|ENOSYS|unsupported)|kernel version.{0,60}(?:not supported|too old|required|at least)|modprobe.{0,60}(?:not found|can't|FATAL)` +
 				`|/proc/sys/\S+: (?:no such file|read-only file|permission denied)|do you need to insmod|can't initialize iptables table|make sure you have \S+ installed on the host|^CRNGT failed`},
+			// kube-proxy, and the iptables that it runs.
+			{Words: []string{"missing kernel module?", "is not supported for primary ip family"}, Regexp: `missing kernel module\?|\b(?:iptables|ipvs|nftables) is not supported for primary IP family`},
 			// Processors, graphics cards, IPv6.
 			{Words: []string{"glibc detected an invalid", "cpu does not support", "cpu isa level", "your machine doesn't support", "unsupported system page size", "error_library_not_found", "nvml", "nvidia-smi", "cannot assign requested address", "address family not supported"}, Regexp: `(?i)` +
 				`CPU does not support|CPU ISA level is lower than required|your machine doesn't support|Unsupported system page size` +
@@ -48,6 +50,11 @@ func nodeHostIncompatible() diagnose.Rule {
 				return h.Level != diagnose.Info && h.Level != diagnose.Debug && (h.Level != diagnose.Warn || exit(c) == 132)
 			})
 			if !ok {
+				if k, failed := hookFailed(c); failed {
+					if f, ok := k.incompatible(c); ok {
+						return []diagnose.Finding{f}
+					}
+				}
 				return nil
 			}
 			f.Weight = 25
@@ -73,6 +80,9 @@ func nodeHostIncompatible() diagnose.Rule {
 				f.Summary = fmt.Sprintf("%s finds no named pipe %s on its Windows node: the service that should serve it does not run there", c.Who(), h.Group("pipe"))
 				f.Advice = "Install and start that service on the node, or use a release of the program that does without it"
 				f.Weight = 60
+			case strings.Contains(t, "primary ip family"):
+				f.Advice = "Load the kernel's modules for iptables on the node, or set the proxy mode to nftables, which newer systems have instead"
+				f.Weight = 90
 			case strings.Contains(t, "background jobs"):
 				f.Weight = 90
 			case strings.Contains(t, "::") && (strings.Contains(t, "address family not supported") || strings.Contains(t, "cannot assign requested")):
