@@ -14,7 +14,7 @@ type Sample struct {
 
 const (
 	// rounds is how often all samples are gone through, and step how far the weights go at first.
-	rounds, step = 250, 0.1
+	rounds, step = 120, 0.1
 	// looseness is how freely the weights follow the samples: the reciprocal of what their squares cost.
 	looseness = 3
 	// rare is in how many samples a stem must stand to count, and slight the weight that is left away: it says nearly nothing.

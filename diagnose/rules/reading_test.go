@@ -14,16 +14,20 @@ func TestPick(t *testing.T) {
 	for _, tc := range []struct {
 		name, log string
 		want      []string // the one that matters most first
+		calm      bool
 	}{
-		{"the last error and what stands with it", "INFO up\nERROR boot\nERROR the schema is behind\nINFO stopped", []string{"the schema is behind", "boot"}},
-		{"where more can be read", "ERROR the table is gone\nERROR For more details run the command with the option --trace", []string{"the table is gone"}},
-		{"how a program is used, after any error", "error: gone\nUsage:\n  tool [flags]\n\nFlags:\n  --config string   the configuration file", []string{"error: gone"}},
-		{"without the logger's own fields", `time="2026-03-01T09:59:27Z" level=fatal caller=main.go:12 msg="no quorum, cannot go on"`, []string{`msg="no quorum, cannot go on"`}},
+		{"the last error and what stands with it", "INFO up\nERROR boot\nERROR the schema is behind\nINFO stopped", []string{"the schema is behind", "boot"}, false},
+		{"where more can be read", "ERROR the table is gone\nERROR For more details run the command with the option --trace", []string{"the table is gone"}, false},
+		{"how a program is used, after any error", "error: gone\nUsage:\n  tool [flags]\n\nFlags:\n  --config string   the configuration file", []string{"error: gone"}, false},
+		{"without the logger's own fields", `time="2026-03-01T09:59:27Z" level=fatal caller=main.go:12 msg="no quorum, cannot go on"`, []string{`msg="no quorum, cannot go on"`}, false},
 
-		{"no refusal", "settings are up to date\nloaded configuration from /etc/app/app.yaml", nil},
-		{"what it does without", "the setting cache.size is not valid, using the default of 64\nbye", nil},
-		{"an error that it got over", "ERROR unknown field x\nINFO one\nINFO two\nINFO three\nINFO four", nil},
-		{"no words", "1 2 3", nil},
+		{"no refusal", "settings are up to date\nloaded configuration from /etc/app/app.yaml", []string{"loaded configuration from /etc/app/app.yaml", "settings are up to date"}, true},
+		{"where more can be read, behind what it is about", "2026/03/01 09:59:27 no default credentials. See https://docs.example/setup for more information", []string{"no default credentials. See for more information"}, false},
+		{"an end that says why", "Unable to find template invoice, stopping", []string{"Unable to find template invoice, stopping"}, false},
+		{"what it does not try again", "login rejected, not retrying", []string{"login rejected, not retrying"}, false},
+		{"what it does without", "the setting cache.size is not valid, using the default of 64\nbye", nil, false},
+		{"an error that it got over", "ERROR unknown field x\nINFO one\nINFO two\nINFO three\nINFO four", nil, false},
+		{"no words", "1 2 3", nil, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			lines := w.pick(diagnose.NewLog("log", []byte(tc.log)))
@@ -35,6 +39,9 @@ func TestPick(t *testing.T) {
 				if i >= len(got) || i >= len(tc.want) || got[i] != tc.want[i] {
 					t.Fatalf("got %q, want %q", got, tc.want)
 				}
+			}
+			if len(lines) > 0 && lines[0].calm != tc.calm {
+				t.Errorf("calm is %v", lines[0].calm)
 			}
 		})
 	}

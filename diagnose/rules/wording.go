@@ -25,6 +25,7 @@ type saidLine struct {
 	text   string
 	weight float64
 	words  reading.Words // as they count in all that is read
+	calm   bool          // no line that is read with it says that something failed or is refused
 	naming
 }
 
@@ -34,7 +35,7 @@ const linesBefore, linesAfter, longestRead = 6, 4, 2000
 func newWording() *wording {
 	return &wording{
 		refusal: regexp.MustCompile(`(?i)\b(?:not?|n't|cannot|can't|couldn't|fail\w*|failure|error|invalid|unable|missing|unknown|must|refus\w*|reject\w*|denied|bad|illegal|unsupported|requires?|required|needs?|expect\w*|please|exceed\w*|too|already|without|wrong|incorrect|fatal|abort\w*|mismatch\w*|unexpected|insecure|duplicate\w*|conflict\w*|lack\w*|expired|corrupt\w*|incompatible|lower|newer|older)\b|n't\b`),
-		goesOn:  regexp.MustCompile(`(?i)using (?:the |a |its )?(?:built-?in |older |previous )?(?:default|one|instead)|defaulting|falling back|fall back to|ignoring|ignored|will (?:be retried|retry)|retrying|try again|answered with|skipping|\b(?:continu|proceed)(?:es|ing)\b|\bdisabled$|without it\b|\boptional\b`),
+		goesOn:  regexp.MustCompile(`(?i)using (?:the |a |its )?(?:built-?in |older |previous )?(?:default|one|instead)|defaulting|falling back|fall back to|ignoring|ignored|will (?:be retried|retry)|retrying|(?:will|to|then) try again|trying again|answered with|skipping|\b(?:continu|proceed)(?:es|ing)\b|\bdisabled$|without it\b|\boptional\b`),
 		names: regexp.MustCompile(`\b([A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9])\b` + // a variable
 			`|(?:^|[\s='"(\x60:,\[])(/[\w.@+-]+(?:/[\w.@+-]+)+)` + // a file
 			`|(?:^|[\s='"(\x60])(--?[a-z][\w-]+)` + // a flag
@@ -57,6 +58,9 @@ func (w *wording) read(c *diagnose.Case) (reading.Words, []saidLine) {
 	all := w.weigh(c, lines)
 	if t := c.Last(); t != nil {
 		all.Add(fmt.Sprintf("{exit %d}", t.ExitCode), 0.5)
+	}
+	if lines[0].calm {
+		all.Add("{calm}", 1)
 	}
 	for _, t := range c.Traces() {
 		if !t.Handled {
@@ -140,7 +144,10 @@ func (w *wording) pick(l *diagnose.Log) []saidLine {
 	var all []line // the last ones, the last first
 	for n := l.Len(); n > 0 && n > l.Len()-120 && len(all) < 40; n-- {
 		raw := l.Line(n)
-		if letters(raw) < 5 || frame.MatchString(raw) || more.MatchString(raw) {
+		if letters(raw) < 5 || frame.MatchString(raw) {
+			continue
+		}
+		if at := more.FindStringIndex(raw); at != nil && letters(raw[:strings.LastIndexAny(raw[:at[0]], ".!;:")+1]) < 8 {
 			continue
 		}
 		all = append(all, line{n, diagnose.Say(raw), diagnose.LineLevel(raw)})
@@ -148,7 +155,7 @@ func (w *wording) pick(l *diagnose.Log) []saidLine {
 	at := slices.IndexFunc(all, func(x line) bool { return x.level >= diagnose.Error })
 	if at < 0 {
 		at = slices.IndexFunc(all, func(x line) bool {
-			return x.level == diagnose.NoLevel && (len(x.text) > 80 || !stopping.MatchString(x.text))
+			return x.level == diagnose.NoLevel && (len(x.text) > 80 || !stopping.MatchString(x.text) || w.refusal.MatchString(x.text))
 		})
 	}
 	if at < 0 {
@@ -177,7 +184,7 @@ func (w *wording) pick(l *diagnose.Log) []saidLine {
 		default:
 			continue
 		}
-		if w.goesOn.MatchString(x.text) {
+		if w.goesOn.MatchString(notAgain.ReplaceAllString(x.text, "")) {
 			if i == at {
 				return nil
 			}
@@ -188,13 +195,16 @@ func (w *wording) pick(l *diagnose.Log) []saidLine {
 		out = append(out, saidLine{n: x.n, text: text, weight: weight})
 	}
 	if !refused {
-		return nil
+		out[0].calm = true
 	}
 	return out
 }
 
 // usage is a line of a text on how to use a program, which many print whatever went wrong.
 var usage = regexp.MustCompile(`(?i)^\s*(?:-|usage\b|flags:|options:|commands:|available commands)`)
+
+// notAgain is how a program says that it tries no more.
+var notAgain = regexp.MustCompile(`(?i)\b(?:not|no longer|without|stop(?:ped)?) (?:retrying|trying again)\b`)
 
 // more is a line that says where more can be read.
 var more = regexp.MustCompile(`(?i)\bfor (?:more|further) (?:details|information|help)\b|\bcomplete log of\b|\btry '?[\w -]+--help\b`)
