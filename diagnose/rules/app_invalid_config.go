@@ -155,6 +155,7 @@ func appInvalidConfig() diagnose.Rule {
 				}
 				f.Summary = fmt.Sprintf("%s refuses its configuration: %s", c.Who(), diagnose.Shorten(what, 260))
 				f.Advice = "Correct it and restart the workload"
+				absent := false
 				for _, g := range anyPath.FindAllStringSubmatch(h.Text, 6) {
 					m, ok := mountAt(c, g[1])
 					if !ok {
@@ -165,6 +166,10 @@ func appInvalidConfig() diagnose.Rule {
 						continue
 					}
 					object, words := m.object(c.Subject.Namespace)
+					if m.lacks(c) {
+						absent = true // nothing can be wrong with what is not there
+						continue
+					}
 					f.Proof = diagnose.Corroborated
 					switch h.Pattern {
 					case "made", "thrown", "value": // a file may be named in such words for another reason
@@ -189,7 +194,10 @@ func appInvalidConfig() diagnose.Rule {
 					f.Fixes = append(f.Fixes, m.edit(c)...)
 					break
 				}
-				if f.Root == "" {
+				if absent && f.Proof < diagnose.Corroborated {
+					f.Confidence = diagnose.Possible
+				}
+				if f.Root == "" && !absent {
 					fromArgument(c, &f)
 				}
 				if f.Root == "" {

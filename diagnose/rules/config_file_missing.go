@@ -42,6 +42,8 @@ func configFileMissing() diagnose.Rule {
 			{Name: "dotnet", Words: []string{"could not find file", "could not find a part of the path", "physical path was"}, Regexp: `(?i)(?:could not find (?:file|a part of the path)|physical path was) '(?P<path>[^']+)'`},
 			{Name: "words", Words: []string{"does not exist", "not found", "no such file", "missing", "cannot find", "can't find", "unable to find", "could not find", "failed to find", "could not be found"}, Regexp: `(?i)(?:^|[^/\w.-])(?:config(?:uration)?|settings|file|certificate|key|keystore|credentials?|kubeconfig|template|schema|policy|license)[^/"']{0,40}?['"(]?(?P<path>/[^\s'",;()]+\.[a-z0-9]{1,12})['")]?[^/\d]{0,20}?(?:does not exist|not found|no such file|is missing|could not be found|cannot be found)`},
 			{Name: "find", Words: []string{"cannot find", "can't find", "unable to find", "could not find", "failed to find", "couldn't find", "missing"}, Regexp: `(?i)(?:cannot find|can't find|unable to find|could not find|failed to find|couldn't find|missing)(?: the)? (?:config(?:uration)?|settings|certificate|credentials?|key|license)?(?: ?file)?:? ?['"(]?(?P<path>/[^\s'",;()]+\.[a-z0-9]{1,12})`},
+			// Go's own form of the error, with the number of ENOENT.
+			{Name: "struct", Words: []string{"patherror{"}, Regexp: `&(?:os|fs)\.PathError\{Op:"\w+", Path:"(?P<path>[^"]+)", Err:(?:syscall\.Errno\()?0x2\b`},
 			// GHC names the file first: "app: /etc/app.yml: openFile: does not exist (No such file or directory)".
 			{Name: "ghc", Words: []string{"file: does not exist ("}, Regexp: `(?:^|[\s:])` + file + `: (?:open|with|read|get)\w*: does not exist \(`},
 			{Name: "directory", Words: []string{"not found", "does not exist", "missing"}, Regexp: `(?i)\b(?:data|home|config(?:uration)?|template|static|plugin|migrations?) director(?:y|ies) (?:at |path )?['"]?(?P<path>/[^\s'",;()]+)['"]? (?:is |was )?(?:not found|does not exist|missing)\b`},
@@ -204,8 +206,11 @@ func fileMissing(c *diagnose.Case, h diagnose.Hit, file string) diagnose.Finding
 	switch {
 	case ok && m.isConfig():
 		object, words := m.object(c.Subject.Namespace)
-		keys := keysOf(c, m)
+		keys := filesOf(c, m)
 		f.Proof = diagnose.Corroborated
+		if len(m.items()) > 0 && m.lacks(c) {
+			return notListed(c, f, m)
+		}
 		f.Root = object
 		f.Summary += fmt.Sprintf(": %s, mounted at %s, has no %s", words, m.MountPath, m.key)
 		if object != "" {
@@ -258,5 +263,16 @@ func fileMissing(c *diagnose.Case, h diagnose.Hit, file string) diagnose.Finding
 	if where := argued(c, file); where != "" {
 		f.Evidence = append(f.Evidence, diagnose.Evidence{Source: where, Text: "names " + file})
 	}
+	return f
+}
+
+// notListed ends the finding of a file that its volume does not bring, because the volume lists which keys it takes, and by what names.
+func notListed(c *diagnose.Case, f diagnose.Finding, m mount) diagnose.Finding {
+	files := filesOf(c, m)
+	_, words := m.object(c.Subject.Namespace)
+	f.Confidence = diagnose.Certain
+	f.Summary += fmt.Sprintf(": the volume %s, mounted at %s, brings %s of %s and no %s", m.Name, m.MountPath, list(files), words, m.key)
+	f.Advice = fmt.Sprintf("Give the item in the volume %s the path %s, or tell the program the right file", m.Name, m.key)
+	f.Evidence = append(f.Evidence, m.cite(c), diagnose.Evidence{Source: "spec.volumes[" + m.Name + "].items", Text: list(files)})
 	return f
 }

@@ -116,17 +116,7 @@ func (m mount) setMode(c *diagnose.Case, title, mode string) diagnose.Fix {
 
 // sourceKey is the key of the ConfigMap or Secret that the file comes from; items may give it another name.
 func (m mount) sourceKey() string {
-	if m.volume == nil {
-		return m.key
-	}
-	var items []corev1.KeyToPath
-	switch v := m.volume; {
-	case v.ConfigMap != nil:
-		items = v.ConfigMap.Items
-	case v.Secret != nil:
-		items = v.Secret.Items
-	}
-	for _, item := range items {
+	for _, item := range m.items() {
 		if item.Path == m.key {
 			return item.Key
 		}
@@ -134,9 +124,42 @@ func (m mount) sourceKey() string {
 	return m.key
 }
 
+// items are the keys that the volume takes of its ConfigMap or Secret, and the files that it makes of them; none when it takes all as they are.
+func (m mount) items() []corev1.KeyToPath {
+	switch v := m.volume; {
+	case v == nil:
+	case v.ConfigMap != nil:
+		return v.ConfigMap.Items
+	case v.Secret != nil:
+		return v.Secret.Items
+	}
+	return nil
+}
+
 // brings says that the mount is known to bring the file that it was looked up for: its ConfigMap or Secret has it.
 func (m mount) brings(c *diagnose.Case) bool {
-	return m.key != "" && slices.Contains(keysOf(c, m), m.sourceKey())
+	return m.key != "" && slices.Contains(filesOf(c, m), m.key)
+}
+
+// lacks says that the mount is known not to bring the file or folder that it was looked up for.
+func (m mount) lacks(c *diagnose.Case) bool {
+	if m.key == "" || m.SubPathExpr != "" {
+		return false
+	}
+	files := filesOf(c, m)
+	return len(files) > 0 && !slices.ContainsFunc(files, func(f string) bool { return f == m.key || strings.HasPrefix(f, m.key+"/") })
+}
+
+// filesOf lists the files that a volume of a ConfigMap or Secret brings, as far as they are known.
+func filesOf(c *diagnose.Case, m mount) []string {
+	var files []string
+	for _, item := range m.items() {
+		files = append(files, item.Path)
+	}
+	if files == nil {
+		return keysOf(c, m)
+	}
+	return files
 }
 
 // foldersOf says that a volume of configuration is known to bring folders: items of it name paths in them.
