@@ -16,10 +16,12 @@ func resourcesOOMLeak() diagnose.Rule {
 			Mend:    "Find what grows: a heap profile, cache limits, the size of batches. Raising the limit only makes the time longer.",
 			Source:  "kubernetes.io/docs/tasks/configure-pod-container/assign-memory-resource",
 		},
-		Match: func(c *diagnose.Case, _ []diagnose.Hit) []diagnose.Finding {
+		// What runtimes and servers say of a leak that they see: Node.js of listeners, Netty of buffers, the pools of Java's databases of connections.
+		Log: []diagnose.Pattern{{Words: []string{"memory leak", "leak: ", "leak detect"}, Regexp: `(?i)\b(?:possible|probable|potential|apparent) (?:\w+ )?(?:memory |connection )?leak\b|\bmemory leak detected\b|\bLEAK: \S+ was not called before|\bconnection leak detect`}},
+		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			f, ok := oomKilled(c)
 			limit, has := memoryLimit(c)
-			if !ok || !has || c.Ran() < 10*time.Minute || c.Status.RestartCount < 2 {
+			if !ok || !has || !longLife(c) {
 				return nil
 			}
 			f.Weight = 80
@@ -36,10 +38,21 @@ func resourcesOOMLeak() diagnose.Rule {
 			if u, ok := c.Usage(); ok && c.Running() && !u.Memory.IsZero() && c.When(u) != "" {
 				f.Summary += fmt.Sprintf("; %s it uses %s", c.When(u), diagnose.Bytes(u.Memory))
 			}
+			large := largeHeap(c, &f, limit)
 			f.Advice = "Look for what grows - a leak, a cache, load - rather than at its start"
 			f.Evidence = append(f.Evidence, diagnose.Evidence{Source: limitField(c), Text: limit.String()})
-			f.Fixes = []diagnose.Fix{{Title: "Watch its memory", Command: c.Kubectl("top", "pod", c.Subject.Pod, "--containers")}, raiseMemory(c, moreMemory(limit))}
+			if _, h, ok := lastHit(c, hits, nil); ok {
+				f.Weight += 10
+				f.Evidence = append(f.Evidence, h.Cite())
+			}
+			f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Watch its memory", Command: c.Kubectl("top", "pod", c.Subject.Pod, "--containers")})
+			if !large {
+				f.Fixes = append(f.Fixes, raiseMemory(c, moreMemory(limit)))
+			}
 			return []diagnose.Finding{f}
 		},
 	}
 }
+
+// longLife says that a container which has been restarted ran for so long that what it does, and not its start, is what takes its memory.
+func longLife(c *diagnose.Case) bool { return c.Ran() >= 10*time.Minute && c.Status.RestartCount >= 2 }

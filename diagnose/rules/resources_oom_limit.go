@@ -47,15 +47,11 @@ func resourcesOOMLimit() diagnose.Rule {
 			if findJavaHeap(c, limit.Value()).java {
 				f.Confidence = diagnose.Likely // what of it is its heap is not seen
 			}
-			heap := nodeHeap(c)
-			if heap.size > limit.Value()*9/10 {
+			if largeHeap(c, &f, limit) {
 				f.Weight += 10
-				f.Summary += fmt.Sprintf("; its heap alone may grow to %s (%s)", writeBytes(heap.size), heap.flag)
-				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: heap.where, Text: heap.flag})
-				f.Fixes = append(f.Fixes, diagnose.Fix{
-					Title:   fmt.Sprintf("Keep the heap at three quarters of the limit, %dMi", limit.Value()*3/4>>20),
-					Command: c.Kubectl("set", "env", c.Target(), "-c", c.Subject.Container, fmt.Sprintf("NODE_OPTIONS=--max-old-space-size=%d", limit.Value()*3/4>>20)),
-				})
+			}
+			if longLife(c) {
+				f.Confidence, f.Weight = diagnose.Likely, 50 // what it grows by is not seen
 			}
 			more, why := suggestMemory(c, limit, lives)
 			f.Advice = why
@@ -116,6 +112,21 @@ func nodeHeap(c *diagnose.Case) heapFlag {
 	}
 	look(c.SpecField("args"), strings.Join(slices.Concat(c.Container.Command, c.Container.Args), " "))
 	return h
+}
+
+// largeHeap adds to a finding that Node.js may make its heap about as large as the memory limit, or larger; false where it may not.
+func largeHeap(c *diagnose.Case, f *diagnose.Finding, limit resource.Quantity) bool {
+	heap := nodeHeap(c)
+	if heap.size <= limit.Value()*9/10 {
+		return false
+	}
+	f.Summary += fmt.Sprintf("; its heap alone may grow to %s (%s)", writeBytes(heap.size), heap.flag)
+	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: heap.where, Text: heap.flag})
+	f.Fixes = append(f.Fixes, diagnose.Fix{
+		Title:   fmt.Sprintf("Keep the heap at three quarters of the limit, %dMi", limit.Value()*3/4>>20),
+		Command: c.Kubectl("set", "env", c.Target(), "-c", c.Subject.Container, fmt.Sprintf("NODE_OPTIONS=--max-old-space-size=%d", limit.Value()*3/4>>20)),
+	})
+	return true
 }
 
 // initKilled is what runc says when the kernel ended what it starts a container with.
