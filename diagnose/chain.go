@@ -104,6 +104,9 @@ func (c *Case) followService(a Address, h Hit, f Finding, s *corev1.Service) (Fi
 		}
 		return c.external(a, h, f, s.Spec.ExternalName), true
 	}
+	if found, ok := c.otherDomain(a, h, f, s); ok {
+		return found, true
+	}
 	f.Chain = []Link{{Object: object, Says: "is what " + a.String() + " leads to"}}
 	if member, pod := c.memberOf(a, s); pod != nil && !PodReady(pod) && pod.DeletionTimestamp == nil {
 		return c.followPods(a, h, f, s, []*corev1.Pod{pod})
@@ -148,6 +151,25 @@ func (c *Case) followService(a Address, h Hit, f Finding, s *corev1.Service) (Fi
 		return found, true
 	}
 	return c.readyNow(a, h, f, s)
+}
+
+// otherDomain is for a name that is not found although its Service is there and hands out addresses: what is wrong with it is its end, the domain of
+// the cluster, where that is another than clusters have unless they are told otherwise.
+func (c *Case) otherDomain(a Address, h Hit, f Finding, s *corev1.Service) (Finding, bool) {
+	_, domain, _ := strings.Cut(strings.TrimSuffix(a.Host, "."), ".svc.")
+	if h.Pattern != failedName || unanswered(h.Text) || domain == "" || domain == "cluster.local" {
+		return Finding{}, false
+	}
+	if ready, known := c.readyEndpoints(s); !s.Spec.PublishNotReadyAddresses && (!known || ready == 0) {
+		return Finding{}, false
+	}
+	f.Cause, f.Proof, f.Confidence = "dependency.service-missing", Corroborated, Likely
+	f.Summary = fmt.Sprintf("%s, though Service %s/%s is there: most likely the cluster's domain is not %s, and the name must end otherwise", couldNot(c, a, h.Pattern), s.Namespace, s.Name, domain)
+	f.Advice = "Correct the domain in its settings, most often to cluster.local; /etc/resolv.conf in any pod names the right one"
+	f.Evidence = append(f.Evidence, Evidence{"Service " + s.Namespace + "/" + s.Name, "exists"})
+	f.Settle = "What /etc/resolv.conf in a pod names as search domains."
+	f.Fixes = []Fix{{Title: "See where the name comes from", Command: c.Kubectl("get", c.Target(), "-o", "yaml")}}
+	return f, true
 }
 
 // followAlias goes on from a Service that only stands for another name, when that is one of the cluster.
