@@ -243,14 +243,14 @@ func listening() []diagnose.Pattern {
 		Words: []string{
 			"listening", "started on", "running on", "running at", "ready to accept connections", "started server", "server started", "serving on", "serving http", "bound to", "http bound on", "bind to", "tomcat started", "start worker process",
 			"application startup complete", "server is up", "started application", "ready for connections", "start listening", "accepting connections", "now listening", "server ready", "started at", "ready on", "available at", "ready - started", "http server on", "starting server on", "starting http", "booting on", "jvm running for",
-			"process running for", "server lifted", "has launched from", "responding at", "started serverconnector", "now serving",
+			"process running for", "server lifted", "has launched from", "responding at", "started serverconnector", "now serving", "serving securely", "running in http", "bound on host",
 		},
 	}, {
 		// In any other words, with the address: "Starting application at 127.0.0.1:3000".
 		Name: "listening", Words: []string{" 127.0.0.1:", " localhost:", " 0.0.0.0:", "/127.0.0.1:", "/localhost:", "/0.0.0.0:"}, Regexp: `(?i)\b(?:start|listen|serv|bound|bind)\w*\s(?:\w+ ){0,4}(?:at|on|to):? (?:https?://)?(?:127\.0\.0\.1|localhost|0\.0\.0\.0):\d+`,
 	}, {
-		// Vite, Next.js and Angular.
-		Name: "listening", Words: []string{"local:", "network:"}, Regexp: `(?i)\b(?:local|network):\s+(?:https?://|use --host)`,
+		// Vite, Next.js and Angular; Streamlit.
+		Name: "listening", Words: []string{"local:", "network:", "url: http"}, Regexp: `(?i)\b(?:local|network):\s+(?:https?://|use --host)|^\s*(?:local |network |external )?url: https?://(?:localhost|\d+\.\d+\.\d+\.\d+|\[::\]):\d+\s*$`,
 	}}
 }
 
@@ -260,10 +260,10 @@ func starting() []diagnose.Pattern {
 		// controller-runtime, and loggers with fields: msg="starting server" kind="health probe" addr=[::]:8081.
 		Name: "starting", Words: []string{"starting server", "started server", "starting api server", "starting web server", "starting grpc server", "server listen", "starting listener", "serving "}, Regexp: `(?i)\b(?:start(?:ing|ed)|serving) (?:[\w-]+ ){0,3}server\b|\bserver listen\b|\bstarting listener\b`,
 	}, {
-		Name: "starting", Words: []string{" on port", " at port", " on :", " at :", ".endpoint with "}, Regexp: `(?i)\b(?:start|listen|serv|bound|bind|run|launch|expos)\w*\s(?:[\w.:-]+ ){0,5}(?:at|on|to):? (?:port:? ?|\[?:*\]?:)\d{2,5}\b`,
+		Name: "starting", Words: []string{" on port", " at port", " on :", " at :", ".endpoint with "}, Regexp: `(?i)\b(?:start|listen|serv|bound|bind|run|launch|expos|live|ready|up\b)\w*\s(?:[\w.:-]+ ){0,5}(?:at|on|to):? (?:port:? ?|\[?:*\]?:)\d{2,5}\b`,
 	}, {
 		// A banner lists it among the settings: "Port        : 1337".
-		Name: "banner", Words: []string{"port"}, Regexp: `(?i)^\W*(?:(?:info|debug|notice|log)\W{1,4})?(?:(?:http|https|web|app|application|server|listen\w*|service)[ _.-]?)?port\s*[:=]\s*(?P<port>\d{2,5})\W*$`,
+		Name: "banner", Words: []string{"port"}, Regexp: `(?i)^\W*(?:(?:info|debug|notice|log)\W{1,4})?(?:(?:http|https|web|app|application|server|listen\w*|service)[ _.-]?)?port\s*[:=]\s*(?P<port>\d{2,5})\W*$|(?i:\b(?:http|https|web|server|listen\w*)[ _.-]?port\s*[:=]\s*)(?P<port2>\d{2,5})\W*$`,
 	}}
 }
 
@@ -271,14 +271,14 @@ var (
 	// listenField is a field of a JSON line that holds an address or a port.
 	listenField = regexp.MustCompile(`(?i)"(addr|address|port|listen|bind|endpoint)\w*"\s*:\s*"?([^",}\s]{1,80})`)
 	// listenPort is a port within such a line's words.
-	listenPort = regexp.MustCompile(`(?i)(?:port\(?s?\)?\s*[:=]?\s*|[\]\w.*]:|\s:|^:|["'=]:|:::)(\d{2,5})(?:[^0-9.:]|\.?$|/)`)
+	listenPort = regexp.MustCompile(`(?i)(?:port\(?s?\)?\s*[:=]?\s*|[\]\w.*]:|\s:|^:|["'=]:|:::)(\d{2,5})(?:[^0-9.:]|\.?$|/)|\bon (\d{4,5})[.!]?$`)
 )
 
 var (
 	// clockTime is the time of a line, or where in its source the program says it: their numbers are no ports.
 	clockTime = regexp.MustCompile(`\b\d{1,2}:\d{2}:\d{2}(?:[.,]\d+)?|\b[\w-]+\.(?:go|py|[cm]?[jt]s|java|kt|scala|rs|rb|exs?|cc?|cpp|cs|php):\d+`)
 	// sideDoor is what a program opens beside its own port, often long before that.
-	sideDoor = regexp.MustCompile(`(?i)\b(?:metrics?|prometheus|telemetry|pprof|profil\w+|jmx|debug(?:ger)?|webhook server)\b`)
+	sideDoor = regexp.MustCompile(`(?i)\b(?:metrics?|prometheus|telemetry|pprof|profil\w+|jmx|debugger|debug[ -](?:port|server|endpoint|address|listener|agent)|dt_socket|webhook server)\b`)
 	// sideField is how the fields of such a line name it.
 	sideField = regexp.MustCompile(`(?i)\b(?:kind|logger|name|server|component|service|path)"?\s*[:=]\s*"?[^",\s]*\b(?:metrics|pprof|webhook|debug)\b`)
 	// healthDoor is what a program opens for probes to ask.
@@ -302,7 +302,7 @@ func listenPorts(hits []diagnose.Hit) (ports []int, at diagnose.Hit) {
 			}
 		}
 		for _, m := range listenPort.FindAllStringSubmatch(text, 4) {
-			if n, err := strconv.Atoi(m[1]); err == nil && n > 9 && n < 65536 {
+			if n, err := strconv.Atoi(firstOf(m[1], m[2])); err == nil && n > 9 && n < 65536 {
 				if len(ports) == 0 {
 					at = h
 				}
@@ -324,8 +324,8 @@ func bannerPort(hits []diagnose.Hit) (int, diagnose.Hit) {
 		if h.Pattern != "banner" || err != nil || n > 65535 || othersPort(n) {
 			continue
 		}
-		others := false
-		for k := h.Line - 1; k > 0 && k >= h.Line-6; k-- {
+		others := othersName.MatchString(h.Text)
+		for k := h.Line - 1; k > 0 && k >= h.Line-6 && !ownPort.MatchString(h.Text); k-- {
 			others = others || othersName.MatchString(h.Log.Line(k))
 		}
 		if !others {
@@ -334,6 +334,9 @@ func bannerPort(hits []diagnose.Hit) (int, diagnose.Hit) {
 	}
 	return 0, diagnose.Hit{}
 }
+
+// ownPort is how a program calls its port that may be listed below another's.
+var ownPort = regexp.MustCompile(`(?i)\b(?:https?|web|server|listen\w*)[ _.-]?port\b`)
 
 // othersName is what programs are told the ports of.
 var othersName = regexp.MustCompile(`(?i)postgres|mysql|maria|mongo|redis|rabbit|kafka|smtp|mail|ldap|elastic|database|\bdb\b|upstream|proxy|broker|\bcache\b`)

@@ -49,7 +49,8 @@ func probeWrongPort() diagnose.Rule {
 			case len(ports) > 0:
 				other = ports[0]
 				f.Weight = 60
-				if at.Pattern == "starting" && !healthDoor.MatchString(at.Log.Line(at.Line)) && f.Confidence == diagnose.Certain {
+				listens := slices.ContainsFunc(hits, func(h diagnose.Hit) bool { return h.Pattern == "listening" && h.Line == at.Line })
+				if !listens && !healthDoor.MatchString(at.Log.Line(at.Line)) && f.Confidence == diagnose.Certain {
 					f.Confidence = diagnose.Likely // it may open others later
 				}
 				f.Evidence = append(f.Evidence, at.Cite())
