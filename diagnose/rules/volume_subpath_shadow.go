@@ -29,7 +29,11 @@ func volumeSubpathShadow() diagnose.Rule {
 			Mend:    "Mount the volume elsewhere, or mount only the one file that is needed, with subPath.",
 			Source:  "kubernetes.io/docs/concepts/storage/volumes#using-subpath",
 		},
-		Log: []diagnose.Pattern{{Words: []string{"not found", "no such file", "cannot find module", "can't open file", "unable to access jarfile", "could not find", "nonexistent", "nosuchfileexception"}}},
+		Log: []diagnose.Pattern{{Words: []string{"not found", "no such file", "cannot find module", "can't open file", "unable to access jarfile", "could not find", "nonexistent", "nosuchfileexception"}}, {
+			// What runtimes print when they are given a program that is not there; .NET takes its name for a command of the SDK.
+			Name: "none", Words: []string{"sdk commands", "sdks were found", "access jarfile", "can't open file", "the application '", "to execute does not exist", "find a package.json", "no package.json"},
+			Regexp: `(?i)\bdid you mean to run (?:\.NET(?: Core)?|dotnet) SDK commands|\bNo \.NET SDKs were found|Unable to access jarfile (?P<file>\S+)|can't open file '(?P<file2>[^']+)'|\bThe application '(?P<file3>[^']+)' does not exist|application to execute does not exist: '(?P<file4>[^']+)'|(?P<file5>(?-i:package\.json)) (?:file in|was found in)\b`,
+		}},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
 			check := func(text string) (string, mount, bool) {
 				if !missing.MatchString(text) {
@@ -85,6 +89,9 @@ func volumeSubpathShadow() diagnose.Rule {
 				}
 			}
 			if !found {
+				if found, ok := hiddenProgram(c, hits); ok {
+					return []diagnose.Finding{found}
+				}
 				return nil
 			}
 			f.Weight = 70
@@ -93,7 +100,7 @@ func volumeSubpathShadow() diagnose.Rule {
 			f.Summary = fmt.Sprintf("%s cannot start: %s is mounted over %s and hides %s of the image", c.Who(), words, m.MountPath, file)
 			f.Advice = "Mount it elsewhere, or only the one file that is needed, with subPath"
 			f.Evidence = append(f.Evidence, m.cite(c))
-			if f.Confidence == diagnose.Certain && m.volume.PersistentVolumeClaim != nil {
+			if f.Confidence == diagnose.Certain && (m.volume.PersistentVolumeClaim != nil || filled(c, m.Name)) {
 				f.Confidence = diagnose.Likely
 			}
 			f.Fixes = []diagnose.Fix{m.singleFile(c)}
@@ -117,8 +124,14 @@ func isProgram(c *diagnose.Case, file, text string) bool {
 	case "package.json", "manage.py", "Gemfile", "Rakefile", "config.ru", "artisan", "mix.exs", "deno.json", "composer.json", "autoload.php": // what lies beside a program's code
 		return true
 	}
+	if opensScript.MatchString(text) {
+		return true
+	}
 	return strings.Contains(text, ": not found") && (strings.HasPrefix(text, "/bin/sh") || strings.HasPrefix(text, "sh:") || strings.Contains(text, "exec:"))
 }
+
+// opensScript is a shell that does not find the script which it is to run.
+var opensScript = regexp.MustCompile(`^(?:\S*/)?(?:ba|da|a|z)?sh: (?:\d+: )?(?:cannot open |can't open )?['"]?/\S+\.sh['"]?: (?:No such file|not found)`)
 
 // hiddenPath is for a command by its bare name, of the image's own, that is not found while a volume is mounted over a directory in which
 // images keep their commands.
