@@ -28,7 +28,11 @@ func appExitCode() diagnose.Rule {
 			}
 			l := c.Log()
 			f := diagnose.Finding{Confidence: diagnose.Possible, Proof: diagnose.Hint}
-			f.Summary = fmt.Sprintf("%s ends with exit code %d (%s)", c.Who(), t.ExitCode, diagnose.ExitCode(t.ExitCode))
+			means := diagnose.ExitCode(t.ExitCode)
+			if c.OwnCode() {
+				means = "a code of the program's own"
+			}
+			f.Summary = fmt.Sprintf("%s ends with exit code %d (%s)", c.Who(), t.ExitCode, means)
 			switch {
 			case l.Missing != "":
 				f.Summary += ", and " + l.Missing

@@ -21,6 +21,8 @@ func appReadOnlyFilesystem() diagnose.Rule {
 		Log: []diagnose.Pattern{
 			{Name: "path", Words: []string{"read-only file system", "erofs"}, Regexp: `(?P<path>/[^\s'"` + "`" + `:,;()]+)['"]?\)?:? [^/]{0,40}(?i:read-only file system)|(?i:read-only file system|EROFS)[^/]{0,60}['"]?(?P<path2>/[^\s'"` + "`" + `:,;()]+)`},
 			{Name: "bare", Words: []string{"read-only file system", "erofs"}},
+			// .NET, which does not come up where it cannot make the pipe and the socket of its diagnostics in the folder for temporary files. E_FAIL is all it says.
+			{Name: "clr", Words: []string{"failed to create coreclr"}, Regexp: `^Failed to create CoreCLR, HRESULT: 0x80004005\b`},
 			// Frameworks that only say that they cannot write: Symfony, Twig, Laravel, Monolog.
 			{Name: "unsaid", Words: []string{"unable to create the ", "unable to write in the ", "must be present and writable", "could not be opened in append mode", "unable to create directory ", "unable to write to directory"}, Regexp: `(?i:unable to (?:create|write in) the (?:"[\w -]+" |[\w -]+ )?directory \("?|unable to (?:create|write to) (?:the )?(?:[\w-]+ )?directory:? ["']?|the (?:stream or file |directory )?["']?)(?P<path>/[^\s"'()]+?)["')]*(?:[.,]|\s|$)`},
 		},
@@ -39,7 +41,7 @@ func appReadOnlyFilesystem() diagnose.Rule {
 					_, mounted := mountAt(c, h.Group("path"))
 					return h.Pattern == "unsaid" && readOnlyRoot(c) && !mounted && !reasoned.MatchString(h.Text) && fails(h)
 				}); !ok {
-					return nil
+					return noDiagnostics(c, named(hits, "clr"))
 				}
 				f.Confidence = diagnose.Likely // its user may lack the right, too
 			}
@@ -74,6 +76,33 @@ func appReadOnlyFilesystem() diagnose.Rule {
 			return []diagnose.Finding{f}
 		},
 	}
+}
+
+// noDiagnostics is for .NET, which does not start where its folder for temporary files cannot be written to.
+func noDiagnostics(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
+	f, _, ok := lastHit(c, hits, nil)
+	if !ok || !readOnlyRoot(c) {
+		return nil
+	}
+	dir := "/tmp"
+	for _, e := range c.Container.Env {
+		if e.Name == "TMPDIR" && strings.HasPrefix(e.Value, "/") {
+			dir = path.Clean(e.Value)
+		}
+	}
+	if m, mounted := mountAt(c, dir); mounted && !m.isConfig() && !m.ReadOnly {
+		return nil
+	}
+	f.Proof, f.Keys = diagnose.Corroborated, []string{dir}
+	f.Summary = fmt.Sprintf("%s ends because .NET cannot start where it may not write to %s: the root file system is read-only (readOnlyRootFilesystem), and nothing that can be written to is mounted there", c.Who(), dir)
+	f.Advice = "Mount an emptyDir at " + dir + ", or set DOTNET_EnableDiagnostics=0, without which .NET makes a pipe and a socket there"
+	f.Settle = "Whether it starts with an emptyDir at " + dir + "."
+	f.Evidence = append(f.Evidence, diagnose.Evidence{Source: c.SpecField("securityContext.readOnlyRootFilesystem"), Text: "true"})
+	f.Fixes = []diagnose.Fix{
+		{Title: "Mount an emptyDir at " + dir, Patch: bothPatch(c, "volumeMounts:\n- name: scratch\n  mountPath: "+diagnose.Scalar(dir), "volumes:\n- name: scratch\n  emptyDir: {}")},
+		{Title: "Or let .NET do without", Command: c.Kubectl("set", "env", c.Target(), "-c", c.Subject.Container, "DOTNET_EnableDiagnostics=0")},
+	}
+	return []diagnose.Finding{f}
 }
 
 // reasoned says why something cannot be written, if it is not for the file system.

@@ -26,7 +26,7 @@ func resourcesOOMLimit() diagnose.Rule {
 			{Words: []string{"javascript heap out of memory"}, Regexp: `FATAL ERROR: .*JavaScript heap out of memory`},
 			{Words: []string{"failed to allocate memory", "_alloc: cannot allocate"}, Regexp: `^\[FATAL\] failed to allocate memory|NoMemoryError|\b\w+_alloc: Cannot allocate \d+ bytes of memory`}, // Ruby, Erlang
 			{Name: "asks", Words: []string{"for the buffer pool", "memory limit (total) exceeded"}, Regexp: `(?i)cannot allocate memory for the buffer pool|DB::Exception: memory limit \(total\) exceeded`},
-			{Name: "dotnet", Words: []string{"out of memory."}, Regexp: `^Out of memory\.$`},
+			{Name: "dotnet", Words: []string{"out of memory.", "0x8007000e"}, Regexp: `^Out of memory\.$|^(?:Failed to create CoreCLR, HRESULT: |GC heap initialization failed with error )0x8007000E\b`},
 			{Name: "asks", Words: []string{"of memory", "of ram", "are required", "is required", "not enough memory", "insufficient memory"}, Regexp: `(?i)(?:requires?|needs?) (?:a machine with )?at least [\d.,]+ ?(?:[KMG]i?B|[kmg]|megabytes|gigabytes|bytes) of (?:free |available |system )?(?:memory|RAM)|\b[\d.]+ ?[KMG]i?B (?:of (?:memory|RAM) )?(?:are|is) required|(?:not enough|insufficient) (?:memory|RAM) (?:available|to (?:start|run))`},
 		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
