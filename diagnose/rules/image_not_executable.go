@@ -20,6 +20,8 @@ func imageNotExecutable() diagnose.Rule {
 		},
 		Log: []diagnose.Pattern{
 			{Name: "shell", Words: []string{"permission denied"}, Regexp: `(?:^|\s|/)(?:sh|bash|ash|dash|[\w./-]+\.sh)(?:\[\d+\])?: (?:line )?\d*:? ?(?:exec: )?(?:line \d+: )?(?P<cmd>\S+): [Pp]ermission denied`},
+			// runc before 1.0, from within the container, which does not say what it was to run.
+			{Name: "init", Words: []string{"exec user process caused"}, Regexp: `standard_init_linux\.go:\d+: exec user process caused:? "?permission denied`},
 			{Name: "exec", Words: []string{"permission denied"}, Regexp: `exec:? "?(?P<cmd>/[^"\s:]+)"?:? (?:failed: )?[Pp]ermission denied`},
 		},
 		Match: func(c *diagnose.Case, hits []diagnose.Hit) []diagnose.Finding {
@@ -41,16 +43,30 @@ func imageNotExecutable() diagnose.Rule {
 				if f, h, ok = lastHit(c, hits, nil); !ok || exit(c) != 126 && h.Pattern == "shell" {
 					return nil
 				}
-				cmd = h.Group("cmd")
+				if cmd = h.Group("cmd"); h.Pattern == "init" {
+					cmd = "the image's own command"
+					if c.Container != nil && len(c.Container.Command) > 0 {
+						cmd = c.Container.Command[0]
+					}
+				}
 				f.Confidence, f.Proof = diagnose.Certain, diagnose.Corroborated
 			}
 			f.Summary = fmt.Sprintf("%s cannot start: %s is not executable", c.Who(), cmd)
 			f.Advice = "Make it executable in the image (chmod +x), or run it through its interpreter"
+			if uid, known := user(c); known && uid != 0 {
+				f.Summary += fmt.Sprintf(" for user %d, as whom it runs", uid)
+				f.Advice = "Make it, and the folders above it, executable for everybody in the image (chmod a+rx), or set runAsUser to the image's own user"
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Source: "securityContext.runAsUser", Text: fmt.Sprint(uid)})
+			}
 			if m, ok := mountAt(c, cmd); ok && m.isConfig() {
 				_, words := m.object(c.Subject.Namespace)
 				f.Summary += fmt.Sprintf("; it is mounted from %s", words)
 				f.Advice = "Give that volume defaultMode 0555"
 				f.Fixes = append(f.Fixes, m.setMode(c, "Make the mounted script executable", "0555"))
+			}
+			if strings.Contains(cmd, " ") {
+				f.Fixes = append(f.Fixes, diagnose.Fix{Title: "See as whom it runs", Command: c.Kubectl("get", "pod", c.Subject.Pod, "-o", "jsonpath={.spec.securityContext}{.spec.containers[*].securityContext}")})
+				return []diagnose.Finding{f}
 			}
 			f.Fixes = append(f.Fixes, diagnose.Fix{Title: "Or run it through its interpreter", Patch: containerPatch(c, "command: [sh, "+diagnose.Scalar(cmd)+"]")})
 			return []diagnose.Finding{f}
