@@ -68,17 +68,17 @@ var stopping = regexp.MustCompile(`(?i)\b(?:stopp?(?:ed|ing)|shut(?:ting)? ?down
 
 // atEnd says that a line stands where a program ends: it calls itself an error, or hardly anything is said after it. Words that many a program
 // says without dying of them count there only.
-func atEnd(h diagnose.Hit) bool {
-	if h.Level >= diagnose.Error {
-		return true
-	}
+func atEnd(h diagnose.Hit) bool { return h.Level >= diagnose.Error || nearEnd(h) && !told(h) }
+
+// nearEnd says that little follows a hit but a stack trace, whatever it calls itself.
+func nearEnd(h diagnose.Hit) bool {
 	said := 0
 	for n := h.Line + 1; n <= h.Log.Len() && said <= 8; n++ {
 		if line := strings.TrimSpace(h.Log.Line(n)); line != "" && !strings.HasPrefix(line, "at ") && !strings.HasPrefix(line, "/") && !strings.HasPrefix(line, "#") {
 			said++
 		}
 	}
-	return said <= 8 && !told(h)
+	return said <= 8
 }
 
 // told says that a line only tells what the program does. A notice that stands where a program ends is more than that.

@@ -43,6 +43,9 @@ func nodeHostIncompatible() diagnose.Rule {
 				if h.Pattern == "bus" {
 					return ofPostgres(h)
 				}
+				if h.Pattern == "absent" && !nearEnd(h) {
+					return false // one of many things that it looks for
+				}
 				if h.Pattern == "cpu" && exit(c) != 132 && (h.DoesWithout() || !atEnd(h)) {
 					return false // it names what there is, and goes on
 				}
@@ -95,6 +98,17 @@ func nodeHostIncompatible() diagnose.Rule {
 				f.Weight = 60
 			case strings.Contains(t, "/dev/net/tun") || strings.Contains(t, "/dev/fuse"):
 				f.Advice = "Mount the node's device into the container as a hostPath volume and give it the capabilities that its documentation asks for; if the node has none, load the module there"
+			case h.Pattern == "absent":
+				f.Weight, f.Proof = 60, diagnose.Corroborated // what the kernel shows is what it has
+				f.Summary = fmt.Sprintf("%s needs something of its node that the kernel there does not have: %s", c.Who(), inSentence(h, 160))
+				f.Advice = "Load the driver or module on that node if it has the hardware; else keep the pods off it with a nodeSelector"
+			case h.Pattern == "load":
+				f.Weight, f.Proof = 60, diagnose.Corroborated // the kernel's own verdict
+				if strings.Contains(t, "unknown func") || strings.Contains(t, "invalid func") {
+					f.Confidence = diagnose.Certain // it has no such helper
+				}
+				f.Summary = fmt.Sprintf("%s cannot load its eBPF programs into the kernel of its node: %s", c.Who(), inSentence(h, 160))
+				f.Advice = "Compare the node's kernel with what this version needs: update the kernel, use a version for this one, or turn off what uses eBPF"
 			case strings.Contains(t, "crngt"):
 				f.Summary = fmt.Sprintf("%s refuses its node's random numbers (%s): the CPU or the virtual machine repeats them", c.Who(), quote(h.Text))
 				f.Advice = "Move it to another node, and update the hypervisor or the CPU's microcode on this one"

@@ -54,7 +54,12 @@ func deviceWords() []diagnose.Pattern {
 		Regexp: `(?i)/lib/modules/\S+/(?:build|source)\S*:? .{0,20}no such file`,
 	}, {
 		Name:   "kernel",
-		Words:  []string{"/dev/net/tun", "/dev/fuse", "/dev/kvm", "/dev/dri"},
-		Regexp: `(?i)/dev/(?:net/tun|fuse|kvm|dri\b\S*)\b.{0,40}(?:no such file|not found|does not exist|no such device)`,
+		Words:  []string{"/dev/net/tun", "/dev/fuse", "/dev/kvm", "/dev/dri", "/dev/vfio", "/dev/sgx", "/dev/neuron", "/dev/infiniband", "/dev/i2c-", "/dev/gpio", "/dev/uinput", "/dev/watchdog", "/dev/tpm", "/dev/vhost-", "/dev/mapper/"},
+		Regexp: `(?i)/dev/(?:net/tun|fuse|kvm|(?:dri|vfio|infiniband)\b\S*|sgx\S*|neuron\d*|i2c-\d+|gpio\w+|uinput|watchdog\d*|tpm\w*|vhost-\w+|mapper/control)\b.{0,40}(?:no such file|not found|does not exist|no such device)`,
+	}, {
+		// What the kernel shows of a driver, a bus or a part of itself only where it has that.
+		Name:   "absent",
+		Words:  []string{"/sys/class/", "/sys/kernel/", "/sys/module/", "/sys/bus/", "/sys/fs/bpf", "/sys/firmware/", "/sys/devices/"},
+		Regexp: `(?i)\b(?:open|l?stat|read ?dir|opendir|scandir|access|read|readlink|find|load|mount)\w*\b[^/\n]{0,30}/sys/(?:class|kernel|module|bus|fs/bpf|firmware|devices)\b[^\s:'"]*['"]?: .{0,20}no such file or directory`,
 	}}
 }

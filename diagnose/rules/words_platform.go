@@ -5,6 +5,11 @@ import "crashloop/diagnose"
 // kernelWords are what agents, drivers and storage engines say of a kernel's modules, headers and pages that the node does not have.
 func kernelWords() []diagnose.Pattern {
 	return []diagnose.Pattern{{
+		// libbpf, and cilium/ebpf. That a program may not do it is another matter than that the kernel cannot.
+		Name:   "load",
+		Words:  []string{"bpf", "invalid func unknown#", "load program: ", "debugfs nor tracefs"},
+		Regexp: `(?i)\blibbpf: prog '[^']+': failed to load: -(?:22|38|95|524)\b|\binvalid func unknown#\d+|\bload(?:ing)? (?:the )?e?bpf (?:program|object|collection|map|module)s?\b.{0,120}?: (?:invalid argument|operation not supported|function not implemented|unknown func)|\bload program: (?:invalid argument|operation not supported|function not implemented|not supported)|\bneither debugfs nor tracefs (?:are|is) mounted`,
+	}, {
 		Name: "kernel",
 		Words: []string{
 			"kernel module", "module is loaded", "is not loaded", "not loaded", "kernel headers", "prebuilt", "free pages available", "hugepage information", "free hugepages", "pages_needed", "kvm", "nvme_", "modprobe", "rtnetlink answers", "rule set generation", "session to kernel", "kernel does", "btf", "bpf", "xdp", "iscsid", "needs kernel", "need kernel", "requires kernel", "needs a kernel", "requires a kernel", "kernel >=", "minimum kernel",
