@@ -49,7 +49,9 @@ func appIncompatibleData() diagnose.Rule {
 			// A schema that a migration did not bring to where the program wants it, in the words of what runs migrations.
 			{Name: "schema", Words: []string{
 				"pidfile", "previously applied", "database schema is not empty", "already exists", "no schema history table", "nonexistent parent node", "out-of-order", "missing from the filesystem", "different than filesystem", "check sum", "no migration found for version", "migration failed to apply", "table or view", "unknown database", "cannot open database", "does not exist", "already an object named", "duplicate column name", "acquire database lock", "extension control file", "versionmissing(", "versionmismatch(",
-			}, Regexp: `(?i)pid ?file.{0,120}already exists|migration \S+ was previously applied|database schema is not empty|(?:relation|table|type|index|column|constraint|sequence|view|collection|database) ["'` + "`" + `]?[\w.]+["'` + "`" + `]? .{0,30}?already exists|duplicate column name|no schema history table|nonexistent parent node|missing \(out-of-order\) migration|migration \S+ is (?:missing from|different than)|change ?sets? check ?sum|no migration found for version|migration failed to apply|Base table or view (?:not found|already exists)|There is already an object named|\bdatabase \\?["'` + "`" + `]?[\w.-]+\\?["'` + "`" + `]? (?:does not|doesn't) exist|unknown database|cannot open database|can't acquire database lock|could not open extension control file|\bVersionMis(?:sing|match)\(\d+\)`},
+			}, Regexp: `(?i)pid ?file.{0,120}already exists|migration \S+ was previously applied|database schema is not empty|(?:relation|table|type|index|column|constraint|sequence|view|collection|database|schema|role|trigger|policy|function) ["'` + "`" + `]?[\w.]+["'` + "`" + `]? .{0,30}?already exists|duplicate column name|no schema history table|nonexistent parent node|missing \(out-of-order\) migration|migration \S+ is (?:missing from|different than)|change ?sets? check ?sum|no migration found for version|migration failed to apply|Base table or view (?:not found|already exists)|There is already an object named|\bdatabase \\?["'` + "`" + `]?[\w.-]+\\?["'` + "`" + `]? (?:does not|doesn't) exist|unknown database|cannot open database|can't acquire database lock|could not open extension control file|\bVersionMis(?:sing|match)\(\d+\)`},
+			// What a program finds of its schema, and what it expects: it refuses to start until a migration has run, or until the program is newer.
+			{Name: "guard", Words: []string{"version", "schema", "migration"}, Regexp: `(?i)\b(?:db|database|schema|migrations?)[ _-]?version\b[^;]{0,40}?\d+[^;]{0,40}?(?:<|!=|\b(?:expect(?:ed|s)|requir(?:ed|es)|wants?|needs?|older|behind|below|less than|too (?:old|low))\b)|\b(?:expect(?:ed|s)|requir(?:ed|es)|wants?|needs?) (?:\w+ ){0,2}(?:db|database|schema|migrations?)[ _-]?version\b[^;]{0,20}\d+|\b(?:db|database|schema) (?:migrations? (?:is |are )?(?:incomplete|not complete)|schema is (?:out[- ]of[- ]date|outdated|behind|too old|older)|is (?:behind|at an older (?:schema|version)))|\bschema is (?:out[- ]of[- ]date|outdated|too old)\b`},
 			// A server that is older than the program can do with.
 			{Name: "old", Words: []string{"or greater", "or higher", "or later", "or newer", "or above", "too old"}, Regexp: `(?i)\b(?:redis|valkey|postgres(?:ql)?|mysql|mariadb|mongo(?:db)?|elasticsearch|opensearch|clickhouse|rabbitmq|kafka|cassandra|(?:database|server) version)\b(?: server)?(?: version)? ?["'(]?(?:>=|=)? ?v?\d[\d.]*\+?["')]?(?: or (?:greater|higher|later|newer|above)| is (?:required|too old))`},
 			{Name: "proven", Words: []string{"pidfile (", "schema-validation: ", "previously applied", "failed migrations in the target", "inconsistentmigrationhistory"}, Regexp: `Pidfile \([^)]+\) already exists|Schema-validation: (?:missing|wrong)|migration \S+ was previously applied but|found failed migrations in the target|InconsistentMigrationHistory`},
@@ -82,7 +84,7 @@ func appIncompatibleData() diagnose.Rule {
 					case "part":
 						return !told(h) && storesPart(c, h.Group("path"))
 					}
-					return !told(h) && !strings.Contains(h.Text, "no usable database connection") && !strings.Contains(h.Text, "role \"") && !warned.MatchString(h.Text) && (h.Pattern != "file" || atEnd(h) && ofClaim(c, h.Group("path"))) && (h.Pattern != "end" || atEnd(h) && !inBug(c, h) && !strings.Contains(h.Text, " port ") && (!constraint.MatchString(h.Text) || migrating(h)))
+					return !told(h) && !strings.Contains(h.Text, "no usable database connection") && (!strings.Contains(h.Text, "role \"") || strings.Contains(h.Text, "already exists")) && !ofServer.MatchString(h.Text) && (h.Pattern != "guard" || nearEnd(h)) && !warned.MatchString(h.Text) && (h.Pattern != "file" || atEnd(h) && ofClaim(c, h.Group("path"))) && (h.Pattern != "end" || atEnd(h) && !inBug(c, h) && !strings.Contains(h.Text, " port ") && (!constraint.MatchString(h.Text) || migrating(h)))
 				})
 			}
 			if !ok {
@@ -122,6 +124,8 @@ func appIncompatibleData() diagnose.Rule {
 				f.Confidence = diagnose.Possible
 			} else if h.Pattern == "server" || h.Pattern == "held" || h.Pattern == "part" {
 				f.Weight = 30
+			} else if h.Pattern == "guard" {
+				f.Weight = 20
 			} else if h.Pattern == "state" || h.Pattern == "key" {
 				f.Weight, f.Span = 60, saidAgain(h)
 			}
@@ -141,6 +145,9 @@ var (
 	received = regexp.MustCompile(`(?i)\b(?:grpc|rpc|http|request|response|reply|received|message from|kafka|topic|queue|nats|amqp)\b`)
 	ofStored = regexp.MustCompile(`(?i)\b(?:wal|snapshot|segment|index|block|chunk|meta(?:data)?|raft|journal|checkpoint|state|log entry|(?:data|state|store) ?(?:dir|file|base))\b|(?:^|[\s'"=])/[\w.-]+/`)
 )
+
+// ofServer is how a program guesses that its migrations failed because the database did not answer.
+var ofServer = regexp.MustCompile(`(?i)\b(?:caused by|due to|because) .{0,20}database .{0,12}\b(?:unavailable|unreachable|not (?:reachable|available|running))`)
 
 // ofClaim says that a file lies on a claim, and is none of those that settings are kept in.
 func ofClaim(c *diagnose.Case, file string) bool {

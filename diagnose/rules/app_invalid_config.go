@@ -42,6 +42,7 @@ func appInvalidConfig() diagnose.Rule {
 			{Name: "local", Words: []string{"mysql server through socket", "mariadb server through socket", "connection to server on socket", "connections on unix domain socket"}},
 			// What database servers say of a name that they were asked for and do not have.
 			{Name: "name", Words: []string{"ora-12514", "ora-12505", "ora-12154"}},
+			{Name: "cluster", Words: []string{"requested cluster '"}, Regexp: `(?i)\bRequested cluster '[^']*' not found`}, // ClickHouse, of ON CLUSTER and its remote_servers
 			// What Go's libraries say of an address, a duration or a number that was set wrongly.
 			{Name: "value", Words: []string{"missing port in address", "too many colons in address", "unknown port", "invalid port ", "missing protocol scheme", "unsupported protocol scheme", "first path segment in url", "invalid duration", "missing unit in duration", "unknown unit", "parsing \"", "invalid character \" \" in host name", "quantities must match"}, Regexp: `missing port in address|too many colons in address|unknown port|invalid port "?\S|missing protocol scheme|unsupported protocol scheme|first path segment in URL|time: (?:invalid duration|missing unit in duration|unknown unit)|strconv\.\w+: parsing "[^"]*": (?:invalid syntax|value out of range)|in host name|quantities must match`},
 			{Name: "sentence", Words: []string{"does not include", "doesn't include", "does not contain", "doesn't contain", "does not have", "does not define"}, Regexp: `(?i)(?:\.ini|\bconfig\w*|\bsettings)\b(?: file)? (?:does not|doesn't) (?:include|contain|have|define) .{1,40}\b(?:section|key|entry|block|stanza)\b`},
@@ -132,6 +133,8 @@ func appInvalidConfig() diagnose.Rule {
 					if f.Weight = -20; c.Ran().Minutes() > 1 {
 						continue // of what a request brought
 					}
+				case h.Pattern == "cluster":
+					f.Confidence = diagnose.Certain // the server's own verdict on a name that it was given
 				case h.Pattern == "value" || h.Pattern == "sentence":
 					f.Weight = -15 // what says more is more
 					if c.Ran().Minutes() > 5 {
