@@ -134,6 +134,11 @@ func around(c *diagnose.Case, h diagnose.Hit) string {
 		for n := t.First; n <= t.Last && n < t.First+60; n++ {
 			text += "\n" + h.Log.Line(n)
 		}
+		return text
+	}
+	// One that the program logs itself, and goes on for long enough to end well, is a trace all the same.
+	for n := h.Line + 1; n <= h.Line+20 && stackFrame.MatchString(h.Log.Line(n)); n++ {
+		text += "\n" + h.Log.Line(n)
 	}
 	return text
 }
