@@ -23,6 +23,8 @@ func appReadOnlyFilesystem() diagnose.Rule {
 			{Name: "bare", Words: []string{"read-only file system", "erofs"}},
 			// .NET, which does not come up where it cannot make the pipe and the socket of its diagnostics in the folder for temporary files. E_FAIL is all it says.
 			{Name: "clr", Words: []string{"failed to create coreclr"}, Regexp: `^Failed to create CoreCLR, HRESULT: 0x80004005\b`},
+			// A folder that would have to be made first, the one above it, too.
+			{Name: "made", Words: []string{"mkdir "}, Regexp: `\bENOENT: no such file or directory, mkdir '(?P<path>/[^']+)'|\bmkdir (?P<path2>/[^\s:'"]+): no such file or directory`},
 			// Frameworks that only say that they cannot write: Symfony, Twig, Laravel, Monolog.
 			{Name: "unsaid", Words: []string{"unable to create the ", "unable to write in the ", "must be present and writable", "could not be opened in append mode", "unable to create directory ", "unable to write to directory"}, Regexp: `(?i:unable to (?:create|write in) the (?:"[\w -]+" |[\w -]+ )?directory \("?|unable to (?:create|write to) (?:the )?(?:[\w-]+ )?directory:? ["']?|the (?:stream or file |directory )?["']?)(?P<path>/[^\s"'()]+?)["')]*(?:[.,]|\s|$)`},
 		},
@@ -39,7 +41,7 @@ func appReadOnlyFilesystem() diagnose.Rule {
 			if !ok {
 				if f, h, ok = lastHit(c, hits, func(h diagnose.Hit) bool {
 					_, mounted := mountAt(c, h.Group("path"))
-					return h.Pattern == "unsaid" && readOnlyRoot(c) && !mounted && !reasoned.MatchString(h.Text) && fails(h)
+					return (h.Pattern == "unsaid" && !reasoned.MatchString(h.Text) || h.Pattern == "made" && nearEnd(h)) && readOnlyRoot(c) && !mounted && fails(h)
 				}); !ok {
 					return noDiagnostics(c, named(hits, "clr"))
 				}

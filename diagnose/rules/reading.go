@@ -153,6 +153,11 @@ func lacksFile(c *diagnose.Case, h diagnose.Hit, n naming) []diagnose.Finding {
 	if n.file == "" {
 		return nil
 	}
+	if _, mounted := mountAt(c, n.file); !mounted && readOnlyRoot(c) && strings.Contains(h.Text, "mkdir ") {
+		f := diagnose.FromHit(h, diagnose.Possible, diagnose.Words)
+		f.Cause = "app.read-only-filesystem" // a folder that it makes is none that anybody gives it
+		return []diagnose.Finding{f}
+	}
 	return []diagnose.Finding{fileMissing(c, h, n.file)}
 }
 
