@@ -87,6 +87,21 @@ func TestLesserEvidenceChangesNothing(t *testing.T) {
 	})
 }
 
+// TestMoreEvidenceIsTakenOver holds that a lesser confidence does not keep a deeper cause out: what proved the first one is still seen.
+func TestMoreEvidenceIsTakenOver(t *testing.T) {
+	seen := diagnose.Evidence{Source: "status.containerStatuses[web].state.waiting", Text: `configmap "settings" not found`}
+	tell(t, newMemory(), func(s *story) {
+		s.finder.set("config.configmap-missing", diagnose.Certain, seen)
+		s.Incident(s.inc)
+		synctest.Wait()
+		s.finder.set("dependency.job-incomplete", diagnose.Possible, diagnose.Evidence{Source: "Job shop/make-settings status", Text: "has failed"}, seen)
+		time.Sleep(5 * time.Minute)
+		if got := s.out.text("incident/i1/root"); !strings.Contains(got, "dependency.job-incomplete") {
+			t.Errorf("the deeper cause was not taken over: %s", got)
+		}
+	})
+}
+
 // TestNumbersAddUp holds that runs which the pod's status has forgotten, and what metrics-server measured before the container waited, stay.
 func TestNumbersAddUp(t *testing.T) {
 	tell(t, newMemory(), func(s *story) {

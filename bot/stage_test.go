@@ -105,10 +105,10 @@ func (f *finder) Diagnose(ctx context.Context, _ diagnose.View, s diagnose.Sympt
 	return d, err
 }
 
-func (f *finder) set(cause string, c diagnose.Confidence) {
+func (f *finder) set(cause string, c diagnose.Confidence, evidence ...diagnose.Evidence) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.answer = diagnose.Diagnosis{Cause: cause, Confidence: c, Summary: "It is " + cause + "."}
+	f.answer = diagnose.Diagnosis{Cause: cause, Confidence: c, Summary: "It is " + cause + ".", Evidence: evidence}
 }
 
 func (f *finder) count() int {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"crashloop/diagnose"
@@ -177,8 +178,12 @@ func (b *Bot) adopt(ctx context.Context, f *file, inc diagnose.Incident, d diagn
 	return taken
 }
 
-// weaker says whether a is a lesser answer than b to the same failure.
+// weaker says whether a is a lesser answer than b to the same failure: one that no longer sees what b rests on first. What still sees that, and says
+// something else of it, has seen more: a Job failed meanwhile that should have made what is missing.
 func weaker(a, b diagnose.Diagnosis) bool {
+	if len(b.Evidence) > 0 && slices.Contains(a.Evidence, b.Evidence[0]) {
+		return false
+	}
 	rank := map[diagnose.Confidence]int{diagnose.Certain: 3, diagnose.Likely: 2, diagnose.Possible: 1}
 	if rank[a.Confidence] != rank[b.Confidence] {
 		return rank[a.Confidence] < rank[b.Confidence]
