@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -59,6 +60,10 @@ func probeUnhealthy() diagnose.Rule {
 			if code >= 500 || unserving {
 				f.Killing, f.Unwell = f.Summary, true
 			}
+			// It answers that it is not well because it still waits for others as it starts.
+			if p.early(c) && f.Killing != "" && !slices.ContainsFunc(hits, func(h diagnose.Hit) bool { return h.Level >= diagnose.Error }) && endsWaiting(c.Log()) {
+				f.Confidence, f.Weight = diagnose.Likely, -20
+			}
 			// The program's own trouble, where it says it.
 			for i := len(hits) - 1; i >= 0; i-- {
 				if hits[i].Level >= diagnose.Error || hits[i].Level == diagnose.NoLevel {
@@ -74,3 +79,19 @@ func probeUnhealthy() diagnose.Rule {
 		},
 	}
 }
+
+// endsWaiting says that a log ends with what a program waits for, before it is told to stop.
+func endsWaiting(l *diagnose.Log) bool {
+	for n, said := l.Len(), 0; n > 0 && said < 4; n-- {
+		line := l.Line(n)
+		if strings.TrimSpace(line) == "" || stopping.MatchString(line) {
+			continue
+		}
+		if said++; stillWaits.MatchString(line) {
+			return true
+		}
+	}
+	return false
+}
+
+var stillWaits = regexp.MustCompile(`(?i)\b(?:waiting|waits) (?:for|until|on|to)\b`)

@@ -76,7 +76,7 @@ func serverLimits() []diagnose.Pattern {
 
 // serverVolumes is about a disk that is full.
 func serverVolumes() []diagnose.Pattern {
-	return []diagnose.Pattern{{Name: "bare", Words: []string{"low-disk space condition", "low disk space condition", "not enough space on the disk", "has insufficient free space"}}, {Name: "bare", Words: []string{"no reserved space left", "nowritableledgerdir", "not enough disk space", "insufficient disk space", "disk space than is available", "when full. please free"}, Regexp: `(?i)no reserved space left|more disk space than is available|when full\. Please free or allocate|not enough (?:free )?disk space|insufficient (?:free )?disk space`}}
+	return []diagnose.Pattern{{Name: "bare", Words: []string{"low-disk space condition", "low disk space condition", "not enough space on the disk", "has insufficient free space", "disk path full"}}, {Name: "bare", Words: []string{"no reserved space left", "nowritableledgerdir", "not enough disk space", "insufficient disk space", "disk space than is available", "when full. please free"}, Regexp: `(?i)no reserved space left|more disk space than is available|when full\. Please free or allocate|not enough (?:free )?disk space|insufficient (?:free )?disk space`}}
 }
 
 // serverCertificates is about certificates and keys that they cannot load.
