@@ -61,7 +61,7 @@ func (c *Case) rank(findings []Finding) []ranked {
 					if final == nil && lineLevelAt(f.Log, other) == Fatal && lineLevelAt(f.Log, f.At) < Error {
 						r.score -= 250
 					}
-				case f.raised || survived(&f, final, last):
+				case f.raised || survived(&f, final, last) || hedges.MatchString(f.Log.Line(f.At)):
 					r.Confidence = Likely
 				}
 			}
@@ -346,6 +346,9 @@ func saidElse(f *Finding, findings []Finding, last int) int {
 var doesWithout = regexp.MustCompile(`(?i)\b(?:skip(?:ped|ping)|disabl(?:ed|ing)|turned off|continu(?:e|es|ing)|ignor(?:ed|ing)|retry(?:ing)?|proceed(?:s|ing)?|fall(?:s|ing)? ?back|defaulting|defaults? to|setting (?:it|them|(?:the )?value) to|(?:assuming|generating) (?:an?|one|the|it|random|that)|will be (?:generated|set to)|using (?:the |a )?(?:built-?in|defaults?)|will not be (?:used|sent|available)|without (?:it|them))\b|\boff$`)
 
 func lineLevelAt(l *Log, n int) Level { return readEntry(l.Line(n)).level }
+
+// hedges is a program that only guesses why: "maybe these locations are not writable or multiple nodes were started".
+var hedges = regexp.MustCompile(`(?i)\b(?:maybe|perhaps|possibly)\b`)
 
 // auxiliary is what programs send their traces, metrics and errors to, and run well without.
 var auxiliary = regexp.MustCompile(`(?i)\b(?:traces?|metrics?|spans?|logs?) (?:export|push|upload)|\b(?:otel|otlp|opentelemetry|telemetry|jaeger|zipkin|sentry|statsd)\b`)

@@ -22,6 +22,9 @@ func probeTimeout() diagnose.Rule {
 			}
 			f := p.finding(c)
 			f.Weight, f.Killing = 10, p.says(c)
+			if p.which == "startup" && f.Confidence == diagnose.Certain {
+				f.Confidence = diagnose.Likely // a start that takes long may be all that keeps it from answering
+			}
 			t := orDefault(p.probe.TimeoutSeconds, 1)
 			f.Summary = fmt.Sprintf("%s, which waits %ds for an answer and gets none", p.says(c), t)
 			f.Advice = fmt.Sprintf("Give it more time, timeoutSeconds %d for a start, and see what keeps the program busy", max(5, 3*t))
