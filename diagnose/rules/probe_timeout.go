@@ -23,7 +23,7 @@ func probeTimeout() diagnose.Rule {
 			f := p.finding(c)
 			f.Weight, f.Killing = 10, p.says(c)
 			if p.which == "startup" && f.Confidence == diagnose.Certain {
-				f.Confidence = diagnose.Likely // a start that takes long may be all that keeps it from answering
+				f.Confidence = diagnose.Likely // a start that takes long may be all that keeps it from answering; that it did not come up is certain
 			}
 			t := orDefault(p.probe.TimeoutSeconds, 1)
 			f.Summary = fmt.Sprintf("%s, which waits %ds for an answer and gets none", p.says(c), t)
